@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a role needs from whoever runs it: collectd, Telegraf through stdin and
+ * stdout, or a test. Filled in by an adapter under common/host or by a fake.
+ */
+#ifndef RMQ_BASE_HOST_H
+#define RMQ_BASE_HOST_H
+
+#include "common/base/log.h"
+#include "common/base/rmqtime.h"
+#include "common/base/sample.h"
+
+/* All members are set; ctx is passed back. log, mono, wall and random may be
+ * called from any thread. sample and event only from the thread that the role
+ * names; they copy what they keep. */
+struct rmq_host {
+  void *ctx;
+  const char *service; /* "collectd" or "warren" */
+  const char *hostname;
+  void (*log)(void *ctx, const struct rmq_log_record *record);
+  struct rmq_mono (*mono)(void *ctx);
+  struct rmq_wall (*wall)(void *ctx);
+  uint64_t (*random)(void *ctx); /* 64 unpredictable bits */
+  /* 0, or -1 when the host refused the sample. */
+  int (*sample)(void *ctx, const struct rmq_sample *sample);
+  void (*event)(void *ctx, const struct rmq_event *event);
+};
+
+#endif

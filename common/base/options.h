@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options are a table. The collectd parser, the command line, --help, the
+ * manual check and the sample files read the same rows; an unknown option or a
+ * bad value is an error that names option, value and what is allowed.
+ *
+ * Strings expand ${VAR} and ${VAR:default} when they are set; a variable that
+ * is not set and has no default is an error. "$$" is a literal dollar sign.
+ */
+#ifndef RMQ_BASE_OPTIONS_H
+#define RMQ_BASE_OPTIONS_H
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+#include "common/base/rmqtime.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum rmq_option_type {
+  RMQ_OPT_STRING,   /* char *; NULL or the default until set */
+  RMQ_OPT_SECRET,   /* char *; like STRING, never printed, wiped when freed */
+  RMQ_OPT_BOOLEAN,  /* bool */
+  RMQ_OPT_INTEGER,  /* int64_t */
+  RMQ_OPT_BYTES,    /* int64_t; accepts 64KiB, 10MiB, 1GiB, 10MB ... */
+  RMQ_OPT_DURATION, /* struct rmq_dur; a number of seconds (fractions allowed),
+                       or with a unit: 500ms, 30s, 5m, 2h, 1d */
+  RMQ_OPT_ENUM,     /* int; index into choices */
+  RMQ_OPT_LIST,     /* struct rmq_strings; each use appends its values */
+  RMQ_OPT_ARGUMENTS /* struct rmq_arguments; NAME VALUE, each use appends */
+};
+const char *rmq_option_type_to_str(enum rmq_option_type t);
+
+/* Owned strings. */
+struct rmq_strings {
+  char **items;
+  size_t count;
+};
+
+enum rmq_argument_type { RMQ_ARG_STRING, RMQ_ARG_INTEGER, RMQ_ARG_BOOLEAN };
+const char *rmq_argument_type_to_str(enum rmq_argument_type t);
+
+/* One entry of an AMQP argument table, typed as it was written. */
+struct rmq_argument {
+  char *name;
+  enum rmq_argument_type type;
+  char *string;
+  int64_t integer;
+  bool boolean;
+};
+struct rmq_arguments {
+  struct rmq_argument *items;
+  size_t count;
+};
+enum { RMQ_OPTION_ITEMS_MAX = 256 }; /* of one list or argument table */
+
+struct rmq_option {
+  const char *name;  /* CamelCase, as in collectd's configuration */
+  const char *alias; /* second accepted name, or NULL */
+  enum rmq_option_type type;
+  size_t offset;             /* of the field in the configuration struct */
+  const char *default_value; /* text as a user would write it; NULL = unset */
+  double min, max;      /* INTEGER, BYTES, DURATION (seconds); max 0 = none */
+  const char *const *choices; /* ENUM: NULL-terminated words */
+  const char *unit;           /* "seconds", "bytes", "messages" or NULL */
+  const char *help;           /* one sentence */
+};
+
+/* A table ends with a row without a name. */
+#define RMQ_OPTIONS_END                                                        \
+  { .name = NULL }
+
+/* A value as the configuration language has it. */
+struct rmq_option_value {
+  enum { RMQ_VALUE_STRING, RMQ_VALUE_NUMBER, RMQ_VALUE_BOOLEAN } kind;
+  const char *string; /* borrowed */
+  double number;
+  bool boolean;
+};
+
+/* Reads one environment variable; NULL when it is not set. */
+typedef const char *(*rmq_getenv)(const char *name);
+
+/* Fills object with the defaults of the table: memory that the options own is
+ * allocated. -1 without memory or when a default is not valid (a bug). */
+int rmq_options_init(const struct rmq_option *table, void *object,
+                     struct rmq_error *err);
+/* Frees (and for secrets wipes) everything that the options own. */
+void rmq_options_fini(const struct rmq_option *table, void *object);
+
+/* Sets one option from its values. Names are matched without regard to case.
+ * On error object is unchanged and err says option, value, what is allowed;
+ * a secret's value is not repeated. */
+int rmq_options_set(const struct rmq_option *table, void *object,
+                    const char *name, const struct rmq_option_value *values,
+                    size_t count, rmq_getenv env, struct rmq_error *err);
+/* The same from one text, as a command line gives it. */
+int rmq_options_set_text(const struct rmq_option *table, void *object,
+                         const char *name, const char *text, rmq_getenv env,
+                         struct rmq_error *err);
+
+/* The row with that name or alias, or NULL. */
+const struct rmq_option *rmq_options_find(const struct rmq_option *table,
+                                          const char *name);
+/* "ordered, random" or "1 to 65535" or "yes or no"; for messages and help. */
+void rmq_option_allowed(const struct rmq_option *o, struct rmq_buf *out);
+/* "ConfirmWindow" -> "confirm-window", "TLSCACert" -> "tls-ca-cert",
+ * "VHost" -> "vhost", "URL" -> "url". */
+void rmq_option_kebab(const char *name, struct rmq_buf *out);
+
+/* Appends text with ${VAR}, ${VAR:default} and $$ expanded. */
+int rmq_expand(const char *text, rmq_getenv env, struct rmq_buf *out,
+               struct rmq_error *err);
+
+#endif
