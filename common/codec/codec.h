@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Samples <-> bytes. A codec is a row in a table: adding a format adds a file
+ * and a row. Pure: no I/O, no clock.
+ */
+#ifndef RMQ_CODEC_CODEC_H
+#define RMQ_CODEC_CODEC_H
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+#include "common/base/sample.h"
+
+/* Receives one decoded sample; everything in it is borrowed for the call. */
+typedef void (*rmq_codec_sink)(void *ctx, const struct rmq_sample *sample);
+
+struct rmq_codec {
+  const char *name;         /* as the option Format spells it: "Command" */
+  const char *content_type; /* "text/collectd" */
+  /* Appends what one message needs around its samples, and between them:
+   * open + sample { + separator + sample } + close. Never NULL. */
+  const char *open, *separator, *close;
+  /* Appends one sample; 0, or -1 with out as it was (full, no memory). */
+  int (*encode)(const struct rmq_sample *s, struct rmq_buf *out);
+  /* Appends one notification as a whole message; NULL when the format has
+   * none. */
+  int (*encode_event)(const struct rmq_event *e, struct rmq_buf *out);
+  /* Decodes a whole message of len bytes (any length, not NUL-terminated, not
+   * trusted). All or nothing: sink is called only when every sample of the
+   * message is valid; else -1, and err says what is wrong and where. An empty
+   * body is an error. */
+  int (*decode)(const char *bytes, size_t len, const struct rmq_types *types,
+                rmq_codec_sink sink, void *ctx, struct rmq_error *err);
+};
+
+extern const struct rmq_codec rmq_codec_putval; /* "Command" */
+extern const struct rmq_codec rmq_codec_json;   /* "JSON" */
+
+/* By the option's word, without regard to case; NULL when unknown. */
+const struct rmq_codec *rmq_codec_by_name(const char *name);
+/* By a message's content type (parameters after ';' and case are ignored);
+ * NULL when unknown. */
+const struct rmq_codec *rmq_codec_by_content_type(const char *type, size_t len);
+/* The words that rmq_codec_by_name knows, NULL-terminated, for the option
+ * table; the index is that of rmq_codec_at. */
+extern const char *const rmq_codec_names[];
+const struct rmq_codec *rmq_codec_at(int index);
+
+#endif
