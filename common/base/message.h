@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One message on its way out: accepted, not yet settled. A single allocation
+ * holds it with its routing key and body. It is in one list at a time, and
+ * whoever removes it from the last list frees it.
+ */
+#ifndef RMQ_BASE_MESSAGE_H
+#define RMQ_BASE_MESSAGE_H
+
+#include "common/base/list.h"
+#include "common/base/rmqtime.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* 32 hex digits of the sender's instance, ':', decimal seq, NUL. */
+enum { RMQ_MESSAGE_ID_SIZE = 32 + 1 + 20 + 1 };
+/* What a message costs besides key and body when queues are bounded. */
+enum { RMQ_MESSAGE_OVERHEAD = 256 };
+
+struct rmq_message {
+  struct rmq_node node;
+  uint64_t seq; /* order of acceptance within its publisher, from 1 */
+  char id[RMQ_MESSAGE_ID_SIZE]; /* message_id; kept on every republish */
+  struct rmq_wall time;         /* of acceptance */
+  const char *content_type;     /* static text */
+  uint32_t values;              /* value lists carried; 0 for a notification */
+  uint32_t attempts;            /* basic.publish sent so far */
+  uint32_t refusals;            /* nacks and returns so far */
+  struct rmq_mono not_before;   /* of the next attempt after a refusal */
+  size_t key_len, body_len;
+  const char *key;  /* NUL-terminated, points into this allocation */
+  const char *body; /* points into this allocation */
+};
+
+/* Copies key and body. NULL without memory. */
+struct rmq_message *rmq_message_new(const char *key, const void *body,
+                                    size_t body_len);
+void rmq_message_free(struct rmq_message *m);
+/* Bytes that bounds count: body + key + RMQ_MESSAGE_OVERHEAD. */
+size_t rmq_message_cost(const struct rmq_message *m);
+
+#endif

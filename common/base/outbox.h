@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The publisher's FIFO in RAM: messages that wait to be published, bounded in
+ * messages and bytes. Bytes of messages that were popped stay charged until
+ * they are released, because an unconfirmed message still costs memory.
+ * Not locked: the publisher holds its own lock.
+ */
+#ifndef RMQ_BASE_OUTBOX_H
+#define RMQ_BASE_OUTBOX_H
+
+#include "common/base/list.h"
+#include "common/base/message.h"
+
+#include <stdbool.h>
+
+enum rmq_overflow { RMQ_DROP_OLDEST, RMQ_DROP_NEWEST };
+const char *rmq_overflow_to_str(enum rmq_overflow o);
+
+struct rmq_outbox {
+  struct rmq_list waiting; /* of struct rmq_message, oldest first */
+  size_t max_messages;     /* waiting messages */
+  size_t max_bytes;        /* waiting and popped-but-unreleased */
+  size_t bytes;            /* charged */
+  enum rmq_overflow policy;
+};
+
+void rmq_outbox_init(struct rmq_outbox *o, size_t max_messages,
+                     size_t max_bytes, enum rmq_overflow policy);
+/* Frees what waits. Everything popped must have been released before. */
+void rmq_outbox_fini(struct rmq_outbox *o);
+
+/* Takes m. What does not fit by policy (older messages, or m itself: always m
+ * when nothing is waiting that could make room) is uncharged and appended to
+ * dropped, whose owner counts and frees it. Returns whether m was kept. */
+bool rmq_outbox_push(struct rmq_outbox *o, struct rmq_message *m,
+                     struct rmq_list *dropped);
+/* The oldest, or NULL; it stays charged until rmq_outbox_release. */
+struct rmq_message *rmq_outbox_pop(struct rmq_outbox *o);
+const struct rmq_message *rmq_outbox_peek(const struct rmq_outbox *o);
+/* Gives popped messages back: to the front for republishing in order, or to
+ * the back after a return. May exceed max_messages by what was popped. */
+void rmq_outbox_unpop(struct rmq_outbox *o, struct rmq_message *m);
+void rmq_outbox_requeue_back(struct rmq_outbox *o, struct rmq_message *m);
+/* Puts a list of popped messages, oldest first, before everything waiting; the
+ * list is empty afterwards. */
+void rmq_outbox_unpop_all(struct rmq_outbox *o, struct rmq_list *messages);
+/* A popped message has ended; the caller frees it. */
+void rmq_outbox_release(struct rmq_outbox *o, const struct rmq_message *m);
+size_t rmq_outbox_count(const struct rmq_outbox *o);
+
+#endif
