@@ -50,8 +50,8 @@ static int grow(struct rmq_buf *b, size_t extra) {
     move_to_front(b);
     return 0;
   }
-  size_t capacity = b->capacity < BUF_FIRST_CAPACITY ? BUF_FIRST_CAPACITY
-                                                     : b->capacity * 2;
+  size_t capacity =
+      b->capacity < BUF_FIRST_CAPACITY ? BUF_FIRST_CAPACITY : b->capacity * 2;
   if (capacity < need)
     capacity = need;
   move_to_front(b);

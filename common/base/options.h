@@ -61,7 +61,7 @@ struct rmq_option {
   enum rmq_option_type type;
   size_t offset;             /* of the field in the configuration struct */
   const char *default_value; /* text as a user would write it; NULL = unset */
-  double min, max;      /* INTEGER, BYTES, DURATION (seconds); max 0 = none */
+  double min, max; /* INTEGER, BYTES, DURATION (seconds); max 0 = none */
   const char *const *choices; /* ENUM: NULL-terminated words */
   const char *unit;           /* "seconds", "bytes", "messages" or NULL */
   const char *help;           /* one sentence */
