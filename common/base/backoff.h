@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Delay before the next attempt: exponential with full jitter,
- *   delay = min + random * (min(max, min * 2^failures) - min)
- * after "Exponential Backoff And Jitter" (full jitter), kept at or above min so
- * that no attempt follows at once. Reset by the first confirm or delivery after
- * a connect, never by the connect alone.
+ *   delay = min + random * (min(max, min * 2^n) - min), n = 1 after the first
+ * failure, so that even the first attempts of many senders spread out; after
+ * "Exponential Backoff And Jitter" (full jitter), kept at or above min so that
+ * no attempt follows at once. Reset by the first confirm or delivery after a
+ * connect, never by the connect alone.
  */
 #ifndef RMQ_BASE_BACKOFF_H
 #define RMQ_BASE_BACKOFF_H

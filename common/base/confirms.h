@@ -45,12 +45,13 @@ struct rmq_confirms {
   uint64_t strays; /* acks, nacks, returns that settled nothing */
 };
 
-/* Called once per settled message, oldest first; ownership moves to it. */
+/* Called once per settled message, oldest first; ownership moves to it. Must
+ * not call back into the confirms. */
 typedef void (*rmq_confirms_sink)(void *ctx, struct rmq_message *m,
                                   enum rmq_outcome outcome,
                                   struct rmq_mono published);
 
-/* -1 without memory. */
+/* window over 0. -1 without memory. */
 int rmq_confirms_init(struct rmq_confirms *c, size_t window);
 /* Frees messages still in flight. */
 void rmq_confirms_fini(struct rmq_confirms *c);
@@ -65,22 +66,24 @@ uint64_t rmq_confirms_add(struct rmq_confirms *c, struct rmq_message *m,
                           struct rmq_mono now);
 /* The seqno that the next rmq_confirms_add will use. */
 uint64_t rmq_confirms_next_seqno(const struct rmq_confirms *c);
-/* basic.return: its message is found by message-id, oldest first. Returns the
- * message (borrowed, still in flight until its ack), or NULL and a stray. */
+/* basic.return: its message is found by message-id. Returns the message
+ * (borrowed, still in flight until its ack), or NULL and a stray when it is not
+ * in flight or was returned before. */
 const struct rmq_message *rmq_confirms_mark_returned(struct rmq_confirms *c,
                                                      uint64_t epoch,
                                                      const char *message_id,
                                                      size_t len);
 /* basic.ack / basic.nack. Settles exactly the open seqnos <= seqno (multiple)
- * or == seqno of the current epoch; anything else - another epoch, 0, a number
- * never published, one settled before - changes nothing and counts a stray.
+ * or == seqno of the current epoch; anything else - another epoch, 0 (also with
+ * multiple: nothing is taken as confirmed that was not named), a number never
+ * published, one settled before - changes nothing and counts a stray.
  * A returned message ends RETURNED when acked, NACKED when nacked.
  * Returns how many were settled. */
 size_t rmq_confirms_settle(struct rmq_confirms *c, uint64_t epoch,
                            uint64_t seqno, bool multiple, bool is_nack,
                            rmq_confirms_sink sink, void *ctx);
 /* The channel is gone: every message in flight is UNKNOWN and appended to
- * ret_messages in order of first publish. */
+ * ret_messages in order of publish. */
 void rmq_confirms_lose(struct rmq_confirms *c, struct rmq_list *ret_messages);
 /* When the oldest message in flight was published; RMQ_NEVER when none is. */
 struct rmq_mono rmq_confirms_oldest(const struct rmq_confirms *c);

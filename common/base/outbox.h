@@ -21,24 +21,30 @@ struct rmq_outbox {
   size_t max_messages;     /* waiting messages */
   size_t max_bytes;        /* waiting and popped-but-unreleased */
   size_t bytes;            /* charged */
+  size_t waiting_bytes;    /* of them, by what waits */
   enum rmq_overflow policy;
 };
 
 void rmq_outbox_init(struct rmq_outbox *o, size_t max_messages,
                      size_t max_bytes, enum rmq_overflow policy);
-/* Frees what waits. Everything popped must have been released before. */
+/* Frees what waits. Everything popped must have been released or given back
+ * before. Lists point into it: do not copy. */
 void rmq_outbox_fini(struct rmq_outbox *o);
 
-/* Takes m. What does not fit by policy (older messages, or m itself: always m
- * when nothing is waiting that could make room) is uncharged and appended to
- * dropped, whose owner counts and frees it. Returns whether m was kept. */
+/* Takes m. What does not fit by policy is uncharged and appended to dropped,
+ * whose owner counts and frees it: the oldest waiting messages, or m itself,
+ * which is the only one when dropping all that waits would not make room. For
+ * the count at most one is dropped, so that messages which came back from a
+ * lost connection and exceed max_messages are not thrown away at once. Returns
+ * whether m was kept. */
 bool rmq_outbox_push(struct rmq_outbox *o, struct rmq_message *m,
                      struct rmq_list *dropped);
 /* The oldest, or NULL; it stays charged until rmq_outbox_release. */
 struct rmq_message *rmq_outbox_pop(struct rmq_outbox *o);
 const struct rmq_message *rmq_outbox_peek(const struct rmq_outbox *o);
 /* Gives popped messages back: to the front for republishing in order, or to
- * the back after a return. May exceed max_messages by what was popped. */
+ * the back after a return. Never refused, so max_messages may be exceeded, by
+ * what was popped at most. */
 void rmq_outbox_unpop(struct rmq_outbox *o, struct rmq_message *m);
 void rmq_outbox_requeue_back(struct rmq_outbox *o, struct rmq_message *m);
 /* Puts a list of popped messages, oldest first, before everything waiting; the

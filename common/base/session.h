@@ -42,7 +42,9 @@ bool rmq_session_is_up(enum rmq_session_state s);
   X(RETRY_DUE, "retry due")                                                    \
   X(LINK_UP, "link up")                                                        \
   X(LINK_DOWN, "link down")           /* refused, reset, silent, time-out */   \
-  X(LOGIN_REFUSED, "login refused")   /* 403, 530, 504 before open-ok */       \
+  X(LOGIN_REFUSED, "login refused")   /* 403, 530, 504 before open-ok; a       \
+                                         connection.close that refuses the     \
+                                         topology (503 unknown type) */        \
   X(LOGGED_IN, "logged in")           /* connection.open-ok */                 \
   X(CHANNEL_READY, "channel ready")   /* topology done, mode set */            \
   X(CHANNEL_CLOSED, "channel closed") /* channel.close or consumer cancel */   \
@@ -77,7 +79,8 @@ enum rmq_session_action {
 
 struct rmq_session_step {
   bool is_legal;               /* false: a protocol error or a bug; the
-                                  connection is dropped as by LINK_DOWN */
+                                  connection is dropped as by LINK_DOWN,
+                                  which is legal in every state */
   enum rmq_session_state next; /* meaningful when legal */
   unsigned actions;
 };

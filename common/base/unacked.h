@@ -9,46 +9,61 @@
 #ifndef RMQ_BASE_UNACKED_H
 #define RMQ_BASE_UNACKED_H
 
+#include "common/base/list.h"
 #include "common/base/rmqtime.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* At least 2^40 deliveries in a life; a prefetch has 16 bits. */
+enum { RMQ_UNACKED_SLOT_BITS_MAX = 24 };
+
 struct rmq_unacked_entry {
-  uint64_t tag; /* delivery tag on the current channel */
-  enum { RMQ_UNACKED_FREE, RMQ_UNACKED_OPEN, RMQ_UNACKED_DONE } state;
+  struct rmq_node order; /* in order, or in free */
+  struct rmq_node done;  /* in done while is_done */
+  uint64_t serial;       /* number of the delivery, then the slot; 0 = free */
+  uint64_t tag;          /* delivery tag on the current channel */
+  struct rmq_mono finished;
+  bool is_done;
 };
 
+/* Not a ring: one delivery may stay open for as long as it likes while any
+ * number of younger ones come and go. Lists point into it: do not copy. */
 struct rmq_unacked {
-  struct rmq_unacked_entry *ring; /* slot = serial & mask */
-  size_t capacity;                /* power of two; the prefetch fits */
-  uint64_t first;                 /* oldest serial not settled */
-  uint64_t next;                  /* serial of the next delivery, from 1 */
-  size_t open;                    /* handed out, not finished */
-  size_t done;                    /* finished, ack not yet collected */
-  struct rmq_mono done_since;     /* when the oldest of done finished */
-  uint64_t strays;                /* finish or take of an unknown serial */
+  struct rmq_unacked_entry *entries;
+  size_t max;
+  unsigned slot_bits;    /* of a serial: the entry */
+  struct rmq_list order; /* open and done, oldest delivery first */
+  struct rmq_list done;  /* finished, ack not yet collected, by finish */
+  struct rmq_list free;
+  uint64_t deliveries; /* ever added */
+  uint64_t last_tag;   /* on the current channel */
+  uint64_t strays;     /* finish or take of a serial that is not open */
 };
 
-/* max = most deliveries at a time (the prefetch). -1 without memory. */
+/* max = most deliveries at a time (the prefetch, over 0). -1 without memory. */
 int rmq_unacked_init(struct rmq_unacked *u, size_t max);
 void rmq_unacked_fini(struct rmq_unacked *u);
 
-/* A new delivery; its serial, or 0 when the broker sent more than max (grows
- * never; the caller rejects the delivery). Tags must grow. */
+/* A new delivery; its serial, which is larger than all before, or 0 when the
+ * broker breaks its word: more than max unsettled, or a tag that does not grow.
+ * An ack would then mean something else than we think: reopen the channel. */
 uint64_t rmq_unacked_add(struct rmq_unacked *u, uint64_t tag);
 /* The work of a delivery is done: it may be acked. false + stray when serial
  * is not open. */
 bool rmq_unacked_finish(struct rmq_unacked *u, uint64_t serial,
                         struct rmq_mono now);
-/* Takes an open delivery out, to be rejected or requeued by its tag. false +
- * stray when serial is not open. */
+/* Takes an open delivery out, to be rejected or requeued by its tag. The caller
+ * sends that before the next collected ack, which may be a multiple one and
+ * would cover the tag: a requeue that waits stays open until it is sent. false
+ * + stray when serial is not open. */
 bool rmq_unacked_take(struct rmq_unacked *u, uint64_t serial,
                       uint64_t *ret_tag);
 /* The next ack to send, until false: first one multiple ack for the longest
  * prefix in which every delivery is finished or already settled, then the
- * finished ones behind an open one, singly. */
+ * finished ones behind an open one, singly, in order of finish. What was
+ * collected is settled: without a channel to send it on, call lose first. */
 bool rmq_unacked_collect(struct rmq_unacked *u, uint64_t *ret_tag,
                          bool *ret_multiple);
 /* When acks should be collected: at once when batch are done or nothing is
@@ -61,5 +76,7 @@ struct rmq_mono rmq_unacked_deadline(const struct rmq_unacked *u, size_t batch,
 void rmq_unacked_lose(struct rmq_unacked *u);
 /* Handed out or finished, not yet acked. */
 size_t rmq_unacked_count(const struct rmq_unacked *u);
+/* Handed out, not finished. */
+size_t rmq_unacked_open(const struct rmq_unacked *u);
 
 #endif
