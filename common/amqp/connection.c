@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/amqp/connection_private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  OUT_MAX = 256 << 20,       /* hard limit: one message of the largest size */
+  OUT_HIGH_WATER = 512 << 10 /* no more publishing above this */
+};
+/* A topology error waits this many times longer than a broken link. */
+enum { TOPOLOGY_DELAY_FACTOR = 5 };
+
+const char *rmq_auth_to_str(enum rmq_auth a) {
+  switch (a) {
+  case RMQ_AUTH_PLAIN:
+    return "plain";
+  case RMQ_AUTH_EXTERNAL:
+    return "external";
+  }
+  return "unknown";
+}
+
+static struct rmq_dur longer(struct rmq_dur d, int factor) {
+  return (struct rmq_dur){d.ns * factor};
+}
+
+static struct rmq_dur larger(struct rmq_dur a, struct rmq_dur b) {
+  return a.ns > b.ns ? a : b;
+}
+
+struct rmq_connection *
+rmq_connection_new(const struct rmq_connection_config *config,
+                   const struct rmq_connection_handlers *handlers,
+                   uint64_t seed) {
+  struct rmq_connection *c = calloc(1, sizeof(*c));
+  if (c == NULL)
+    return NULL;
+  c->config = *config;
+  c->handlers = *handlers;
+  c->prng.state = seed;
+  c->remedy = "";
+  c->deadline = RMQ_NEVER;
+  c->frame_max = RMQ_WIRE_FRAME_MAX;
+  rmq_buf_init(&c->out, OUT_MAX);
+  rmq_buf_init(&c->content.body, config->max_message_bytes);
+  rmq_backoff_init(&c->retry, config->retry_min, config->retry_max);
+  struct rmq_dur first = longer(config->retry_min, TOPOLOGY_DELAY_FACTOR);
+  rmq_backoff_init(&c->topology, first, larger(first, config->refused_delay));
+  c->decoder = rmq_wire_decoder_new();
+  if (c->decoder == NULL) {
+    rmq_connection_free(c);
+    return NULL;
+  }
+  return c;
+}
+
+void rmq_connection_free(struct rmq_connection *c) {
+  if (c == NULL)
+    return;
+  rmq_wire_decoder_free(c->decoder);
+  rmq_buf_fini(&c->content.body);
+  rmq_buf_fini(&c->out);
+  free(c);
+}
+
+void rmq_connection_because(struct rmq_connection *c, int reply_code,
+                            const char *remedy, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(c->reason, sizeof(c->reason), format, args);
+  va_end(args);
+  c->reply_code = reply_code;
+  c->remedy = remedy;
+}
+
+void rmq_connection_await(struct rmq_connection *c, struct rmq_mono now) {
+  c->deadline = rmq_mono_add(now, c->config.rpc_timeout);
+}
+
+static const struct rmq_endpoint *current(const struct rmq_connection *c) {
+  return &c->config.endpoints[c->endpoint];
+}
+
+/* ------------------------------------------------------------------------
+ * Choice of the host: every host once per round, then the back-off. */
+
+static void begin_round(struct rmq_connection *c) {
+  c->tried = 0;
+  c->endpoint =
+      c->config.is_random_order
+          ? (size_t)rmq_prng_below(&c->prng, c->config.endpoints_count)
+          : 0;
+}
+
+/* Returns the delay before its first attempt. */
+static struct rmq_dur new_round(struct rmq_connection *c) {
+  begin_round(c);
+  return rmq_backoff_next(&c->retry, rmq_prng_next(&c->prng));
+}
+
+/* The delay before the next attempt; none while hosts of this round are left.
+ */
+static struct rmq_dur next_host(struct rmq_connection *c) {
+  if (++c->tried >= c->config.endpoints_count)
+    return new_round(c);
+  c->endpoint = (c->endpoint + 1) % c->config.endpoints_count;
+  return rmq_s(0);
+}
+
+/* Between half of the long delay and the whole: jitter without a hurry. */
+static struct rmq_dur refused_delay(struct rmq_connection *c) {
+  begin_round(c);
+  uint64_t half = (uint64_t)c->config.refused_delay.ns / 2;
+  return (struct rmq_dur){(int64_t)(half + rmq_prng_below(&c->prng, half + 1))};
+}
+
+static struct rmq_dur reopen_delay(struct rmq_connection *c, bool was_up) {
+  struct rmq_backoff *b = was_up ? &c->retry : &c->topology;
+  return rmq_backoff_next(b, rmq_prng_next(&c->prng));
+}
+
+/* ------------------------------------------------------------------------
+ * Actions */
+
+static void want_link(struct rmq_connection *c, bool wanted) {
+  c->wants_link = wanted;
+  c->link_number++;
+}
+
+static void connect_now(struct rmq_connection *c, struct rmq_mono now) {
+  rmq_buf_clear(&c->out);
+  rmq_wire_decoder_reset(c->decoder);
+  rmq_content_reset(&c->content);
+  c->frame_max = RMQ_WIRE_FRAME_MAX;
+  c->heartbeat = rmq_s(0);
+  c->is_tuned = false;
+  c->is_blocked = false;
+  c->awaits_close_ok = false;
+  want_link(c, true);
+  c->deadline = rmq_mono_add(now, c->config.connect_timeout);
+}
+
+static void send_close(struct rmq_connection *c, struct rmq_mono now) {
+  rmq_wire_put_close(&c->out, 200, "goodbye");
+  rmq_connection_await(c, now);
+}
+
+static void perform(struct rmq_connection *c, unsigned actions, bool was_up,
+                    struct rmq_dur *ret_delay, struct rmq_mono now) {
+  if ((actions & RMQ_DO_LOSE) != 0) {
+    rmq_content_reset(&c->content);
+    c->is_cancelling = false;
+    c->consumer_tag[0] = '\0';
+    c->handlers.lost(c->handlers.ctx, now);
+  }
+  if ((actions & RMQ_DO_DROP_LINK) != 0)
+    want_link(c, false);
+  if ((actions & RMQ_DO_RETRY) != 0)
+    *ret_delay = was_up ? new_round(c) : next_host(c);
+  if ((actions & RMQ_DO_RETRY_LATER) != 0)
+    *ret_delay = refused_delay(c);
+  if ((actions & RMQ_DO_REOPEN_LATER) != 0)
+    *ret_delay = reopen_delay(c, was_up);
+  if (ret_delay->ns >= 0)
+    c->deadline = rmq_mono_add(now, *ret_delay);
+  if ((actions & RMQ_DO_CONNECT) != 0)
+    connect_now(c, now);
+  if ((actions & RMQ_DO_LOGIN) != 0) {
+    rmq_wire_put_protocol_header(&c->out);
+    rmq_connection_await(c, now);
+  }
+  if ((actions & RMQ_DO_SEND_CLOSE) != 0)
+    send_close(c, now);
+}
+
+/* What follows once the new state is visible to everybody. */
+static void perform_after(struct rmq_connection *c, unsigned actions,
+                          struct rmq_mono now) {
+  if ((actions & RMQ_DO_OPEN_CHANNEL) != 0)
+    rmq_channel_open(c, now);
+  if ((actions & RMQ_DO_RESUME) == 0)
+    return;
+  if (c->is_blocked)
+    rmq_connection_apply(c, RMQ_SESSION_ON_BLOCKED, now);
+}
+
+static void set_state(struct rmq_connection *c, enum rmq_session_state next,
+                      enum rmq_session_event event,
+                      const struct rmq_endpoint *endpoint,
+                      struct rmq_dur retry_in, struct rmq_mono now) {
+  if (next == c->state)
+    return;
+  struct rmq_connection_change change = {.from = c->state,
+                                         .to = next,
+                                         .event = event,
+                                         .endpoint = endpoint,
+                                         .reply_code = c->reply_code,
+                                         .reason = c->reason,
+                                         .remedy = c->remedy,
+                                         .retry_in = retry_in};
+  c->state = next;
+  c->state_since = now;
+  c->handlers.changed(c->handlers.ctx, &change, now);
+  rmq_connection_because(c, 0, "", "%s", "");
+}
+
+void rmq_connection_apply(struct rmq_connection *c,
+                          enum rmq_session_event event, struct rmq_mono now) {
+  struct rmq_session_step step = rmq_session_step(c->state, event);
+  if (!step.is_legal) {
+    rmq_connection_because(c, 0, "", "protocol error: %s while %s",
+                           rmq_session_event_to_str(event),
+                           rmq_session_state_to_str(c->state));
+    event = RMQ_SESSION_ON_LINK_DOWN;
+    step = rmq_session_step(c->state, event);
+  }
+  if (step.next == c->state && step.actions == RMQ_DO_NOTHING)
+    return;
+  /* The host that this change is about; the actions may choose the next. */
+  const struct rmq_endpoint *endpoint =
+      (step.actions & RMQ_DO_CONNECT) != 0 ? current(c) : NULL;
+  const struct rmq_endpoint *before = current(c);
+  bool was_up = rmq_session_is_up(c->state);
+  struct rmq_dur delay = {-1};
+  if (step.next != c->state)
+    c->deadline = RMQ_NEVER;
+  perform(c, step.actions, was_up, &delay, now);
+  set_state(c, step.next, event, endpoint != NULL ? endpoint : before,
+            delay.ns < 0 ? rmq_s(0) : delay, now);
+  perform_after(c, step.actions, now);
+}
+
+void rmq_connection_protocol_error(struct rmq_connection *c, const char *what,
+                                   struct rmq_mono now) {
+  rmq_connection_because(c, 0, "", "the server broke the protocol: %s", what);
+  rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+}
+
+/* ------------------------------------------------------------------------
+ * What the owner says */
+
+void rmq_connection_start(struct rmq_connection *c, struct rmq_mono now) {
+  begin_round(c);
+  rmq_connection_apply(c, RMQ_SESSION_ON_START, now);
+}
+
+void rmq_connection_stop(struct rmq_connection *c, struct rmq_mono now) {
+  rmq_connection_because(c, 0, "", "shutting down");
+  rmq_connection_apply(c, RMQ_SESSION_ON_STOP, now);
+}
+
+void rmq_connection_fail(struct rmq_connection *c, const char *reason,
+                         struct rmq_mono now) {
+  rmq_connection_because(c, 0, "", "%s", reason);
+  rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+}
+
+struct rmq_link_wish rmq_connection_link_wish(const struct rmq_connection *c) {
+  return (struct rmq_link_wish){c->link_number,
+                                c->wants_link ? current(c) : NULL};
+}
+
+void rmq_connection_link_up(struct rmq_connection *c, struct rmq_mono now) {
+  c->heard_at = c->sent_at = now;
+  rmq_connection_apply(c, RMQ_SESSION_ON_LINK_UP, now);
+}
+
+void rmq_connection_link_down(struct rmq_connection *c, const char *reason,
+                              struct rmq_mono now) {
+  const char *remedy = "";
+  if (c->state == RMQ_SESSION_LOGIN)
+    remedy = c->is_tuned ? "the vhost may be missing or closed to this user: "
+                           "see the broker's log"
+                         : "the broker may have refused the login: check User "
+                           "and Password, and see the broker's log";
+  rmq_connection_because(c, 0, remedy, "%s", reason);
+  rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+}
+
+struct rmq_buf *rmq_connection_output(struct rmq_connection *c) {
+  return &c->out;
+}
+
+enum rmq_session_state rmq_connection_state(const struct rmq_connection *c) {
+  return c->state;
+}
+
+struct rmq_mono rmq_connection_state_since(const struct rmq_connection *c) {
+  return c->state_since;
+}
+
+bool rmq_connection_is_blocked(const struct rmq_connection *c) {
+  return c->state == RMQ_SESSION_BLOCKED;
+}
+
+uint64_t rmq_connection_opened_count(const struct rmq_connection *c) {
+  return c->opened;
+}
+
+void rmq_connection_progress(struct rmq_connection *c) {
+  if (c->has_progress)
+    return;
+  c->has_progress = true;
+  rmq_backoff_reset(&c->retry);
+  rmq_backoff_reset(&c->topology);
+}
+
+/* ------------------------------------------------------------------------
+ * Deadlines and heartbeats */
+
+static bool has_heartbeats(const struct rmq_connection *c) {
+  return c->wants_link && c->heartbeat.ns > 0;
+}
+
+/* Half of the interval, as RabbitMQ advises. */
+static struct rmq_mono next_heartbeat(const struct rmq_connection *c) {
+  return rmq_mono_add(c->sent_at, (struct rmq_dur){c->heartbeat.ns / 2});
+}
+
+/* Two intervals without a byte. */
+static struct rmq_mono silent_at(const struct rmq_connection *c) {
+  return rmq_mono_add(c->heard_at, longer(c->heartbeat, 2));
+}
+
+static void tick_heartbeat(struct rmq_connection *c, struct rmq_mono now) {
+  if (!has_heartbeats(c))
+    return;
+  if (rmq_mono_reached(now, silent_at(c))) {
+    rmq_connection_because(c, 0, "", "the broker was silent for %.0f s",
+                           rmq_dur_seconds(rmq_mono_since(now, c->heard_at)));
+    rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+    return;
+  }
+  /* Unsent output says the same, and behind a full socket a heartbeat would
+   * only pile up. */
+  if (rmq_mono_reached(now, next_heartbeat(c))) {
+    if (c->out.len == 0)
+      rmq_wire_put_heartbeat(&c->out);
+    c->sent_at = now;
+  }
+}
+
+static void tick_state(struct rmq_connection *c, struct rmq_mono now) {
+  if (!rmq_mono_reached(now, c->deadline))
+    return;
+  double waited = rmq_dur_seconds(rmq_mono_since(now, c->state_since));
+  switch (c->state) {
+  case RMQ_SESSION_WAITING:
+    rmq_connection_apply(c, RMQ_SESSION_ON_RETRY_DUE, now);
+    return;
+  case RMQ_SESSION_CONNECTING:
+    rmq_connection_because(c, 0, "", "no connection within %.0f s", waited);
+    rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+    return;
+  case RMQ_SESSION_LOGIN:
+  case RMQ_SESSION_OPENING:
+    rmq_connection_because(
+        c, 0, "", "no answer within %.0f s while %s",
+        rmq_dur_seconds(c->config.rpc_timeout),
+        c->state == RMQ_SESSION_LOGIN ? "logging in" : "opening the channel");
+    rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+    return;
+  case RMQ_SESSION_REOPENING:
+    if (c->awaits_close_ok) {
+      rmq_connection_because(c, 0, "", "channel.close was not answered");
+      rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+    } else {
+      rmq_connection_apply(c, RMQ_SESSION_ON_REOPEN_DUE, now);
+    }
+    return;
+  case RMQ_SESSION_CLOSING:
+    rmq_connection_because(c, 0, "", "connection.close was not answered");
+    rmq_connection_apply(c, RMQ_SESSION_ON_CLOSED, now);
+    return;
+  case RMQ_SESSION_STOPPED:
+  case RMQ_SESSION_READY:
+  case RMQ_SESSION_BLOCKED:
+    c->deadline = RMQ_NEVER;
+    return;
+  }
+}
+
+void rmq_connection_tick(struct rmq_connection *c, struct rmq_mono now) {
+  tick_state(c, now);
+  tick_heartbeat(c, now);
+}
+
+struct rmq_mono rmq_connection_next_deadline(const struct rmq_connection *c) {
+  struct rmq_mono next = c->deadline;
+  if (has_heartbeats(c))
+    next = rmq_mono_min(next, rmq_mono_min(next_heartbeat(c), silent_at(c)));
+  return next;
+}
+
+/* ------------------------------------------------------------------------
+ * Frames */
+
+static void connection_closed(struct rmq_connection *c,
+                              const struct rmq_wire_frame *f,
+                              struct rmq_mono now) {
+  char text[256];
+  rmq_span_copy(f->u.close.text, text, sizeof(text));
+  rmq_wire_put_close_ok(&c->out);
+  rmq_connection_because(c, f->u.close.code, "",
+                         "the broker closed the connection: %u %s",
+                         f->u.close.code, text);
+  rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+}
+
+static void blocked(struct rmq_connection *c, const struct rmq_wire_frame *f,
+                    struct rmq_mono now) {
+  char text[256];
+  rmq_span_copy(f->u.reason, text, sizeof(text));
+  c->is_blocked = true;
+  rmq_connection_because(c, 0, "free memory or disk space on the broker",
+                         "the broker has an alarm and takes no messages: %s",
+                         text);
+  rmq_connection_apply(c, RMQ_SESSION_ON_BLOCKED, now);
+}
+
+/* Methods of the connection itself, after the login. */
+static void connection_method(struct rmq_connection *c,
+                              const struct rmq_wire_frame *f,
+                              struct rmq_mono now) {
+  enum rmq_method m = f->method;
+  if (m == RMQ_METHOD_CONNECTION_CLOSE) {
+    connection_closed(c, f, now);
+  } else if (m == RMQ_METHOD_CONNECTION_CLOSE_OK) {
+    rmq_connection_because(c, 0, "", "closed");
+    rmq_connection_apply(c, RMQ_SESSION_ON_CLOSED, now);
+  } else if (m == RMQ_METHOD_CONNECTION_BLOCKED) {
+    blocked(c, f, now);
+  } else if (m == RMQ_METHOD_CONNECTION_UNBLOCKED) {
+    c->is_blocked = false;
+    rmq_connection_because(c, 0, "", "the broker's alarm is over");
+    rmq_connection_apply(c, RMQ_SESSION_ON_UNBLOCKED, now);
+  } else {
+    char what[64];
+    snprintf(what, sizeof(what), "unexpected %s", rmq_method_to_str(m));
+    rmq_connection_protocol_error(c, what, now);
+  }
+}
+
+static void handle_frame(struct rmq_connection *c,
+                         const struct rmq_wire_frame *f, struct rmq_mono now) {
+  switch (f->kind) {
+  case RMQ_FRAME_HEARTBEAT:
+    return;
+  case RMQ_FRAME_HEADER:
+    rmq_content_header(c, f, now);
+    return;
+  case RMQ_FRAME_BODY:
+    rmq_content_body(c, f, now);
+    return;
+  case RMQ_FRAME_METHOD:
+    if (c->state == RMQ_SESSION_LOGIN)
+      rmq_login_method(c, f, now);
+    else if (f->channel == 0)
+      connection_method(c, f, now);
+    else
+      rmq_channel_method(c, f, now);
+    return;
+  }
+}
+
+void rmq_connection_input(struct rmq_connection *c, const char *bytes,
+                          size_t len, struct rmq_mono now) {
+  struct rmq_span input = {bytes, len};
+  uint64_t link = c->link_number;
+  c->heard_at = now;
+  while (c->wants_link && c->link_number == link) {
+    struct rmq_wire_frame frame;
+    struct rmq_error err = {""};
+    int rc = rmq_wire_decode(c->decoder, &input, &frame, &err);
+    if (rc == 0)
+      return;
+    if (rc < 0) {
+      rmq_connection_protocol_error(c, err.text, now);
+      return;
+    }
+    handle_frame(c, &frame, now);
+  }
+}
+
+/* ------------------------------------------------------------------------
+ * Sending */
+
+bool rmq_connection_can_publish(const struct rmq_connection *c) {
+  return c->state == RMQ_SESSION_READY && c->out.len < OUT_HIGH_WATER;
+}
+
+int rmq_connection_publish(struct rmq_connection *c,
+                           const struct rmq_wire_publish *p) {
+  return rmq_wire_put_publish(&c->out, c->frame_max, p);
+}
+
+/* A frame that does not fit the output (256 MiB behind) is not sent: the
+ * delivery stays unacked, and the silence ends the connection. */
+void rmq_connection_ack(struct rmq_connection *c, uint64_t tag, bool multiple) {
+  if (rmq_session_is_up(c->state))
+    rmq_wire_put_ack(&c->out, tag, multiple);
+}
+
+void rmq_connection_reject(struct rmq_connection *c, uint64_t tag,
+                           bool requeue) {
+  if (rmq_session_is_up(c->state))
+    rmq_wire_put_reject(&c->out, tag, requeue);
+}
+
+bool rmq_connection_cancel(struct rmq_connection *c) {
+  if (!rmq_session_is_up(c->state) || c->consumer_tag[0] == '\0')
+    return false;
+  c->is_cancelling = true;
+  return rmq_wire_put_cancel(&c->out, c->consumer_tag) == 0;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by connection.c, login.c, channel.c and content.c, nobody else. */
+#ifndef RMQ_AMQP_CONNECTION_PRIVATE_H
+#define RMQ_AMQP_CONNECTION_PRIVATE_H
+
+#include "common/amqp/connection.h"
+#include "common/base/prng.h"
+
+/* What the channel's set-up has to do, in this order; a step that the
+ * configuration does not need is skipped. */
+enum rmq_setup {
+  RMQ_SETUP_OPEN,
+  RMQ_SETUP_EXCHANGE,
+  RMQ_SETUP_QUEUE,
+  RMQ_SETUP_BIND,
+  RMQ_SETUP_CONFIRM,
+  RMQ_SETUP_QOS,
+  RMQ_SETUP_CONSUME,
+  RMQ_SETUP_DONE
+};
+
+/* A basic.deliver or basic.return whose header or body is still to come. */
+struct rmq_content {
+  enum { RMQ_CONTENT_NONE, RMQ_CONTENT_HEADER, RMQ_CONTENT_BODY } want;
+  bool is_return;
+  struct rmq_delivery delivery;
+  struct rmq_returned returned;
+  uint64_t left;       /* body bytes still to come */
+  struct rmq_buf body; /* assembled from several frames */
+};
+
+struct rmq_connection {
+  struct rmq_connection_config config;
+  struct rmq_connection_handlers handlers;
+  struct rmq_prng prng;
+  struct rmq_wire_decoder *decoder;
+  struct rmq_buf out;
+
+  enum rmq_session_state state; /* written by set_state() only */
+  struct rmq_mono state_since;
+  struct rmq_mono deadline;    /* of the state: retry, answer, reopen, close */
+  struct rmq_backoff retry;    /* between rounds of attempts */
+  struct rmq_backoff topology; /* between attempts to set the channel up */
+  bool has_progress;           /* since the channel became ready */
+
+  size_t endpoint; /* being tried */
+  size_t tried;    /* in this round */
+  uint64_t link_number;
+  bool wants_link;
+  uint64_t opened;
+
+  uint32_t frame_max;
+  struct rmq_dur heartbeat; /* negotiated; 0 = none */
+  struct rmq_mono heard_at, sent_at;
+  bool is_tuned;   /* login: connection.tune was answered */
+  bool is_blocked; /* connection.blocked, not yet unblocked */
+
+  enum rmq_setup setup;
+  size_t binding;         /* being bound */
+  bool awaits_close_ok;   /* we closed the channel */
+  bool is_cancelling;     /* we cancelled our consumer */
+  char queue[256];        /* its name, also when the server chose it */
+  char consumer_tag[256]; /* as the server confirmed it */
+  uint64_t epoch;
+  struct rmq_content content;
+
+  int reply_code; /* of the change that is under way */
+  char reason[512];
+  const char *remedy;
+};
+
+/* Records why, performs event. reason NULL keeps the recorded one. */
+void rmq_connection_apply(struct rmq_connection *c,
+                          enum rmq_session_event event, struct rmq_mono now);
+void rmq_connection_because(struct rmq_connection *c, int reply_code,
+                            const char *remedy, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The peer broke the protocol: the link is given up. */
+void rmq_connection_protocol_error(struct rmq_connection *c, const char *what,
+                                   struct rmq_mono now);
+/* The broker's answer is awaited for rpc_timeout from now. */
+void rmq_connection_await(struct rmq_connection *c, struct rmq_mono now);
+
+/* login.c: frames while the state is LOGIN. */
+void rmq_login_method(struct rmq_connection *c, const struct rmq_wire_frame *f,
+                      struct rmq_mono now);
+
+/* channel.c */
+void rmq_channel_open(struct rmq_connection *c, struct rmq_mono now);
+/* A method on the channel, with the channel being set up, up or closing. */
+void rmq_channel_method(struct rmq_connection *c,
+                        const struct rmq_wire_frame *f, struct rmq_mono now);
+
+/* content.c */
+void rmq_content_reset(struct rmq_content *content);
+void rmq_content_begin(struct rmq_connection *c,
+                       const struct rmq_wire_frame *f);
+void rmq_content_header(struct rmq_connection *c,
+                        const struct rmq_wire_frame *f, struct rmq_mono now);
+void rmq_content_body(struct rmq_connection *c, const struct rmq_wire_frame *f,
+                      struct rmq_mono now);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/amqp/connection_private.h"
+
+#include <string.h>
+
+enum { BODY_KEEP = 64 << 10 }; /* memory kept between large bodies */
+
+void rmq_content_reset(struct rmq_content *content) {
+  content->want = RMQ_CONTENT_NONE;
+  rmq_buf_clear(&content->body);
+  rmq_buf_shrink(&content->body, BODY_KEEP);
+}
+
+void rmq_content_begin(struct rmq_connection *c,
+                       const struct rmq_wire_frame *f) {
+  struct rmq_content *content = &c->content;
+  content->want = RMQ_CONTENT_HEADER;
+  content->is_return = f->method == RMQ_METHOD_BASIC_RETURN;
+  if (content->is_return) {
+    struct rmq_returned *r = &content->returned;
+    r->code = f->u.returned.code;
+    rmq_span_copy(f->u.returned.text, r->text, sizeof(r->text));
+    rmq_span_copy(f->u.returned.exchange, r->exchange, sizeof(r->exchange));
+    rmq_span_copy(f->u.returned.routing_key, r->routing_key,
+                  sizeof(r->routing_key));
+  } else {
+    struct rmq_delivery *d = &content->delivery;
+    d->tag = f->u.deliver.tag;
+    d->is_redelivered = f->u.deliver.redelivered;
+    rmq_span_copy(f->u.deliver.exchange, d->exchange, sizeof(d->exchange));
+    rmq_span_copy(f->u.deliver.routing_key, d->routing_key,
+                  sizeof(d->routing_key));
+  }
+}
+
+/* Saturates: a timestamp is the sender's word. */
+static int64_t to_ms(uint64_t seconds) {
+  return seconds > INT64_MAX / 1000 ? INT64_MAX : (int64_t)seconds * 1000;
+}
+
+static void take_properties(struct rmq_delivery *d,
+                            const struct rmq_wire_properties *p) {
+  rmq_span_copy(p->content_type, d->content_type, sizeof(d->content_type));
+  rmq_span_copy(p->content_encoding, d->content_encoding,
+                sizeof(d->content_encoding));
+  rmq_span_copy(p->message_id, d->message_id, sizeof(d->message_id));
+  d->has_timestamp = p->has_timestamp;
+  d->timestamp_ms = p->has_timestamp ? to_ms(p->timestamp) : 0;
+  d->delivery_count = -1;
+  d->traceparent[0] = '\0';
+  const struct rmq_wire_header *h = rmq_wire_find_header(p, "timestamp_in_ms");
+  if (h != NULL && h->type == RMQ_HEADER_INTEGER) {
+    d->has_timestamp = true;
+    d->timestamp_ms = h->integer;
+  }
+  h = rmq_wire_find_header(p, "x-delivery-count");
+  if (h != NULL && h->type == RMQ_HEADER_INTEGER)
+    d->delivery_count = h->integer;
+  h = rmq_wire_find_header(p, "traceparent");
+  if (h != NULL && h->type == RMQ_HEADER_STRING)
+    rmq_span_copy(h->string, d->traceparent, sizeof(d->traceparent));
+}
+
+static void finish(struct rmq_connection *c, struct rmq_span body,
+                   struct rmq_mono now) {
+  struct rmq_content *content = &c->content;
+  content->want = RMQ_CONTENT_NONE;
+  if (!rmq_session_is_up(c->state)) {
+    /* it belongs to a channel that was given up */
+  } else if (content->is_return) {
+    c->handlers.returned(c->handlers.ctx, c->epoch, &content->returned, now);
+  } else {
+    content->delivery.body = body;
+    c->handlers.delivered(c->handlers.ctx, c->epoch, &content->delivery, now);
+  }
+  rmq_content_reset(content);
+}
+
+void rmq_content_header(struct rmq_connection *c,
+                        const struct rmq_wire_frame *f, struct rmq_mono now) {
+  struct rmq_content *content = &c->content;
+  if (content->want != RMQ_CONTENT_HEADER || f->channel != RMQ_WIRE_CHANNEL) {
+    rmq_connection_protocol_error(c, "a content header out of place", now);
+    return;
+  }
+  const struct rmq_wire_properties *p = f->u.header.properties;
+  struct rmq_delivery *d = &content->delivery;
+  if (content->is_return) {
+    rmq_span_copy(p->message_id, content->returned.message_id,
+                  sizeof(content->returned.message_id));
+  } else {
+    take_properties(d, p);
+    d->body_size = f->u.header.body_size;
+    d->is_malformed = f->u.header.is_malformed;
+    d->is_oversized = d->body_size > c->config.max_message_bytes;
+  }
+  content->left = f->u.header.body_size;
+  content->want = RMQ_CONTENT_BODY;
+  if (content->left == 0)
+    finish(c, rmq_span_of(NULL), now);
+}
+
+/* Bodies that nobody will read are counted down, not stored. */
+static bool is_skipped(const struct rmq_content *content) {
+  return content->is_return || content->delivery.is_oversized;
+}
+
+void rmq_content_body(struct rmq_connection *c, const struct rmq_wire_frame *f,
+                      struct rmq_mono now) {
+  struct rmq_content *content = &c->content;
+  struct rmq_span part = f->u.body;
+  if (content->want != RMQ_CONTENT_BODY || f->channel != RMQ_WIRE_CHANNEL ||
+      part.len > content->left) {
+    rmq_connection_protocol_error(c, "a body frame out of place", now);
+    return;
+  }
+  bool is_whole = content->left == part.len && content->body.len == 0;
+  content->left -= part.len;
+  if (is_skipped(content)) {
+    part = rmq_span_of(NULL);
+  } else if (!is_whole) {
+    if (rmq_buf_append(&content->body, part.bytes, part.len) != 0) {
+      rmq_connection_fail(c, "no memory for a message body", now);
+      return;
+    }
+    part = (struct rmq_span){rmq_buf_bytes(&content->body), content->body.len};
+  }
+  if (content->left == 0)
+    finish(c, part, now);
+}
