@@ -112,7 +112,7 @@ only_in() {
 
 foreign_headers_have_one_place() {
   only_in "rabbitmq-c" 'rabbitmq-c/.*|amqp(_[a-z_]+)?\.h' \
-    'common/amqp/wire[a-z_]*\.c'
+    'common/amqp/wire([a-z_]*\.c|_rabbitmq\.h)'
   only_in "OpenSSL" 'openssl/.*' 'common/amqp/link_tls\.c'
   only_in "libcurl" 'curl/.*' 'common/broker/http_curl\.c'
   only_in "jansson" 'jansson\.h' \
