@@ -27,7 +27,7 @@ const char *rmq_log_format_to_str(enum rmq_log_format f);
 /* Longest line in bytes: collectd's own log cuts at 1023. */
 enum { RMQ_LOG_LINE_MAX = 1000 };
 
-/* Fields that are NULL or 0 do not apply and are absent from the line. */
+/* Fields that are NULL, "" or 0 do not apply and are absent from the line. */
 struct rmq_log_record {
   enum rmq_level level;
   struct rmq_wall time;
@@ -46,8 +46,12 @@ struct rmq_log_record {
 
 /* Appends one line without newline, at most RMQ_LOG_LINE_MAX bytes; bytes that
  * are not printable UTF-8 are escaped as \xNN (text) or \u00NN (JSON), long
- * fields are shortened, JSON stays valid. Text form:
- *   rabbitmq_publish plugin: block "x": MESSAGE [state=.. trace_id=.. ...] */
+ * fields are shortened and end in "...", JSON stays valid. Text form, without
+ * time, level and service, which the log's own lines have:
+ *   rabbitmq_publish plugin: block "x": MESSAGE [state=.. trace_id=.. ...]
+ * JSON form: one object; its keys are timestamp (ms since 1970), level and the
+ * names of the members above. Without a message the event stands for it.
+ * Nothing is appended where out has no room. */
 void rmq_log_render(enum rmq_log_format format, const struct rmq_log_record *r,
                     struct rmq_buf *out);
 

@@ -4,14 +4,15 @@
  * manual check and the sample files read the same rows; an unknown option or a
  * bad value is an error that names option, value and what is allowed.
  *
- * Strings expand ${VAR} and ${VAR:default} when they are set; a variable that
- * is not set and has no default is an error. "$$" is a literal dollar sign.
+ * Texts expand ${VAR} and ${VAR:default} when they are set, for every type of
+ * option (see expand.h); in the table's defaults no variable is set.
  */
 #ifndef RMQ_BASE_OPTIONS_H
 #define RMQ_BASE_OPTIONS_H
 
 #include "common/base/buf.h"
 #include "common/base/error.h"
+#include "common/base/expand.h"
 #include "common/base/rmqtime.h"
 
 #include <stdbool.h>
@@ -27,8 +28,10 @@ enum rmq_option_type {
   RMQ_OPT_DURATION, /* struct rmq_dur; a number of seconds (fractions allowed),
                        or with a unit: 500ms, 30s, 5m, 2h, 1d */
   RMQ_OPT_ENUM,     /* int; index into choices */
-  RMQ_OPT_LIST,     /* struct rmq_strings; each use appends its values */
-  RMQ_OPT_ARGUMENTS /* struct rmq_arguments; NAME VALUE, each use appends */
+  RMQ_OPT_LIST,     /* struct rmq_strings; each use appends its values, the
+                       first one replaces the default */
+  RMQ_OPT_ARGUMENTS /* struct rmq_arguments; NAME VALUE, each use appends, the
+                       same NAME replaces */
 };
 const char *rmq_option_type_to_str(enum rmq_option_type t);
 
@@ -36,6 +39,7 @@ const char *rmq_option_type_to_str(enum rmq_option_type t);
 struct rmq_strings {
   char **items;
   size_t count;
+  bool is_default; /* nobody has set it yet */
 };
 
 enum rmq_argument_type { RMQ_ARG_STRING, RMQ_ARG_INTEGER, RMQ_ARG_BOOLEAN };
@@ -53,7 +57,10 @@ struct rmq_arguments {
   struct rmq_argument *items;
   size_t count;
 };
-enum { RMQ_OPTION_ITEMS_MAX = 256 }; /* of one list or argument table */
+enum {
+  RMQ_OPTION_ITEMS_MAX = 256, /* of one list or argument table */
+  RMQ_OPTION_TEXT_MAX = 65536 /* bytes of one text, expanded */
+};
 
 struct rmq_option {
   const char *name;  /* CamelCase, as in collectd's configuration */
@@ -79,9 +86,6 @@ struct rmq_option_value {
   bool boolean;
 };
 
-/* Reads one environment variable; NULL when it is not set. */
-typedef const char *(*rmq_getenv)(const char *name);
-
 /* Fills object with the defaults of the table: memory that the options own is
  * allocated. -1 without memory or when a default is not valid (a bug). */
 int rmq_options_init(const struct rmq_option *table, void *object,
@@ -90,12 +94,18 @@ int rmq_options_init(const struct rmq_option *table, void *object,
 void rmq_options_fini(const struct rmq_option *table, void *object);
 
 /* Sets one option from its values. Names are matched without regard to case.
+ * The configuration language makes a number of `Password 12345` and a boolean
+ * of `SpoolMode off`: a number is taken where a text is wanted (for a secret
+ * only when its digits are certain), a boolean where a choice is; "true", "yes"
+ * and "on" in quotes are booleans too.
  * On error object is unchanged and err says option, value, what is allowed;
- * a secret's value is not repeated. */
+ * nothing of a secret is repeated, not even the name of its variable. */
 int rmq_options_set(const struct rmq_option *table, void *object,
                     const char *name, const struct rmq_option_value *values,
                     size_t count, rmq_getenv env, struct rmq_error *err);
-/* The same from one text, as a command line gives it. */
+/* The same from one text, as a command line gives it: NAME=VALUE for an entry
+ * of an argument table, typed by its looks. NULL is an option without a value:
+ * true for a boolean, an error for others. */
 int rmq_options_set_text(const struct rmq_option *table, void *object,
                          const char *name, const char *text, rmq_getenv env,
                          struct rmq_error *err);
@@ -103,14 +113,13 @@ int rmq_options_set_text(const struct rmq_option *table, void *object,
 /* The row with that name or alias, or NULL. */
 const struct rmq_option *rmq_options_find(const struct rmq_option *table,
                                           const char *name);
+/* The same for a command line's spelling, "confirm-window". */
+const struct rmq_option *rmq_options_find_kebab(const struct rmq_option *table,
+                                                const char *kebab);
 /* "ordered, random" or "1 to 65535" or "yes or no"; for messages and help. */
 void rmq_option_allowed(const struct rmq_option *o, struct rmq_buf *out);
 /* "ConfirmWindow" -> "confirm-window", "TLSCACert" -> "tls-ca-cert",
  * "VHost" -> "vhost", "URL" -> "url". */
 void rmq_option_kebab(const char *name, struct rmq_buf *out);
-
-/* Appends text with ${VAR}, ${VAR:default} and $$ expanded. */
-int rmq_expand(const char *text, rmq_getenv env, struct rmq_buf *out,
-               struct rmq_error *err);
 
 #endif

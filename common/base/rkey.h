@@ -16,15 +16,17 @@ enum { RMQ_RKEY_MAX = 255 };
 
 /* Writes the key, NUL-terminated. template NULL = collectd's scheme; else the
  * text with %{host} %{plugin} %{plugin_instance} %{type} %{type_instance}
- * replaced. A key over 255 bytes becomes its first 238 bytes (no half UTF-8
+ * replaced by the names, '.' and '/' swapped in them as well; other text stays
+ * as it is. A key over 255 bytes becomes its first 238 bytes (no half UTF-8
  * character), '~' and 16 hex digits of the FNV-1a of the whole. */
 void rmq_rkey_from_sample(const char *template, const struct rmq_identity *id,
                           char ret_key[RMQ_RKEY_MAX + 1]);
-/* The same for a notification: without a template
+/* The same for a notification, with %{severity} besides; without a template
  * "collectd.notification.SEVERITY.HOST". */
 void rmq_rkey_from_event(const char *template, const struct rmq_event *event,
                          char ret_key[RMQ_RKEY_MAX + 1]);
 /* 0, or -1 when a template names a field that does not exist. */
 int rmq_rkey_check(const char *template, struct rmq_error *err);
+int rmq_rkey_check_event(const char *template, struct rmq_error *err);
 
 #endif

@@ -32,8 +32,16 @@ static inline struct rmq_dur rmq_ms(int64_t ms) {
 static inline struct rmq_dur rmq_s(int64_t s) {
   return (struct rmq_dur){s * RMQ_NS_PER_S};
 }
+/* To the nearest nanosecond; saturates, NaN is 0. */
 static inline struct rmq_dur rmq_dur_from_seconds(double s) {
-  return (struct rmq_dur){(int64_t)(s * 1e9)};
+  double ns = s * 1e9;
+  if (ns != ns)
+    return (struct rmq_dur){0};
+  if (ns >= 9223372036854775807.0)
+    return (struct rmq_dur){INT64_MAX};
+  if (ns <= -9223372036854775807.0)
+    return (struct rmq_dur){-INT64_MAX};
+  return (struct rmq_dur){(int64_t)(ns < 0 ? ns - 0.5 : ns + 0.5)};
 }
 static inline double rmq_dur_seconds(struct rmq_dur d) {
   return (double)d.ns * 1e-9;
