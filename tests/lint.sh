@@ -127,6 +127,7 @@ step "exports of the built objects" guard "$src" check_exports.sh
 if [ -n "$(make -s -C "$work/gcc" print-modules print-programs)" ]; then
   step "hardening of the built objects" guard "$src" check_hardening.sh
 fi
+step "the tarball is complete" guard "$src" check_dist.sh
 
 echo "lint: $((steps - failed)) passed, $failed failed"
 [ $failed -eq 0 ]
