@@ -6,8 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* In brackets for the sake of the macro that the analyzer sees. */
-int(rmq_error_set)(struct rmq_error *e, const char *format, ...) {
+int rmq_error_set(struct rmq_error *e, const char *format, ...) {
   if (e == NULL || rmq_error_is_set(e))
     return -1;
   va_list args;
