@@ -1,15 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory runs out when a test says so. For programs that are linked with
- * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc ($(LDFLAGS_OF_ALLOC)).
+ * Memory that runs out when a test says so. A test that includes this is linked
+ * with $(LDFLAGS_OF_ALLOC), which sends every allocation of our code through
+ * here (not those inside of libraries).
  */
 #ifndef RMQ_TESTS_ALLOC_H
 #define RMQ_TESTS_ALLOC_H
 
-/* The next n allocations succeed, the one after them fails, and those behind it
- * succeed again. */
-void alloc_fail_after(unsigned n);
-/* No more failures. Returns whether the announced one has happened. */
-int alloc_fail_never(void);
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The allocation with this number fails, counted from 1; 0 = none does. */
+static size_t alloc_fails_at;
+static size_t alloc_count;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t max);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t max);
+
+static inline void alloc_fail_at(size_t number) {
+  alloc_fails_at = number;
+  alloc_count = 0;
+}
+/* Allocations work again; true when one had failed. */
+static inline bool alloc_works_again(void) {
+  bool has_failed = alloc_fails_at != 0 && alloc_count >= alloc_fails_at;
+  alloc_fails_at = 0;
+  return has_failed;
+}
+
+static inline bool alloc_fails_now(void) {
+  return ++alloc_count == alloc_fails_at;
+}
+
+void *__wrap_malloc(size_t size) {
+  return alloc_fails_now() ? NULL : __real_malloc(size);
+}
+void *__wrap_calloc(size_t count, size_t size) {
+  return alloc_fails_now() ? NULL : __real_calloc(count, size);
+}
+void *__wrap_realloc(void *old, size_t size) {
+  return alloc_fails_now() ? NULL : __real_realloc(old, size);
+}
+char *__wrap_strdup(const char *text) {
+  return alloc_fails_now() ? NULL : __real_strdup(text);
+}
+char *__wrap_strndup(const char *text, size_t max) {
+  return alloc_fails_now() ? NULL : __real_strndup(text, max);
+}
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "common/base/buf.h"
 
+#include <assert.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +44,8 @@ static void move_to_front(struct rmq_buf *b) {
 
 /* Makes room for extra bytes and a NUL behind the content. */
 static int grow(struct rmq_buf *b, size_t extra) {
+  if (extra > SIZE_MAX / 4 - b->len)
+    return -1;
   size_t need = b->len + extra + 1;
   if (b->start + need <= b->capacity)
     return 0;
@@ -71,7 +75,10 @@ char *rmq_buf_reserve(struct rmq_buf *b, size_t len) {
   return b->bytes + b->start + b->len;
 }
 
-void rmq_buf_commit(struct rmq_buf *b, size_t n) { b->len += n; }
+void rmq_buf_commit(struct rmq_buf *b, size_t n) {
+  assert(b->start + b->len + n <= b->capacity);
+  b->len += n;
+}
 
 int rmq_buf_append(struct rmq_buf *b, const void *bytes, size_t len) {
   if (len == 0)
@@ -99,7 +106,11 @@ int rmq_buf_appendf(struct rmq_buf *b, const char *format, ...) {
   int n = vsnprintf(NULL, 0, format, args);
   va_end(args);
   int rc = -1;
-  char *room = n < 0 ? NULL : rmq_buf_reserve(b, (size_t)n);
+  char *room = NULL;
+  if (n < 0)
+    b->failed = true;
+  else
+    room = rmq_buf_reserve(b, (size_t)n);
   if (room != NULL) {
     vsnprintf(room, (size_t)n + 1, format, again);
     b->len += (size_t)n;
@@ -131,6 +142,7 @@ char *rmq_buf_take(struct rmq_buf *b, size_t *ret_len) {
 }
 
 void rmq_buf_consume(struct rmq_buf *b, size_t n) {
+  assert(n <= b->len);
   b->start += n;
   b->len -= n;
   if (b->len == 0)

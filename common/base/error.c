@@ -6,7 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int rmq_error_set(struct rmq_error *e, const char *format, ...) {
+/* In brackets for the sake of the macro that the analyzer sees. */
+int(rmq_error_set)(struct rmq_error *e, const char *format, ...) {
   if (e == NULL || rmq_error_is_set(e))
     return -1;
   va_list args;

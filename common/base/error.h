@@ -17,6 +17,10 @@ struct rmq_error {
  * -1, so that a failing function can `return rmq_error_set(...)`. */
 int rmq_error_set(struct rmq_error *e, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+#ifdef __clang_analyzer__
+/* The analyzer reads one file at a time; it has to know the result. */
+#define rmq_error_set(...) (rmq_error_set(__VA_ARGS__), -1)
+#endif
 bool rmq_error_is_set(const struct rmq_error *e);
 void rmq_error_clear(struct rmq_error *e);
 

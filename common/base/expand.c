@@ -32,7 +32,7 @@ static int put_variable(const char *text, rmq_getenv env, struct sink *s,
   char name[VARIABLE_NAME_MAX + 1];
   size_t len = 0;
   const char *begin = text + strlen("${");
-  while (is_variable_char(begin[len], len == 0) && len < VARIABLE_NAME_MAX)
+  while (len < VARIABLE_NAME_MAX && is_variable_char(begin[len], len == 0))
     len++;
   memcpy(name, begin, len);
   name[len] = '\0';

@@ -14,8 +14,8 @@ int rmq_option_no_memory(const struct rmq_option *o, struct rmq_error *err) {
 
 /* Says what is allowed; shown is the value as it was written, or NULL where it
  * must not be repeated. */
-int rmq_option_not_allowed(const struct rmq_option *o, const char *shown,
-                           struct rmq_error *err) {
+int(rmq_option_not_allowed)(const struct rmq_option *o, const char *shown,
+                            struct rmq_error *err) {
   struct rmq_buf allowed;
   rmq_buf_init(&allowed, 256);
   rmq_option_allowed(o, &allowed);

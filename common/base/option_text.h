@@ -21,6 +21,10 @@ const char *rmq_option_choice_of_boolean(const struct rmq_option *o,
 /* Both return -1. shown NULL = the value is not repeated. */
 int rmq_option_not_allowed(const struct rmq_option *o, const char *shown,
                            struct rmq_error *err);
+#ifdef __clang_analyzer__
+/* As in error.h. */
+#define rmq_option_not_allowed(...) (rmq_option_not_allowed(__VA_ARGS__), -1)
+#endif
 int rmq_option_no_memory(const struct rmq_option *o, struct rmq_error *err);
 
 #endif

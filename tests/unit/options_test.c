@@ -3,6 +3,7 @@
 
 #include "common/base/options.h"
 
+#include "tests/alloc.h"
 #include "tests/testing.h"
 
 #include <math.h>
@@ -434,6 +435,61 @@ static void errors_name_the_option_the_value_and_what_is_allowed(void **state) {
                                 "allowed: 1 to 65535 messages");
 }
 
+/* Fails the first, second, third... allocation of one use of each option that
+ * owns memory, until it succeeds. */
+static void without_memory_an_option_stays_as_it_was(void **state) {
+  struct config *c = *state;
+  static const struct rmq_option_value args[] = {STR("new"), STR("${PORT}")};
+  static const struct {
+    const char *option;
+    size_t count;
+  } uses[] = {{"VHost", 1},
+              {"Password", 1},
+              {"Host", 2},
+              {"QueueArgument", 2},
+              {"QueueArgument", 2}};
+  for (size_t i = 0; i < COUNT_OF(uses); i++)
+    for (size_t n = 1;; n++) {
+      const struct config before = *c;
+      struct rmq_error err = {.text = ""};
+      alloc_fail_at(n);
+      int rc = rmq_options_set(table, c, uses[i].option, args, uses[i].count,
+                               fake_env, &err);
+      bool has_failed = alloc_works_again();
+      SHOW_ROW("%s, allocation %zu: %s", uses[i].option, n, err.text);
+      if (!has_failed) {
+        assert_int_equal(rc, 0);
+        break;
+      }
+      assert_int_equal(rc, -1);
+      assert_true(rmq_error_is_set(&err));
+      assert_memory_equal(c, &before, sizeof(before));
+      assert_in_range(n, 1, 20);
+    }
+  assert_string_equal(c->vhost, "new");
+  assert_string_equal(c->hosts.items[1], "17");
+  assert_int_equal(c->arguments.count, 1);
+}
+
+static void without_memory_there_are_no_defaults_and_no_leak(void **state) {
+  (void)state;
+  size_t n = 1;
+  for (;; n++) {
+    struct config c;
+    struct rmq_error err = {.text = ""};
+    alloc_fail_at(n);
+    int rc = rmq_options_init(table, &c, &err);
+    if (!alloc_works_again()) {
+      assert_int_equal(rc, 0);
+      rmq_options_fini(table, &c);
+      break;
+    }
+    assert_int_equal(rc, -1);
+    assert_true(rmq_error_is_set(&err));
+  }
+  assert_in_range(n, 5, 100);
+}
+
 static void every_type_says_what_it_allows(void **state) {
   (void)state;
   for (const struct rmq_option *o = table; o->name != NULL; o++) {
@@ -524,6 +580,8 @@ int main(void) {
       CONFIG_TEST(arguments_from_a_command_line_are_typed_by_their_looks),
       CONFIG_TEST(an_option_without_a_value_is_a_flag),
       CONFIG_TEST(errors_name_the_option_the_value_and_what_is_allowed),
+      CONFIG_TEST(without_memory_an_option_stays_as_it_was),
+      cmocka_unit_test(without_memory_there_are_no_defaults_and_no_leak),
       cmocka_unit_test(every_type_says_what_it_allows),
       cmocka_unit_test(names_become_kebab_case),
       cmocka_unit_test(rows_are_found_by_name_alias_and_kebab),
