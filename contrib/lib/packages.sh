@@ -52,25 +52,24 @@ packages_apt() {
     -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "$@"
 }
 
-# What starts at boot, one line each: units wanted by a target, rc links.
+# The links that make a service start at boot.
 packages_enabled() {
-  find /etc/systemd/system -path '*.wants/*' -printf 'unit %f\n' 2>/dev/null
-  find /etc/rc[2-5].d -name 'S*' -printf 'rc %f\n' 2>/dev/null |
-    sed 's/^rc S[0-9]*/rc /'
+  find /etc/systemd/system -path '*.wants/*' -type l 2>/dev/null
+  find /etc/rc[2-5].d -name 'S*' -type l 2>/dev/null
 }
 
 # A package enables its service while it is configured. Those that were not
 # there before go off again; none of them has been started.
-packages_disable_new() {
-  local before=$1 kind name
-  comm -13 <(sort -u <<<"$before") <(packages_enabled | sort -u) |
-    while read -r kind name; do
-      case $kind in
-        unit) packages_as_root deb-systemd-helper disable "$name" ;;
-        rc) packages_as_root update-rc.d "$name" defaults-disabled ;;
-      esac >/dev/null 2>&1 </dev/null ||
-        echo "note: $name starts at boot; could not disable it" >&2
-    done
+packages_disable_new() { # LINKS-BEFORE
+  local link name
+  comm -13 <(sort <<<"$1") <(packages_enabled | sort) | while read -r link; do
+    name=${link##*/}
+    case $link in
+      /etc/rc*) packages_as_root update-rc.d "${name#S[0-9][0-9]}" disable ;;
+      *) packages_as_root rm -f "$link" ;;
+    esac >/dev/null 2>&1 </dev/null ||
+      echo "note: $name starts at boot; could not disable it" >&2
+  done
 }
 
 # While this file is there no package script starts or stops a service. One that
