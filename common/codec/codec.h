@@ -19,21 +19,36 @@ struct rmq_codec {
   /* Appends what one message needs around its samples, and between them:
    * open + sample { + separator + sample } + close. Never NULL. */
   const char *open, *separator, *close;
-  /* Appends one sample; 0, or -1 with out as it was (full, no memory). */
+  /* Appends one sample; 0, or -1 with the content of out as it was. Then
+   * out->failed says that out is full or without memory, and another buffer may
+   * help; otherwise this sample cannot be said in this format (a name that no
+   * reader would take back, no value, no time), and no buffer helps. Meta data
+   * that the format cannot carry are left out, as are those beyond
+   * RMQ_SAMPLE_META_MAX. Times are written to the millisecond. */
   int (*encode)(const struct rmq_sample *s, struct rmq_buf *out);
   /* Appends one notification as a whole message; NULL when the format has
-   * none. */
+   * none. Fails as encode does. */
   int (*encode_event)(const struct rmq_event *e, struct rmq_buf *out);
   /* Decodes a whole message of len bytes (any length, not NUL-terminated, not
    * trusted). All or nothing: sink is called only when every sample of the
-   * message is valid; else -1, and err says what is wrong and where. An empty
-   * body is an error. */
+   * message is valid; else -1, and err says what is wrong and where. A message
+   * without a sample is an error. What types->get returns must stay valid
+   * during the call; err may quote bytes from the wire. */
   int (*decode)(const char *bytes, size_t len, const struct rmq_types *types,
                 rmq_codec_sink sink, void *ctx, struct rmq_error *err);
 };
 
-extern const struct rmq_codec rmq_codec_putval; /* "Command" */
-extern const struct rmq_codec rmq_codec_json;   /* "JSON" */
+/* "Command", collectd's text protocol. collectd itself (5.12's amqp plugin)
+ * takes a message for one command, so it reads only messages of one sample. Of
+ * meta data it carries strings with a key of [A-Za-z0-9_:]+ and no control
+ * character in the value, which collectd reads since 5.11; an older one refuses
+ * a line that has any. A '-' in the name of a plugin moves into its instance,
+ * as in every identifier of collectd. */
+extern const struct rmq_codec rmq_codec_putval;
+/* "JSON", collectd's array form. What is not finite is null, and so NaN when it
+ * is read. Meta data keep their types, except that an unsigned number up to
+ * INT64_MAX is read as a signed one. */
+extern const struct rmq_codec rmq_codec_json;
 
 /* By the option's word, without regard to case; NULL when unknown. */
 const struct rmq_codec *rmq_codec_by_name(const char *name);

@@ -89,6 +89,15 @@ size_t rmq_number_put_double(char *to, double v) {
   return put_with_libc(to, v, a >= 1e-5 && a < EXACT_MAX ? 17 : 15);
 }
 
+size_t rmq_number_put_gauge(char *to, double v) {
+  if (isfinite(v))
+    return rmq_number_put_double(to, v);
+  const char *word = isnan(v) ? "nan" : v > 0 ? "inf" : "-inf";
+  size_t n = strlen(word);
+  memcpy(to, word, n);
+  return n;
+}
+
 size_t rmq_number_put_seconds(char *to, int64_t ns) {
   uint64_t ms = ((uint64_t)ns + RMQ_NS_PER_MS / 2) / RMQ_NS_PER_MS;
   return put_fixed(to, ms, 3);
@@ -206,7 +215,7 @@ int rmq_number_get_seconds(const char *text, size_t len, int64_t *ret_ns) {
   size_t whole_len = point == NULL ? len : (size_t)(point - text);
   uint64_t whole = 0;
   if (rmq_number_get_u64(text, whole_len, &whole) != 0 ||
-      whole >= INT64_MAX / RMQ_NS_PER_S)
+      whole > RMQ_NUMBER_SECONDS_MAX)
     return -1;
   int64_t fraction = 0;
   int64_t unit = RMQ_NS_PER_S;
@@ -218,6 +227,9 @@ int rmq_number_get_seconds(const char *text, size_t len, int64_t *ret_ns) {
   }
   if (point != NULL && whole_len + 1 == len)
     return -1;
-  *ret_ns = (int64_t)whole * RMQ_NS_PER_S + fraction;
+  int64_t ns = (int64_t)whole * RMQ_NS_PER_S + fraction;
+  if (ns > RMQ_NUMBER_SECONDS_MAX * RMQ_NS_PER_S)
+    return -1;
+  *ret_ns = ns;
   return 0;
 }

@@ -16,12 +16,18 @@
 /* Room for the longest text that a put function writes. */
 enum { RMQ_NUMBER_MAX = 32 };
 
+/* Longest time that is read and that, rounded, can still be written: the year
+ * 2262. */
+#define RMQ_NUMBER_SECONDS_MAX INT64_C(9223372035)
+
 /* Write without a NUL and return how many bytes they wrote. */
 size_t rmq_number_put_u64(char *to, uint64_t v);
 size_t rmq_number_put_i64(char *to, int64_t v);
 /* v must be finite. The fewest digits where that is cheap to know, never more
  * than 17; "0", "-0.0", "0.1", "1e+300". A valid JSON number. */
 size_t rmq_number_put_double(char *to, double v);
+/* The same, or "nan", "inf", "-inf". */
+size_t rmq_number_put_gauge(char *to, double v);
 /* Seconds with three decimals, rounded to the nearest millisecond, as collectd
  * prints times. ns must not be negative. */
 size_t rmq_number_put_seconds(char *to, int64_t ns);
@@ -34,7 +40,8 @@ int rmq_number_get_i64(const char *text, size_t len, int64_t *ret_v);
 /* [+-]digits[.digits][e[+-]digits], at least one digit before the exponent;
  * no words, no hexadecimal; -1 when it overflows; at most 400 bytes. */
 int rmq_number_get_double(const char *text, size_t len, double *ret_v);
-/* digits[.digits], exact to the nanosecond, further digits are cut off. */
+/* digits[.digits], exact to the nanosecond, further digits are cut off; at most
+ * RMQ_NUMBER_SECONDS_MAX. */
 int rmq_number_get_seconds(const char *text, size_t len, int64_t *ret_ns);
 
 #endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/codec/codec.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* The same order twice: an option's value is an index into both. */
+static const struct rmq_codec *const codecs[] = {&rmq_codec_putval,
+                                                 &rmq_codec_json};
+const char *const rmq_codec_names[] = {"Command", "JSON", NULL};
+enum { CODECS_COUNT = sizeof(codecs) / sizeof(codecs[0]) };
+
+const struct rmq_codec *rmq_codec_at(int index) {
+  return index >= 0 && index < CODECS_COUNT ? codecs[index] : NULL;
+}
+
+const struct rmq_codec *rmq_codec_by_name(const char *name) {
+  for (int i = 0; i < CODECS_COUNT; i++)
+    if (strcasecmp(codecs[i]->name, name) == 0)
+      return codecs[i];
+  return NULL;
+}
+
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+const struct rmq_codec *rmq_codec_by_content_type(const char *type,
+                                                  size_t len) {
+  const char *semicolon = memchr(type, ';', len);
+  if (semicolon != NULL)
+    len = (size_t)(semicolon - type);
+  while (len > 0 && is_blank(type[len - 1]))
+    len--;
+  while (len > 0 && is_blank(type[0]))
+    type++, len--;
+  for (int i = 0; i < CODECS_COUNT; i++)
+    if (strlen(codecs[i]->content_type) == len &&
+        strncasecmp(codecs[i]->content_type, type, len) == 0)
+      return codecs[i];
+  return NULL;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/codec/samples.h"
+
+#include "common/base/names.h"
+#include "common/base/utf8.h"
+#include "common/codec/number.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The arrays grow, so an entry remembers where its parts are, not pointers. */
+struct rmq_samples_entry {
+  struct rmq_sample sample;
+  size_t values_at;
+  size_t meta_at;
+};
+
+static bool is_safe(const char *name, bool may_be_empty) {
+  return (may_be_empty && name[0] == '\0') ||
+         rmq_names_are_safe(name, strlen(name));
+}
+
+bool rmq_samples_can_be_said(const struct rmq_sample *s) {
+  return s->time.ns >= RMQ_NS_PER_MS &&
+         s->time.ns <= RMQ_NUMBER_SECONDS_MAX * RMQ_NS_PER_S &&
+         s->interval.ns >= 0 &&
+         s->interval.ns <= RMQ_NUMBER_SECONDS_MAX * RMQ_NS_PER_S &&
+         s->values_count > 0 && s->values_count <= RMQ_SAMPLE_VALUES_MAX &&
+         is_safe(s->id.host, false) && is_safe(s->id.plugin, false) &&
+         is_safe(s->id.plugin_instance, true) && is_safe(s->id.type, false) &&
+         is_safe(s->id.type_instance, true);
+}
+
+bool rmq_samples_is_line(const char *text, size_t len) {
+  for (size_t at = 0; at < len;) {
+    uint32_t c = 0;
+    size_t n = rmq_utf8_decode(text + at, len - at, &c);
+    if (n == 0 || rmq_utf8_is_control(c))
+      return false;
+    at += n;
+  }
+  return true;
+}
+
+bool rmq_samples_key_is_safe(const char *key, size_t len) {
+  return len > 0 && len <= RMQ_NAME_MAX && rmq_samples_is_line(key, len);
+}
+
+const char *rmq_samples_meta_text(const struct rmq_meta *m, char *scratch) {
+  size_t n = 0;
+  switch (m->type) {
+  case RMQ_META_STRING:
+    return m->value.string;
+  case RMQ_META_BOOLEAN:
+    return m->value.boolean ? "true" : "false";
+  case RMQ_META_SIGNED:
+    n = rmq_number_put_i64(scratch, m->value.signed_int);
+    break;
+  case RMQ_META_UNSIGNED:
+    n = rmq_number_put_u64(scratch, m->value.unsigned_int);
+    break;
+  case RMQ_META_DOUBLE:
+    n = rmq_number_put_gauge(scratch, m->value.number);
+    break;
+  }
+  scratch[n] = '\0';
+  return scratch;
+}
+
+int rmq_samples_check_name(const char *field, const char *name, size_t len,
+                           bool may_be_empty, struct rmq_error *err) {
+  if ((len == 0 && may_be_empty) || rmq_names_are_safe(name, len))
+    return 0;
+  if (len == 0)
+    return rmq_error_set(err, "%s is empty", field);
+  if (len > RMQ_NAME_MAX)
+    return rmq_error_set(err, "%s has %zu bytes, %d are allowed", field, len,
+                         RMQ_NAME_MAX);
+  return rmq_error_set(err,
+                       "%s \"%.*s\" is not a safe name (valid UTF-8, no "
+                       "control character, no '/', no leading '.')",
+                       field, (int)len, name);
+}
+
+int rmq_samples_find_type(const struct rmq_types *types, const char *type,
+                          struct rmq_datum *ret_sources, size_t *ret_count,
+                          struct rmq_error *err) {
+  int n = types->get(types->ctx, type, ret_sources, RMQ_SAMPLE_VALUES_MAX);
+  if (n <= 0)
+    return rmq_error_set(err, "type \"%s\" is not known (is it in types.db?)",
+                         type);
+  *ret_count = (size_t)n;
+  return 0;
+}
+
+void rmq_samples_init(struct rmq_samples *set) {
+  *set = (struct rmq_samples){0};
+}
+
+void rmq_samples_fini(struct rmq_samples *set) {
+  free(set->entries);
+  free(set->values);
+  free(set->meta);
+  rmq_samples_init(set);
+}
+
+/* The array with room for extra more elements, or NULL with all as it was. */
+static void *with_room(void *array, size_t count, size_t *capacity,
+                       size_t extra, size_t size) {
+  if (array != NULL && extra <= *capacity - count)
+    return array;
+  size_t want = *capacity * 2 + extra + 7;
+  void *grown = realloc(array, want * size);
+  if (grown != NULL)
+    *capacity = want;
+  return grown;
+}
+
+static int make_room(struct rmq_samples *set, size_t values, size_t meta) {
+  void *a = with_room(set->entries, set->entries_count, &set->entries_capacity,
+                      1, sizeof(*set->entries));
+  if (a == NULL)
+    return -1;
+  set->entries = a;
+  a = with_room(set->values, set->values_count, &set->values_capacity, values,
+                sizeof(*set->values));
+  if (a == NULL)
+    return -1;
+  set->values = a;
+  a = with_room(set->meta, set->meta_count, &set->meta_capacity, meta,
+                sizeof(*set->meta));
+  if (a == NULL)
+    return -1;
+  set->meta = a;
+  return 0;
+}
+
+int rmq_samples_push(struct rmq_samples *set, const struct rmq_sample *s,
+                     bool shares_meta) {
+  size_t new_meta = shares_meta ? 0 : s->meta_count;
+  if (make_room(set, s->values_count, new_meta) != 0)
+    return -1;
+  struct rmq_samples_entry *e = &set->entries[set->entries_count];
+  *e = (struct rmq_samples_entry){
+      .sample = *s,
+      .values_at = set->values_count,
+      .meta_at = shares_meta ? e[-1].meta_at : set->meta_count,
+  };
+  memcpy(set->values + set->values_count, s->values,
+         s->values_count * sizeof(*s->values));
+  if (new_meta > 0)
+    memcpy(set->meta + set->meta_count, s->meta, new_meta * sizeof(*s->meta));
+  set->entries_count++;
+  set->values_count += s->values_count;
+  set->meta_count += new_meta;
+  return 0;
+}
+
+void rmq_samples_emit(const struct rmq_samples *set,
+                      void (*sink)(void *ctx, const struct rmq_sample *sample),
+                      void *ctx) {
+  for (size_t i = 0; i < set->entries_count; i++) {
+    struct rmq_sample s = set->entries[i].sample;
+    s.values = set->values + set->entries[i].values_at;
+    s.meta = set->meta + set->entries[i].meta_at;
+    sink(ctx, &s);
+  }
+}

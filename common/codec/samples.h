@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the codecs have in common: which names may travel, what a type says
+ * about its values, and the place where the samples of one message wait until
+ * all of them are known to be valid.
+ */
+#ifndef RMQ_CODEC_SAMPLES_H
+#define RMQ_CODEC_SAMPLES_H
+
+#include "common/base/error.h"
+#include "common/base/sample.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Both directions -------------------------------------------------------- */
+
+/* True for a sample that any reader of the formats can take back: safe names
+ * (host, plugin and type are needed), a time from 1 ms after 1970 to 2262, 1 to
+ * RMQ_SAMPLE_VALUES_MAX values. */
+bool rmq_samples_can_be_said(const struct rmq_sample *s);
+/* Valid UTF-8 without a control character. */
+bool rmq_samples_is_line(const char *text, size_t len);
+/* The same, of 1 to RMQ_NAME_MAX bytes: the key of meta data. */
+bool rmq_samples_key_is_safe(const char *key, size_t len);
+
+/* A meta value as text; a string is returned itself, anything else is written
+ * to scratch, RMQ_NUMBER_MAX bytes. */
+const char *rmq_samples_meta_text(const struct rmq_meta *m, char *scratch);
+
+/* Decoding --------------------------------------------------------------- */
+
+/* field is for the error: 0, or -1 when name is not safe to be that part of an
+ * identity. Plugin instance and type instance may be empty. */
+int rmq_samples_check_name(const char *field, const char *name, size_t len,
+                           bool may_be_empty, struct rmq_error *err);
+/* Names and kinds of the data sources of a type; 0, or -1 with an error that
+ * names the type. ret_sources has room for RMQ_SAMPLE_VALUES_MAX. */
+int rmq_samples_find_type(const struct rmq_types *types, const char *type,
+                          struct rmq_datum *ret_sources, size_t *ret_count,
+                          struct rmq_error *err);
+
+struct rmq_samples_entry;
+
+/* Values and meta data are copied, strings stay the caller's. */
+struct rmq_samples {
+  struct rmq_samples_entry *entries;
+  size_t entries_count, entries_capacity;
+  struct rmq_datum *values;
+  size_t values_count, values_capacity;
+  struct rmq_meta *meta;
+  size_t meta_count, meta_capacity;
+};
+
+void rmq_samples_init(struct rmq_samples *set);
+void rmq_samples_fini(struct rmq_samples *set);
+/* shares_meta: the meta data are those of the sample pushed before (several
+ * value lists of one PUTVAL), s->meta is not looked at. -1 without memory, set
+ * as it was. */
+int rmq_samples_push(struct rmq_samples *set, const struct rmq_sample *s,
+                     bool shares_meta);
+/* Calls sink (a rmq_codec_sink) for each, in order. */
+void rmq_samples_emit(const struct rmq_samples *set,
+                      void (*sink)(void *ctx, const struct rmq_sample *sample),
+                      void *ctx);
+
+#endif
