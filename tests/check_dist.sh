@@ -10,15 +10,16 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/tap.sh"
 cd "$here/.." || exit 1
 
-# Without git (a copy of a clone, or a tarball, where this is true by itself):
-# what is there, less what autogen.sh makes.
+# With git: what is tracked, or lies beside it and is not ignored. Without (a
+# copy of a clone, or a tarball, where this is true by itself): what is there.
+rooms=(common plugins tests contrib conf.d)
 list() {
   if [ -e .git ]; then
-    git -c safe.directory='*' ls-files --cached --others --exclude-standard
+    git -c safe.directory='*' ls-files
+    git -c safe.directory='*' ls-files --others --exclude-standard "${rooms[@]}"
   else
-    find . \( -name autom4te.cache -o -name build-aux -o -name __pycache__ \
-      -o -path ./m4 \) -prune -o -type f ! -name '*~' -printf '%P\n' |
-      grep -vxE 'aclocal\.m4|configure|Makefile\.in|rmq_config\.h\.in|plugins/.*\.[15]|ChangeLog|INSTALL'
+    find "${rooms[@]}" -name __pycache__ -prune -o \
+      -type f ! -name '*~' ! -name '*.[15]' -print 2>/dev/null
   fi
 }
 if [ ! -e .git ] && [ -e Makefile ]; then
