@@ -194,6 +194,13 @@ static void consumer_cancelled(struct rmq_connection *c,
 
 /* ------------------------------------------------------------------------ */
 
+static void confirmed(struct rmq_connection *c, const struct rmq_wire_frame *f,
+                      struct rmq_mono now) {
+  c->handlers.confirmed(
+      c->handlers.ctx, c->epoch, f->u.ack.tag, f->u.ack.multiple,
+      /* is_nack = */ f->method == RMQ_METHOD_BASIC_NACK, now);
+}
+
 static void method_while_up(struct rmq_connection *c,
                             const struct rmq_wire_frame *f,
                             struct rmq_mono now) {
@@ -201,21 +208,18 @@ static void method_while_up(struct rmq_connection *c,
   enum rmq_method m = f->method;
   if (m == RMQ_METHOD_BASIC_DELIVER || m == RMQ_METHOD_BASIC_RETURN)
     rmq_content_begin(c, f);
-  else if (m == RMQ_METHOD_BASIC_ACK)
-    c->handlers.confirmed(ctx, c->epoch, f->u.ack.tag, f->u.ack.multiple,
-                          /* is_nack = */ false, now);
-  else if (m == RMQ_METHOD_BASIC_NACK)
-    c->handlers.confirmed(ctx, c->epoch, f->u.ack.tag, f->u.ack.multiple,
-                          /* is_nack = */ true, now);
+  else if (m == RMQ_METHOD_BASIC_ACK || m == RMQ_METHOD_BASIC_NACK)
+    confirmed(c, f, now);
   else if (m == RMQ_METHOD_BASIC_CANCEL)
     consumer_cancelled(c, f, now);
   else if (m == RMQ_METHOD_BASIC_CANCEL_OK && c->is_cancelling) {
     c->is_cancelling = false;
     c->consumer_tag[0] = '\0';
     c->handlers.cancelled(ctx, now);
-  } else if (m == RMQ_METHOD_CHANNEL_FLOW)
-    rmq_wire_put_flow_ok(&c->out, f->u.active);
-  else {
+  } else if (m == RMQ_METHOD_CHANNEL_FLOW) {
+    if (rmq_connection_may_answer(c, now))
+      rmq_wire_put_flow_ok(&c->out, f->u.active);
+  } else {
     char what[64];
     snprintf(what, sizeof(what), "unexpected %s", rmq_method_to_str(m));
     rmq_connection_protocol_error(c, what, now);
@@ -223,22 +227,29 @@ static void method_while_up(struct rmq_connection *c,
 }
 
 /* After our channel.close, or connection.close, whatever was under way still
- * arrives; only the answer counts. */
+ * arrives; only the answer counts, and a confirm under way when the connection
+ * closes: it spares a duplicate after the next start. */
 static void method_while_closing(struct rmq_connection *c,
-                                 const struct rmq_wire_frame *f) {
-  if (f->method == RMQ_METHOD_CHANNEL_CLOSE_OK)
+                                 const struct rmq_wire_frame *f,
+                                 struct rmq_mono now) {
+  bool is_confirm =
+      f->method == RMQ_METHOD_BASIC_ACK || f->method == RMQ_METHOD_BASIC_NACK;
+  if (is_confirm && !c->awaits_close_ok)
+    confirmed(c, f, now);
+  else if (f->method == RMQ_METHOD_CHANNEL_CLOSE_OK)
     c->awaits_close_ok = false;
-  else if (f->method == RMQ_METHOD_CHANNEL_CLOSE)
-    rmq_wire_put_channel_close_ok(&c->out);
-  else if (f->method == RMQ_METHOD_BASIC_DELIVER ||
-           f->method == RMQ_METHOD_BASIC_RETURN)
+  else if (f->method == RMQ_METHOD_CHANNEL_CLOSE) {
+    if (rmq_connection_may_answer(c, now))
+      rmq_wire_put_channel_close_ok(&c->out);
+  } else if (f->method == RMQ_METHOD_BASIC_DELIVER ||
+             f->method == RMQ_METHOD_BASIC_RETURN)
     rmq_content_begin(c, f);
 }
 
 void rmq_channel_method(struct rmq_connection *c,
                         const struct rmq_wire_frame *f, struct rmq_mono now) {
   if (c->state == RMQ_SESSION_CLOSING || c->awaits_close_ok) {
-    method_while_closing(c, f);
+    method_while_closing(c, f, now);
     return;
   }
   if (f->method == RMQ_METHOD_CHANNEL_CLOSE) {

@@ -138,6 +138,7 @@ static void connect_now(struct rmq_connection *c, struct rmq_mono now) {
   rmq_content_reset(&c->content);
   c->frame_max = RMQ_WIRE_FRAME_MAX;
   c->heartbeat = rmq_s(0);
+  c->is_started = false;
   c->is_tuned = false;
   c->is_blocked = false;
   c->awaits_close_ok = false;
@@ -239,6 +240,13 @@ void rmq_connection_protocol_error(struct rmq_connection *c, const char *what,
                                    struct rmq_mono now) {
   rmq_connection_because(c, 0, "", "the server broke the protocol: %s", what);
   rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+}
+
+bool rmq_connection_may_answer(struct rmq_connection *c, struct rmq_mono now) {
+  if (c->out.len < OUT_HIGH_WATER)
+    return true;
+  rmq_connection_protocol_error(c, "it asks without reading our answers", now);
+  return false;
 }
 
 /* ------------------------------------------------------------------------

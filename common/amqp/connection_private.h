@@ -52,6 +52,7 @@ struct rmq_connection {
   uint32_t frame_max;
   struct rmq_dur heartbeat; /* negotiated; 0 = none */
   struct rmq_mono heard_at, sent_at;
+  bool is_started; /* login: connection.start was answered */
   bool is_tuned;   /* login: connection.tune was answered */
   bool is_blocked; /* connection.blocked, not yet unblocked */
 
@@ -78,6 +79,9 @@ void rmq_connection_because(struct rmq_connection *c, int reply_code,
 /* The peer broke the protocol: the link is given up. */
 void rmq_connection_protocol_error(struct rmq_connection *c, const char *what,
                                    struct rmq_mono now);
+/* False: so much output waits that a broker which made us answer was not
+ * reading; the link is given up, because answers must not pile up. */
+bool rmq_connection_may_answer(struct rmq_connection *c, struct rmq_mono now);
 /* The broker's answer is awaited for rpc_timeout from now. */
 void rmq_connection_await(struct rmq_connection *c, struct rmq_mono now);
 

@@ -63,12 +63,20 @@ static void take_properties(struct rmq_delivery *d,
     rmq_span_copy(h->string, d->traceparent, sizeof(d->traceparent));
 }
 
+/* Returns are read with the confirms that they precede, also while closing;
+ * what belongs to a channel that was given up is not read. */
+static bool is_wanted(const struct rmq_connection *c) {
+  return rmq_session_is_up(c->state) ||
+         (c->content.is_return && c->state == RMQ_SESSION_CLOSING &&
+          !c->awaits_close_ok);
+}
+
 static void finish(struct rmq_connection *c, struct rmq_span body,
                    struct rmq_mono now) {
   struct rmq_content *content = &c->content;
   content->want = RMQ_CONTENT_NONE;
-  if (!rmq_session_is_up(c->state)) {
-    /* it belongs to a channel that was given up */
+  if (!is_wanted(c)) {
+    /* dropped */
   } else if (content->is_return) {
     c->handlers.returned(c->handlers.ctx, c->epoch, &content->returned, now);
   } else {

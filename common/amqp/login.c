@@ -149,9 +149,10 @@ void rmq_login_method(struct rmq_connection *c, const struct rmq_wire_frame *f,
   enum rmq_method m = f->method;
   if (f->channel != 0) {
     rmq_connection_protocol_error(c, "a channel's method during login", now);
-  } else if (m == RMQ_METHOD_CONNECTION_START && !c->is_tuned) {
+  } else if (m == RMQ_METHOD_CONNECTION_START && !c->is_started) {
+    c->is_started = true;
     start(c, f, now);
-  } else if (m == RMQ_METHOD_CONNECTION_TUNE && !c->is_tuned) {
+  } else if (m == RMQ_METHOD_CONNECTION_TUNE && c->is_started && !c->is_tuned) {
     tune(c, f, now);
   } else if (m == RMQ_METHOD_CONNECTION_OPEN_OK && c->is_tuned) {
     c->opened++;

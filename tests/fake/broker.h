@@ -151,10 +151,11 @@ struct fake_login {
 
 /* Protocol header to connection.open-ok; heartbeats are allowed afterwards
  * only if the test says so. */
-#define fake_script_login(b, login) fake_script_login_at(b, FAKE_HERE, login, 0)
+#define fake_script_login(b, ...)                                              \
+  fake_script_login_at(b, FAKE_HERE, 0, __VA_ARGS__)
 /* Only the first `steps` of it (1 ... FAKE_LOGIN_STEPS - 1). */
-#define fake_script_login_part(b, login, steps)                                \
-  fake_script_login_at(b, FAKE_HERE, login, steps)
+#define fake_script_login_part(b, steps, ...)                                  \
+  fake_script_login_at(b, FAKE_HERE, steps, __VA_ARGS__)
 #define FAKE_LOGIN_STEPS 7
 /* channel.open and its answer; also after a channel.close. */
 #define fake_script_channel(b) fake_script_channel_at(b, FAKE_HERE)
@@ -199,8 +200,8 @@ void fake_release_at(struct fake_broker *b, const char *where);
 void fake_close_at(struct fake_broker *b, const char *where);
 void fake_reset_at(struct fake_broker *b, const char *where);
 void fake_silence_at(struct fake_broker *b, const char *where);
-void fake_script_login_at(struct fake_broker *b, const char *where,
-                          const struct fake_login *login, int steps);
+void fake_script_login_at(struct fake_broker *b, const char *where, int steps,
+                          const struct fake_login *login);
 void fake_script_channel_at(struct fake_broker *b, const char *where);
 void fake_rpc_at(struct fake_broker *b, const char *where, const char *name,
                  const char *want, const char *reply);

@@ -275,8 +275,8 @@ static void send_tune(struct fake_broker *b, const char *where,
                l->offers_no_heartbeat ? 0 : heartbeat);
 }
 
-void fake_script_login_at(struct fake_broker *b, const char *where,
-                          const struct fake_login *login, int steps) {
+void fake_script_login_at(struct fake_broker *b, const char *where, int steps,
+                          const struct fake_login *login) {
   static const struct fake_login usual;
   const struct fake_login *l = login != NULL ? login : &usual;
   for (int i = 0; i < (steps != 0 ? steps : FAKE_LOGIN_STEPS); i++)
