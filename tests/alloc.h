@@ -7,21 +7,26 @@
 #ifndef RMQ_TESTS_ALLOC_H
 #define RMQ_TESTS_ALLOC_H
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /* The allocation with this number fails, counted from 1; 0 = none does. */
 static size_t alloc_fails_at;
 static size_t alloc_count;
+/* Sees each block just before it is freed; NULL = nobody does. */
+static void (*alloc_on_free)(const char *block, size_t size);
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
+void __real_free(void *block);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t max);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
+void __wrap_free(void *block);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t max);
 
@@ -48,6 +53,11 @@ void *__wrap_calloc(size_t count, size_t size) {
 }
 void *__wrap_realloc(void *old, size_t size) {
   return alloc_fails_now() ? NULL : __real_realloc(old, size);
+}
+void __wrap_free(void *block) {
+  if (block != NULL && alloc_on_free != NULL)
+    alloc_on_free(block, malloc_usable_size(block));
+  __real_free(block);
 }
 char *__wrap_strdup(const char *text) {
   return alloc_fails_now() ? NULL : __real_strdup(text);

@@ -52,14 +52,19 @@ static inline double rmq_wall_seconds(struct rmq_wall w) {
 static inline int64_t rmq_wall_ms(struct rmq_wall w) {
   return w.ns / RMQ_NS_PER_MS;
 }
+/* Saturates: ms may come from the wire. */
 static inline struct rmq_wall rmq_wall_from_ms(int64_t ms) {
+  if (ms > INT64_MAX / RMQ_NS_PER_MS)
+    return (struct rmq_wall){INT64_MAX};
+  if (ms < INT64_MIN / RMQ_NS_PER_MS)
+    return (struct rmq_wall){INT64_MIN};
   return (struct rmq_wall){ms * RMQ_NS_PER_MS};
 }
 
-/* Saturates at RMQ_NEVER. */
+/* Saturates at RMQ_NEVER; t is not negative. */
 static inline struct rmq_mono rmq_mono_add(struct rmq_mono t,
                                            struct rmq_dur d) {
-  if (t.ns > INT64_MAX - d.ns)
+  if (d.ns > 0 && t.ns > INT64_MAX - d.ns)
     return RMQ_NEVER;
   return (struct rmq_mono){t.ns + d.ns};
 }

@@ -112,6 +112,22 @@ static void consumed_bytes_are_gone_and_their_room_comes_back(void **state) {
   rmq_buf_fini(&b);
 }
 
+static void a_stream_that_never_runs_dry_does_not_grow(void **state) {
+  (void)state;
+  struct rmq_buf b;
+  rmq_buf_init(&b, 1000);
+  assert_int_equal(rmq_buf_append_text(&b, "in front"), 0);
+  for (int i = 0; i < 10000; i++) {
+    char bytes[16];
+    snprintf(bytes, sizeof(bytes), "%07d", i);
+    assert_int_equal(rmq_buf_append(&b, bytes, 7), 0);
+    rmq_buf_consume(&b, 7);
+  }
+  assert_string_equal(rmq_buf_text(&b), "80009999");
+  assert_int_equal(b.capacity, 256);
+  rmq_buf_fini(&b);
+}
+
 static void taking_moves_ownership_of_exactly_the_content(void **state) {
   (void)state;
   struct rmq_buf b;
@@ -235,6 +251,7 @@ int main(void) {
       cmocka_unit_test(an_absurd_size_is_refused_not_wrapped),
       cmocka_unit_test(reserved_bytes_count_when_committed),
       cmocka_unit_test(consumed_bytes_are_gone_and_their_room_comes_back),
+      cmocka_unit_test(a_stream_that_never_runs_dry_does_not_grow),
       cmocka_unit_test(taking_moves_ownership_of_exactly_the_content),
       cmocka_unit_test(an_idle_buffer_gives_memory_back),
       cmocka_unit_test(without_memory_nothing_changes),

@@ -42,6 +42,9 @@ static void a_line_says_how_many_reports_had_none(void **state) {
   assert_int_equal(missed, 77);
   assert_true(rmq_complain_report(&c, at(15), &missed));
   assert_int_equal(missed, 3);
+  assert_false(rmq_complain_report(&c, at(16), NULL));
+  assert_true(rmq_complain_report(&c, at(35), &missed));
+  assert_int_equal(missed, 1);
 }
 
 static void recovery_is_told_once(void **state) {

@@ -129,6 +129,22 @@ static void a_clear_begins_anew(void **state) {
   assert_close(seconds, 1, 1e-9);
 }
 
+static void a_part_brings_its_limits_along(void **state) {
+  (void)state;
+  /* The lowest and the highest of a bucket: its middle is neither. */
+  static const int64_t rows[] = {1 << 20, (1 << 20) + (1 << 16) - 1};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_latency l, part;
+    double seconds = 77;
+    rmq_latency_clear(&l);
+    rmq_latency_clear(&part);
+    rmq_latency_add(&part, (struct rmq_dur){rows[i]});
+    rmq_latency_merge(&l, &part);
+    assert_true(rmq_latency_percentile(&l, 50, &seconds));
+    assert_close(seconds, (double)rows[i] * 1e-9, 1e-9);
+  }
+}
+
 static void an_empty_part_changes_nothing(void **state) {
   (void)state;
   struct rmq_latency l, none;
@@ -150,6 +166,7 @@ int main(void) {
       cmocka_unit_test(percentiles_are_within_the_promised_error),
       cmocka_unit_test(durations_outside_the_range_are_counted),
       cmocka_unit_test(a_clear_begins_anew),
+      cmocka_unit_test(a_part_brings_its_limits_along),
       cmocka_unit_test(an_empty_part_changes_nothing),
   };
   return run_all(tests);

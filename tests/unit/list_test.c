@@ -59,6 +59,9 @@ static void elements_keep_the_order_they_were_given(void **state) {
   READS(&l, 0, 1, 2, 3, 4);
   rmq_list_remove(&l, &e[2].node);
   READS(&l, 0, 1, 3, 4);
+  rmq_list_push_back(&l, &e[2].node);
+  READS(&l, 0, 1, 3, 4, 2);
+  rmq_list_remove(&l, &e[2].node);
   rmq_list_remove(&l, &e[4].node);
   assert_ptr_equal(rmq_list_pop_front(&l), &e[0].node);
   READS(&l, 1, 3);
@@ -83,7 +86,7 @@ static void any_sequence_reads_like_an_array(void **state) {
   enum { ELEMENTS = 12 };
   struct rmq_prng r = {property_seed(4)};
   struct element e[ELEMENTS];
-  int model[ELEMENTS];
+  int model[ELEMENTS] = {0};
   size_t count = 0;
   struct rmq_list l;
   rmq_list_init(&l);

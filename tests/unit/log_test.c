@@ -209,6 +209,13 @@ static void a_long_message_is_shortened_and_says_so(void **state) {
   rmq_buf_clear(&out);
   rmq_log_render(RMQ_LOG_TEXT, &record, &out);
   assert_string_equal(rmq_buf_text(&out), message);
+  /* One byte more does not. */
+  message[RMQ_LOG_LINE_MAX] = 'm';
+  message[RMQ_LOG_LINE_MAX + 1] = '\0';
+  rmq_buf_clear(&out);
+  rmq_log_render(RMQ_LOG_TEXT, &record, &out);
+  assert_int_equal(out.len, RMQ_LOG_LINE_MAX);
+  assert_string_equal(rmq_buf_text(&out) + RMQ_LOG_LINE_MAX - 4, "m...");
   rmq_buf_fini(&out);
 }
 

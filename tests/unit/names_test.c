@@ -49,7 +49,7 @@ static void names_are_encoded_as_in_urls(void **state) {
 static void a_name_that_does_not_fit_is_not_half_there(void **state) {
   (void)state;
   struct rmq_buf out;
-  rmq_buf_init(&out, 8);
+  rmq_buf_init(&out, 10);
   assert_int_equal(rmq_buf_append_text(&out, "ab"), 0);
   assert_int_equal(rmq_names_encode(&out, "xyz/", false), 0);
   assert_int_equal(rmq_names_encode(&out, "x/", false), -1);

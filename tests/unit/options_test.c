@@ -128,6 +128,10 @@ texts_take_what_the_configuration_language_makes_of_them(void **state) {
       {"VHost", NUM(12345), "12345"},
       {"VHost", NUM(-0.0), "0"},
       {"VHost", NUM(1.5), "1.5"},
+      {"VHost", NUM(9007199254740992.0), "9007199254740992"},
+      {"VHost", NUM(-9007199254740992.0), "-9007199254740992"},
+      {"VHost", NUM(9007199254740994.0), NULL},
+      {"VHost", NUM(-9007199254740994.0), NULL},
       {"VHost", NUM(1e300), NULL},
       {"VHost", NUM(NAN), NULL},
       {"VHost", BOOL(true), NULL},
@@ -175,6 +179,31 @@ static void nothing_of_a_secret_is_repeated(void **state) {
   assert_int_equal(
       rmq_options_set(table, c, "Password", two, 2, fake_env, &err), -1);
   assert_null(strstr(err.text, "hush"));
+}
+
+static size_t secrets_freed;
+/* "hush", or what is left of it when its first byte is wiped. */
+static void look_for_secrets(const char *block, size_t size) {
+  if (size > strlen("hush") && memcmp(block + 1, "ush", strlen("ush")) == 0)
+    secrets_freed++;
+}
+
+static void a_secret_is_wiped_before_its_memory_is_freed(void **state) {
+  struct config *c = *state;
+  secrets_freed = 0;
+  alloc_on_free = look_for_secrets;
+  assert_int_equal(SET(c, "Password", STR("hush${PORT}")), 0);
+  assert_string_equal(c->password, "hush17");
+  assert_int_equal(SET(c, "Password", STR("${NONE:hush}hush")), 0);
+  assert_int_equal(SET(c, "Password", STR("hush${NONE}")), -1);
+  rmq_options_fini(table, c);
+  assert_null(c->password);
+  assert_int_equal(secrets_freed, 0);
+  /* Others are not, and are seen. */
+  assert_int_equal(SET(c, "VHost", STR("hush")), 0);
+  rmq_options_fini(table, c);
+  alloc_on_free = NULL;
+  assert_in_range(secrets_freed, 1, 2);
 }
 
 static void integers_are_whole_and_in_range(void **state) {
@@ -518,6 +547,7 @@ static void names_become_kebab_case(void **state) {
       {"RPCTimeout", "rpc-timeout"},
       {"MessageTTL", "message-ttl"},
       {"CACert", "ca-cert"},
+      {"XDeath", "x-death"},
       {"AppId", "app-id"},
       {"User", "user"},
       {"", ""},
@@ -570,6 +600,7 @@ int main(void) {
       cmocka_unit_test(a_bad_default_is_an_error_and_leaves_nothing),
       CONFIG_TEST(texts_take_what_the_configuration_language_makes_of_them),
       CONFIG_TEST(nothing_of_a_secret_is_repeated),
+      CONFIG_TEST(a_secret_is_wiped_before_its_memory_is_freed),
       CONFIG_TEST(integers_are_whole_and_in_range),
       CONFIG_TEST(durations_are_seconds_or_have_a_unit),
       CONFIG_TEST(booleans_may_be_in_quotes),

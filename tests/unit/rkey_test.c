@@ -105,6 +105,18 @@ static void long_keys_end_in_a_hash_of_the_whole(void **state) {
   assert_string_equal(key, want);
 }
 
+static void the_hash_is_that_of_text_and_names_alike(void **state) {
+  (void)state;
+  char template[400], key[RMQ_RKEY_MAX + 1], want[RMQ_RKEY_MAX + 1];
+  memset(template, 't', sizeof(template));
+  snprintf(template + 300, 100, "%s", "%{type_instance}!");
+  rmq_rkey_from_sample(template, &cpu, key);
+  snprintf(template + 300, 100, "%s", "idle!");
+  snprintf(want, sizeof(want), "%.238s~%016" PRIx64, template,
+           rmq_fnv1a(template, strlen(template)));
+  assert_string_equal(key, want);
+}
+
 static const char *random_name(struct rmq_prng *r, char *name) {
   static const char *const bits[] = {
       "a", ".", "/", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x90\x87"};
@@ -152,6 +164,7 @@ int main(void) {
       cmocka_unit_test(keys_of_events),
       cmocka_unit_test(templates_with_unknown_fields_are_refused),
       cmocka_unit_test(long_keys_end_in_a_hash_of_the_whole),
+      cmocka_unit_test(the_hash_is_that_of_text_and_names_alike),
       cmocka_unit_test(keys_fit_and_stay_valid_utf8),
   };
   return run_all(tests);

@@ -147,22 +147,12 @@ static void numbers_that_do_not_fit_are_refused(void **state) {
   assert_true(d.ns == 290000000);
 }
 
-static void seconds_saturate_and_round(void **state) {
-  (void)state;
-  assert_true(rmq_dur_from_seconds(NAN).ns == 0);
-  assert_true(rmq_dur_from_seconds(INFINITY).ns == INT64_MAX);
-  assert_true(rmq_dur_from_seconds(-1e300).ns == -INT64_MAX);
-  assert_true(rmq_dur_from_seconds(1.1).ns == 1100000000);
-  assert_true(rmq_dur_from_seconds(-0.29).ns == -290000000);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(whole_numbers),
       cmocka_unit_test(sizes),
       cmocka_unit_test(durations),
       cmocka_unit_test(numbers_that_do_not_fit_are_refused),
-      cmocka_unit_test(seconds_saturate_and_round),
   };
   return run_all(tests);
 }

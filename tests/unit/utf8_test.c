@@ -43,6 +43,15 @@ static void only_shortest_forms_of_real_characters_are_valid(void **state) {
   }
 }
 
+static void nothing_is_read_behind_the_end(void **state) {
+  (void)state;
+  static const char text[] = "\xf0\x9f\x90\x87";
+  for (size_t len = 0; len < 4; len++) {
+    assert_int_equal(rmq_utf8_decode(text, len, NULL), 0);
+    assert_int_equal(rmq_utf8_is_valid(text, len), len == 0);
+  }
+}
+
 static void a_cut_never_splits_a_character(void **state) {
   (void)state;
   static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x87z";
@@ -70,6 +79,7 @@ static void control_characters_are_c0_c1_and_del(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(only_shortest_forms_of_real_characters_are_valid),
+      cmocka_unit_test(nothing_is_read_behind_the_end),
       cmocka_unit_test(a_cut_never_splits_a_character),
       cmocka_unit_test(a_cut_through_rubbish_is_where_it_was_asked_for),
       cmocka_unit_test(control_characters_are_c0_c1_and_del),

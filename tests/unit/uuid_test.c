@@ -63,6 +63,7 @@ static void each_message_has_a_trace_of_its_own_that_stays(void **state) {
     rmq_uuid_traceparent_of(id, again);
     assert_string_equal(once, again);
     assert_true(rmq_uuid_trace_id(once, strlen(once), all[i]));
+    assert_memory_not_equal(all[i], all[i] + 16, 16); /* 128 bits, not 64 */
   }
   qsort(all, MESSAGES, sizeof(all[0]), by_text);
   for (size_t i = 1; i < MESSAGES; i++)
