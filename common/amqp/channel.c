@@ -77,6 +77,7 @@ static int send_setup(struct rmq_connection *c) {
 
 static void channel_ready(struct rmq_connection *c, struct rmq_mono now) {
   c->epoch++;
+  c->has_progress = false;
   c->handlers.ready(c->handlers.ctx, c->epoch, now);
   rmq_connection_because(c, 0, "", "ready");
   rmq_connection_apply(c, RMQ_SESSION_ON_CHANNEL_READY, now);
@@ -201,6 +202,13 @@ static void confirmed(struct rmq_connection *c, const struct rmq_wire_frame *f,
       /* is_nack = */ f->method == RMQ_METHOD_BASIC_NACK, now);
 }
 
+static void unexpected(struct rmq_connection *c, const struct rmq_wire_frame *f,
+                       struct rmq_mono now) {
+  char what[64];
+  snprintf(what, sizeof(what), "unexpected %s", rmq_method_to_str(f->method));
+  rmq_connection_protocol_error(c, what, now);
+}
+
 static void method_while_up(struct rmq_connection *c,
                             const struct rmq_wire_frame *f,
                             struct rmq_mono now) {
@@ -220,10 +228,28 @@ static void method_while_up(struct rmq_connection *c,
     if (rmq_connection_may_answer(c, now))
       rmq_wire_put_flow_ok(&c->out, f->u.active);
   } else {
-    char what[64];
-    snprintf(what, sizeof(what), "unexpected %s", rmq_method_to_str(m));
-    rmq_connection_protocol_error(c, what, now);
+    unexpected(c, f, now);
   }
+}
+
+/* A confirm or delivery before the channel is ready would reach nobody, and a
+ * delivery that is not known could not be kept out of a multiple ack. */
+static void method_while_opening(struct rmq_connection *c,
+                                 const struct rmq_wire_frame *f,
+                                 struct rmq_mono now) {
+  if (f->method == answer_to(c->setup))
+    setup_answered(c, f, now);
+  else if (f->method == RMQ_METHOD_BASIC_CANCEL ||
+           f->method == RMQ_METHOD_CHANNEL_FLOW)
+    method_while_up(c, f, now);
+  else
+    unexpected(c, f, now);
+}
+
+static void close_answered(struct rmq_connection *c) {
+  if (c->awaits_close_ok && c->state == RMQ_SESSION_REOPENING)
+    c->deadline = c->reopen_at;
+  c->awaits_close_ok = false;
 }
 
 /* After our channel.close, or connection.close, whatever was under way still
@@ -237,7 +263,7 @@ static void method_while_closing(struct rmq_connection *c,
   if (is_confirm && !c->awaits_close_ok)
     confirmed(c, f, now);
   else if (f->method == RMQ_METHOD_CHANNEL_CLOSE_OK)
-    c->awaits_close_ok = false;
+    close_answered(c);
   else if (f->method == RMQ_METHOD_CHANNEL_CLOSE) {
     if (rmq_connection_may_answer(c, now))
       rmq_wire_put_channel_close_ok(&c->out);
@@ -261,8 +287,8 @@ void rmq_channel_method(struct rmq_connection *c,
                                   now);
     return;
   }
-  if (c->state == RMQ_SESSION_OPENING && f->method == answer_to(c->setup))
-    setup_answered(c, f, now);
+  if (c->state == RMQ_SESSION_OPENING)
+    method_while_opening(c, f, now);
   else
     method_while_up(c, f, now);
 }

@@ -161,14 +161,15 @@ static void perform(struct rmq_connection *c, unsigned actions, bool was_up,
   }
   if ((actions & RMQ_DO_DROP_LINK) != 0)
     want_link(c, false);
+  /* A host that worked is the first choice again, one that did not is not. */
   if ((actions & RMQ_DO_RETRY) != 0)
-    *ret_delay = was_up ? new_round(c) : next_host(c);
+    *ret_delay = was_up && c->has_progress ? new_round(c) : next_host(c);
   if ((actions & RMQ_DO_RETRY_LATER) != 0)
     *ret_delay = refused_delay(c);
   if ((actions & RMQ_DO_REOPEN_LATER) != 0)
     *ret_delay = reopen_delay(c, was_up);
   if (ret_delay->ns >= 0)
-    c->deadline = rmq_mono_add(now, *ret_delay);
+    c->deadline = c->reopen_at = rmq_mono_add(now, *ret_delay);
   if ((actions & RMQ_DO_CONNECT) != 0)
     connect_now(c, now);
   if ((actions & RMQ_DO_LOGIN) != 0) {
@@ -353,6 +354,20 @@ static void tick_heartbeat(struct rmq_connection *c, struct rmq_mono now) {
   }
 }
 
+/* Our channel.close has the time of any answer, though the delay is over. */
+static void tick_reopening(struct rmq_connection *c, struct rmq_mono now) {
+  struct rmq_mono answer_due =
+      rmq_mono_add(c->state_since, c->config.rpc_timeout);
+  if (!c->awaits_close_ok) {
+    rmq_connection_apply(c, RMQ_SESSION_ON_REOPEN_DUE, now);
+  } else if (rmq_mono_reached(now, answer_due)) {
+    rmq_connection_because(c, 0, "", "channel.close was not answered");
+    rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+  } else {
+    c->deadline = answer_due;
+  }
+}
+
 static void tick_state(struct rmq_connection *c, struct rmq_mono now) {
   if (!rmq_mono_reached(now, c->deadline))
     return;
@@ -374,12 +389,7 @@ static void tick_state(struct rmq_connection *c, struct rmq_mono now) {
     rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
     return;
   case RMQ_SESSION_REOPENING:
-    if (c->awaits_close_ok) {
-      rmq_connection_because(c, 0, "", "channel.close was not answered");
-      rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
-    } else {
-      rmq_connection_apply(c, RMQ_SESSION_ON_REOPEN_DUE, now);
-    }
+    tick_reopening(c, now);
     return;
   case RMQ_SESSION_CLOSING:
     rmq_connection_because(c, 0, "", "connection.close was not answered");
@@ -393,13 +403,24 @@ static void tick_state(struct rmq_connection *c, struct rmq_mono now) {
   }
 }
 
+/* An ack or reject that the output did not take: what follows would mean
+ * something else to the broker. */
+static void tick_unsent(struct rmq_connection *c, struct rmq_mono now) {
+  if (!c->has_unsent)
+    return;
+  c->has_unsent = false;
+  rmq_connection_because(c, 0, "", "no memory for an ack or reject");
+  rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+}
+
 void rmq_connection_tick(struct rmq_connection *c, struct rmq_mono now) {
+  tick_unsent(c, now);
   tick_state(c, now);
   tick_heartbeat(c, now);
 }
 
 struct rmq_mono rmq_connection_next_deadline(const struct rmq_connection *c) {
-  struct rmq_mono next = c->deadline;
+  struct rmq_mono next = c->has_unsent ? c->state_since : c->deadline;
   if (has_heartbeats(c))
     next = rmq_mono_min(next, rmq_mono_min(next_heartbeat(c), silent_at(c)));
   return next;
@@ -507,17 +528,17 @@ int rmq_connection_publish(struct rmq_connection *c,
   return rmq_wire_put_publish(&c->out, c->frame_max, p);
 }
 
-/* A frame that does not fit the output (256 MiB behind) is not sent: the
- * delivery stays unacked, and the silence ends the connection. */
 void rmq_connection_ack(struct rmq_connection *c, uint64_t tag, bool multiple) {
-  if (rmq_session_is_up(c->state))
-    rmq_wire_put_ack(&c->out, tag, multiple);
+  if (rmq_session_is_up(c->state) &&
+      rmq_wire_put_ack(&c->out, tag, multiple) != 0)
+    c->has_unsent = true;
 }
 
 void rmq_connection_reject(struct rmq_connection *c, uint64_t tag,
                            bool requeue) {
-  if (rmq_session_is_up(c->state))
-    rmq_wire_put_reject(&c->out, tag, requeue);
+  if (rmq_session_is_up(c->state) &&
+      rmq_wire_put_reject(&c->out, tag, requeue) != 0)
+    c->has_unsent = true;
 }
 
 bool rmq_connection_cancel(struct rmq_connection *c) {

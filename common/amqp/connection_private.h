@@ -39,6 +39,7 @@ struct rmq_connection {
   enum rmq_session_state state; /* written by set_state() only */
   struct rmq_mono state_since;
   struct rmq_mono deadline;    /* of the state: retry, answer, reopen, close */
+  struct rmq_mono reopen_at;   /* end of the delay while REOPENING */
   struct rmq_backoff retry;    /* between rounds of attempts */
   struct rmq_backoff topology; /* between attempts to set the channel up */
   bool has_progress;           /* since the channel became ready */
@@ -59,6 +60,7 @@ struct rmq_connection {
   enum rmq_setup setup;
   size_t binding;         /* being bound */
   bool awaits_close_ok;   /* we closed the channel */
+  bool has_unsent;        /* an ack or reject did not fit the output */
   bool is_cancelling;     /* we cancelled our consumer */
   char queue[256];        /* its name, also when the server chose it */
   char consumer_tag[256]; /* as the server confirmed it */

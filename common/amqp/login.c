@@ -156,7 +156,6 @@ void rmq_login_method(struct rmq_connection *c, const struct rmq_wire_frame *f,
     tune(c, f, now);
   } else if (m == RMQ_METHOD_CONNECTION_OPEN_OK && c->is_tuned) {
     c->opened++;
-    c->has_progress = false;
     rmq_connection_because(c, 0, "", "logged in");
     rmq_connection_apply(c, RMQ_SESSION_ON_LOGGED_IN, now);
   } else if (m == RMQ_METHOD_CONNECTION_CLOSE) {

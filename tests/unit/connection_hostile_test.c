@@ -236,6 +236,31 @@ static void nonsense_on_an_open_channel(void **state) {
   }
 }
 
+/* A delivery that nobody hears of would stay unacked, and the next multiple ack
+ * would cover it. */
+static void delivery_before_the_subscription_is_no_delivery(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = fake_rig_next_broker(r);
+  r->config.queue = &QUEUE;
+  r->config.wants_confirms = true;
+  r->config.prefetch = 10;
+  r->config.consumer_tag = "w";
+  fake_script_login(b, NULL);
+  fake_script_channel(b);
+  fake_rpc(b, "queue.declare", "queue=q", "queue=q");
+  fake_script_confirm(b);
+  fake_rpc(b, "basic.qos", "", "");
+  fake_expect(b, "basic.consume");
+  fake_send_deliver(b, .fields = "consumer-tag=w delivery-tag=1", .body = "b");
+  fake_send(b, "basic.consume-ok", "consumer-tag=w");
+  fake_silence(b);
+  honest(r);
+  fake_rig_start(r);
+  must_recover(r, "unexpected basic.deliver");
+  assert_int_equal(r->deliveries, 0);
+  fake_rig_free(r);
+}
+
 static void frames_that_break_a_rule(void **state) {
 #define DELIVER "\1\0\1\0\0\0\x11\0\x3c\0\x3c\1w\0\0\0\0\0\0\0\1\0\0\0\xce"
 #define DELIVER_SIZE 25
@@ -681,6 +706,7 @@ int main(void) {
       WHOLE(dripping_login_ends_at_the_deadline),
       WHOLE(heartbeats_do_not_prolong_a_login),
       HOWEVER_SPLIT(nonsense_on_an_open_channel),
+      HOWEVER_SPLIT(delivery_before_the_subscription_is_no_delivery),
       HOWEVER_SPLIT(frames_that_break_a_rule),
       HOWEVER_SPLIT(oddities_that_leave_the_channel_open),
       HOWEVER_SPLIT(wild_confirms_only_reach_the_handler),

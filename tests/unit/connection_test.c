@@ -4,6 +4,7 @@
  * pieces. What a hostile one may do: connection_hostile_test.c. */
 #include "rmq_config.h"
 
+#include "tests/alloc.h"
 #include "tests/testing.h"
 
 #include <string.h>
@@ -914,6 +915,42 @@ cancel_by_the_broker_subscribes_again_on_the_same_link(void **state) {
   fake_rig_free(r);
 }
 
+/* The delay before the next channel may be short, the broker slow. */
+static void our_channel_close_has_the_time_of_an_answer(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = consumer(r);
+  fake_send(b, "basic.cancel", "consumer-tag=w");
+  fake_expect(b, "channel.close");
+  fake_pause(b);
+  fake_send(b, "channel.close-ok");
+  script_consumer_channel(b);
+  fake_rig_start(r);
+  fake_rig_must_be(r, RMQ_SESSION_REOPENING);
+  fake_rig_pass(r, rmq_s(9));
+  fake_rig_must_be(r, RMQ_SESSION_REOPENING);
+  fake_broker_resume(b);
+  fake_rig_run(r);
+  fake_rig_pass(r, rmq_s(2));
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  assert_int_equal(r->links_count, 1);
+  fake_rig_free(r);
+}
+
+static void our_channel_close_without_an_answer_costs_the_link(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = consumer(r);
+  fake_send(b, "basic.cancel", "consumer-tag=w");
+  fake_expect(b, "channel.close");
+  fake_silence(b);
+  fake_rig_start(r);
+  fake_rig_pass(r, rmq_s(9));
+  fake_rig_must_be(r, RMQ_SESSION_REOPENING);
+  fake_rig_pass(r, rmq_ms(1001));
+  fake_rig_must_be(r, RMQ_SESSION_WAITING);
+  fake_rig_must_say(r, "channel.close was not answered");
+  fake_rig_free(r);
+}
+
 static void consumer_timeout_of_the_broker_reopens_the_channel(void **state) {
   struct fake_rig *r = rig(state);
   struct fake_broker *b = consumer(r);
@@ -1002,6 +1039,56 @@ static void connect_alone_does_not_reset_the_back_off(void **state) {
   fake_rig_free(r);
 }
 
+/* Also on one link: has_progress belongs to the channel. */
+static void progress_on_each_channel_keeps_the_reopening_short(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = publisher(r);
+  for (int i = 0; i < 12; i++) {
+    fake_pause(b);
+    fake_send(b, "channel.close", "reply-code=404 reply-text=NOT_FOUND");
+    fake_expect(b, "channel.close-ok");
+    script_publisher_channel(b);
+  }
+  r->config.heartbeat = rmq_s(0);
+  fake_rig_start(r);
+  for (int i = 0; i < 12; i++) {
+    rmq_connection_progress(r->connection);
+    fake_broker_resume(b);
+    fake_rig_run(r);
+    fake_rig_must_be(r, RMQ_SESSION_REOPENING);
+    assert_true(r->last_change.retry_in.ns <= 2 * RMQ_NS_PER_S);
+    fake_rig_advance(r);
+  }
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  fake_rig_free(r);
+}
+
+/* A node that takes connections and never confirms must not keep us from the
+ * others; one that worked is the first choice again. */
+static void host_that_never_worked_is_left_for_the_next(void **state) {
+  struct fake_rig *r = rig(state);
+  for (int i = 0; i < 4; i++)
+    publisher(r);
+  r->config.endpoints_count = 2;
+  fake_rig_start(r);
+  rmq_connection_fail(r->connection, "no confirm", r->now);
+  fake_rig_run(r);
+  fake_rig_pass(r, rmq_s(2));
+  assert_string_equal(r->link_host, "second");
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  rmq_connection_fail(r->connection, "no confirm", r->now);
+  fake_rig_run(r);
+  fake_rig_pass(r, rmq_s(2));
+  assert_string_equal(r->link_host, "first");
+  rmq_connection_progress(r->connection);
+  rmq_connection_fail(r->connection, "no confirm", r->now);
+  fake_rig_run(r);
+  fake_rig_pass(r, rmq_s(2));
+  assert_string_equal(r->link_host, "first");
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  fake_rig_free(r);
+}
+
 static void fail_by_the_owner_reconnects_as_a_broken_link(void **state) {
   struct fake_rig *r = rig(state);
   struct fake_broker *b = publisher(r);
@@ -1040,6 +1127,36 @@ static void publishing_pauses_when_the_link_takes_nothing(void **state) {
   fake_rig_run(r);
   assert_true(rmq_connection_can_publish(r->connection));
   fake_rig_free(r);
+}
+
+/* A reject that is not sent would be covered by a later multiple ack. */
+static void ack_or_reject_without_memory_ends_the_connection(void **state) {
+  for (int is_ack = 0; is_ack <= 1; is_ack++) {
+    struct fake_rig *r = rig(state);
+    struct fake_broker *b = consumer(r);
+    fake_send_deliver(b, .fields = FOR("1"), .body = "b");
+    fake_silence(b);
+    consumer(r);
+    fake_rig_start(r);
+    assert_int_equal(r->deliveries, 1);
+    alloc_fail_at(1);
+    for (int i = 0; i < 10000; i++) {
+      if (is_ack)
+        rmq_connection_ack(r->connection, 1, false);
+      else
+        rmq_connection_reject(r->connection, 1, true);
+    }
+    assert_true(alloc_works_again());
+    assert_true(
+        rmq_mono_reached(r->now, rmq_connection_next_deadline(r->connection)));
+    fake_rig_advance(r);
+    fake_rig_must_be(r, RMQ_SESSION_WAITING);
+    fake_rig_must_say(r, "no memory");
+    assert_int_equal(r->losts, 1);
+    fake_rig_advance(r);
+    fake_rig_must_be(r, RMQ_SESSION_READY);
+    fake_rig_free(r);
+  }
 }
 
 static void name_over_255_bytes_sends_nothing_and_uses_no_seqno(void **state) {
@@ -1109,12 +1226,17 @@ int main(void) {
       HOWEVER_SPLIT(message_over_the_limit_is_skipped_and_reported),
       HOWEVER_SPLIT(cancel_by_us_ends_with_cancel_ok),
       HOWEVER_SPLIT(cancel_by_the_broker_subscribes_again_on_the_same_link),
+      HOWEVER_SPLIT(our_channel_close_has_the_time_of_an_answer),
+      HOWEVER_SPLIT(our_channel_close_without_an_answer_costs_the_link),
       HOWEVER_SPLIT(consumer_timeout_of_the_broker_reopens_the_channel),
       HOWEVER_SPLIT(every_host_is_tried_before_the_back_off),
       HOWEVER_SPLIT(back_off_grows_to_its_limit_and_starts_over_after_progress),
       HOWEVER_SPLIT(connect_alone_does_not_reset_the_back_off),
+      HOWEVER_SPLIT(progress_on_each_channel_keeps_the_reopening_short),
+      HOWEVER_SPLIT(host_that_never_worked_is_left_for_the_next),
       HOWEVER_SPLIT(fail_by_the_owner_reconnects_as_a_broken_link),
       HOWEVER_SPLIT(publishing_pauses_when_the_link_takes_nothing),
+      HOWEVER_SPLIT(ack_or_reject_without_memory_ends_the_connection),
       HOWEVER_SPLIT(name_over_255_bytes_sends_nothing_and_uses_no_seqno),
   };
   return run_all(tests);
