@@ -28,6 +28,7 @@ struct rmq_message {
   uint32_t attempts;            /* basic.publish sent so far */
   uint32_t refusals;            /* nacks and returns so far */
   struct rmq_mono not_before;   /* of the next attempt after a refusal */
+  struct rmq_dur latency; /* publish to confirm; negative = not confirmed */
   size_t key_len, body_len;
   const char *key;  /* NUL-terminated, points into this allocation */
   const char *body; /* points into this allocation */

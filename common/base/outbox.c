@@ -96,8 +96,18 @@ const struct rmq_message *rmq_outbox_peek(const struct rmq_outbox *o) {
   return n == NULL ? NULL : message_of(n);
 }
 
-void rmq_outbox_unpop(struct rmq_outbox *o, struct rmq_message *m) {
+static void push_front(struct rmq_outbox *o, struct rmq_message *m) {
   rmq_list_push_front(&o->waiting, &m->node);
+  o->waiting_bytes += rmq_message_cost(m);
+}
+
+void rmq_outbox_unpop(struct rmq_outbox *o, struct rmq_message *m) {
+  struct rmq_node *before = &o->waiting.head;
+  struct rmq_node *n = rmq_list_first(&o->waiting);
+  for (; n != NULL && message_of(n)->seq < m->seq;
+       n = rmq_list_next(&o->waiting, n))
+    before = n;
+  rmq_list_insert_after(&o->waiting, before, &m->node);
   o->waiting_bytes += rmq_message_cost(m);
 }
 
@@ -110,7 +120,7 @@ void rmq_outbox_unpop_all(struct rmq_outbox *o, struct rmq_list *messages) {
   struct rmq_node *n;
   while ((n = rmq_list_last(messages)) != NULL) {
     rmq_list_remove(messages, n);
-    rmq_outbox_unpop(o, message_of(n));
+    push_front(o, message_of(n));
   }
 }
 

@@ -42,9 +42,9 @@ bool rmq_outbox_push(struct rmq_outbox *o, struct rmq_message *m,
 /* The oldest, or NULL; it stays charged until rmq_outbox_release. */
 struct rmq_message *rmq_outbox_pop(struct rmq_outbox *o);
 const struct rmq_message *rmq_outbox_peek(const struct rmq_outbox *o);
-/* Gives popped messages back: to the front for republishing in order, or to
- * the back after a return. Never refused, so max_messages may be exceeded, by
- * what was popped at most. */
+/* Gives popped messages back: to their place by seq among the first, so that
+ * they are published again in order, or to the back after a return. Never
+ * refused, so max_messages may be exceeded, by what was popped at most. */
 void rmq_outbox_unpop(struct rmq_outbox *o, struct rmq_message *m);
 void rmq_outbox_requeue_back(struct rmq_outbox *o, struct rmq_message *m);
 /* Puts a list of popped messages, oldest first, before everything waiting; the

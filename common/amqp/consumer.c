@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/amqp/consumer.h"
+
+#include <stdlib.h>
+
+struct rmq_consumer {
+  struct rmq_consumer_config config;
+  struct rmq_consumer_handlers handlers;
+  struct rmq_connection *connection;
+  struct rmq_unacked unacked;
+  struct rmq_consumer_counters counters;
+};
+
+const char *rmq_settle_to_str(enum rmq_settle s) {
+  switch (s) {
+  case RMQ_SETTLE_ACK:
+    return "ack";
+  case RMQ_SETTLE_REQUEUE:
+    return "requeue";
+  case RMQ_SETTLE_DEAD_LETTER:
+    return "dead-letter";
+  }
+  return "unknown";
+}
+
+struct rmq_consumer *
+rmq_consumer_new(const struct rmq_consumer_config *config,
+                 const struct rmq_consumer_handlers *handlers) {
+  struct rmq_consumer *c = calloc(1, sizeof(*c));
+  if (c == NULL || rmq_unacked_init(&c->unacked, config->prefetch) != 0) {
+    free(c);
+    return NULL;
+  }
+  c->config = *config;
+  c->handlers = *handlers;
+  /* A batch larger than half of the prefetch would leave the broker waiting
+   * for the interval with nothing it may send. */
+  size_t most = config->prefetch < 2 ? 1 : config->prefetch / 2u;
+  if (c->config.ack_batch > most)
+    c->config.ack_batch = most;
+  return c;
+}
+
+void rmq_consumer_free(struct rmq_consumer *c) {
+  if (c == NULL)
+    return;
+  rmq_unacked_fini(&c->unacked);
+  free(c);
+}
+
+void rmq_consumer_attach(struct rmq_consumer *c,
+                         struct rmq_connection *connection) {
+  c->connection = connection;
+}
+
+void rmq_consumer_delivered(struct rmq_consumer *c,
+                            const struct rmq_delivery *d, struct rmq_mono now) {
+  uint64_t serial = rmq_unacked_add(&c->unacked, d->tag);
+  if (serial == 0) {
+    rmq_connection_fail(c->connection,
+                        "the server broke the protocol: a delivery beyond the "
+                        "prefetch, or a delivery tag that does not grow",
+                        now);
+    return;
+  }
+  c->counters.delivered++;
+  if (d->is_redelivered)
+    c->counters.redelivered++;
+  rmq_connection_progress(c->connection);
+  c->handlers.delivered(c->handlers.ctx, serial, d, now);
+}
+
+void rmq_consumer_lost(struct rmq_consumer *c) {
+  rmq_unacked_lose(&c->unacked);
+}
+
+bool rmq_consumer_settle(struct rmq_consumer *c, uint64_t serial,
+                         enum rmq_settle how, struct rmq_mono now) {
+  uint64_t tag = 0;
+  bool is_current = how == RMQ_SETTLE_ACK
+                        ? rmq_unacked_finish(&c->unacked, serial, now)
+                        : rmq_unacked_take(&c->unacked, serial, &tag);
+  if (!is_current) {
+    c->counters.stale++;
+    return false;
+  }
+  if (how == RMQ_SETTLE_ACK)
+    return true;
+  /* reject, not nack: from RabbitMQ 4.3 only a reject counts towards the
+   * delivery limit. */
+  rmq_connection_reject(c->connection, tag, how == RMQ_SETTLE_REQUEUE);
+  if (how == RMQ_SETTLE_REQUEUE)
+    c->counters.requeued++;
+  else
+    c->counters.dead_lettered++;
+  return true;
+}
+
+void rmq_consumer_flush(struct rmq_consumer *c) {
+  if (!rmq_session_is_up(rmq_connection_state(c->connection)))
+    return;
+  uint64_t tag = 0;
+  bool multiple = false;
+  size_t before = rmq_consumer_unacked(c);
+  while (rmq_unacked_collect(&c->unacked, &tag, &multiple))
+    rmq_connection_ack(c->connection, tag, multiple);
+  c->counters.acked += before - rmq_consumer_unacked(c);
+}
+
+struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now) {
+  struct rmq_mono due = rmq_unacked_deadline(&c->unacked, c->config.ack_batch,
+                                             c->config.ack_interval, now);
+  if (!rmq_mono_reached(now, due))
+    return due;
+  rmq_consumer_flush(c);
+  return RMQ_NEVER;
+}
+
+void rmq_consumer_cancel(struct rmq_consumer *c) {
+  rmq_connection_cancel(c->connection);
+}
+
+size_t rmq_consumer_unacked(const struct rmq_consumer *c) {
+  return rmq_unacked_count(&c->unacked);
+}
+
+size_t rmq_consumer_open(const struct rmq_consumer *c) {
+  return rmq_unacked_open(&c->unacked);
+}
+
+struct rmq_consumer_counters
+rmq_consumer_counters(const struct rmq_consumer *c) {
+  return c->counters;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deliveries in, settled with the broker when their work is done. Acks are
+ * coalesced, and cover finished deliveries only. Everything belongs to the
+ * worker's thread.
+ */
+#ifndef RMQ_AMQP_CONSUMER_H
+#define RMQ_AMQP_CONSUMER_H
+
+#include "common/amqp/connection.h"
+#include "common/base/unacked.h"
+
+struct rmq_consumer_config {
+  uint16_t prefetch;
+  size_t ack_batch;
+  struct rmq_dur ack_interval;
+};
+
+/* How a delivery is settled. */
+enum rmq_settle {
+  RMQ_SETTLE_ACK,        /* done: the broker may forget it */
+  RMQ_SETTLE_REQUEUE,    /* not done: the broker delivers it again, maybe to
+                            somebody else */
+  RMQ_SETTLE_DEAD_LETTER /* never again: the broker dead-letters or drops it */
+};
+const char *rmq_settle_to_str(enum rmq_settle s);
+
+struct rmq_consumer_handlers {
+  void *ctx;
+  /* serial is ours, unique for life; d is borrowed for the call, in which the
+   * delivery may already be settled. */
+  void (*delivered)(void *ctx, uint64_t serial, const struct rmq_delivery *d,
+                    struct rmq_mono now);
+};
+
+struct rmq_consumer_counters {
+  uint64_t delivered, redelivered, acked, requeued, dead_lettered;
+  uint64_t stale; /* settled too late: their channel was gone */
+};
+
+struct rmq_consumer;
+struct rmq_consumer *
+rmq_consumer_new(const struct rmq_consumer_config *config,
+                 const struct rmq_consumer_handlers *handlers);
+void rmq_consumer_free(struct rmq_consumer *c);
+void rmq_consumer_attach(struct rmq_consumer *c,
+                         struct rmq_connection *connection);
+
+/* False when serial belongs to a channel that is gone: the broker delivers it
+ * again. */
+bool rmq_consumer_settle(struct rmq_consumer *c, uint64_t serial,
+                         enum rmq_settle how, struct rmq_mono now);
+/* Sends the acks that are due; returns when to be called again. */
+struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now);
+/* Sends all acks of finished deliveries now. */
+void rmq_consumer_flush(struct rmq_consumer *c);
+/* Asks the broker to deliver nothing more. */
+void rmq_consumer_cancel(struct rmq_consumer *c);
+/* Deliveries without an answer yet, and those of them still being worked on. */
+size_t rmq_consumer_unacked(const struct rmq_consumer *c);
+size_t rmq_consumer_open(const struct rmq_consumer *c);
+struct rmq_consumer_counters
+rmq_consumer_counters(const struct rmq_consumer *c);
+
+/* For the connection's handlers. */
+void rmq_consumer_delivered(struct rmq_consumer *c,
+                            const struct rmq_delivery *d, struct rmq_mono now);
+void rmq_consumer_lost(struct rmq_consumer *c);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/amqp/worker.h"
+
+#include "common/amqp/thread.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+  READ_BYTES = 128 << 10,
+  READS_PER_TURN = 8, /* then sending and the job get their turn */
+  NOT_STOPPING = -1
+};
+
+struct rmq_worker {
+  const char *name;
+  const struct rmq_host *host;
+  struct rmq_connection *connection;
+  struct rmq_link_config link_config;
+  struct rmq_worker_job job;
+  int wake_fd;
+  atomic_bool is_woken;
+  _Atomic int64_t stop_ns; /* deadline of the stop, or NOT_STOPPING */
+  pthread_t thread;
+  pthread_mutex_t ended_lock;
+  pthread_cond_t ended;
+  bool has_ended; /* under ended_lock */
+  /* The thread's own. */
+  struct rmq_link *link;
+  bool link_is_up;
+  bool may_read; /* poll said so, or bytes may wait inside TLS */
+  uint64_t link_number;
+  bool is_draining, is_closing;
+  char *input;
+};
+
+/* CLOCK_MONOTONIC for the timed wait, as the host's deadlines are. */
+static int init_ended(struct rmq_worker *w) {
+  pthread_condattr_t attr;
+  if (pthread_condattr_init(&attr) != 0)
+    return -1;
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  int rc = pthread_cond_init(&w->ended, &attr);
+  pthread_condattr_destroy(&attr);
+  return rc == 0 && pthread_mutex_init(&w->ended_lock, NULL) == 0 ? 0 : -1;
+}
+
+struct rmq_worker *rmq_worker_new(const char *name, const struct rmq_host *host,
+                                  struct rmq_connection *connection,
+                                  const struct rmq_link_config *link,
+                                  const struct rmq_worker_job *job,
+                                  struct rmq_error *err) {
+  struct rmq_worker *w = calloc(1, sizeof(*w));
+  char *input = malloc(READ_BYTES);
+  if (w == NULL || input == NULL || init_ended(w) != 0) {
+    rmq_error_set(err, "no memory for a worker");
+    free(w);
+    free(input);
+    return NULL;
+  }
+  w->name = name;
+  w->host = host;
+  w->connection = connection;
+  w->link_config = *link;
+  w->job = *job;
+  w->input = input;
+  atomic_init(&w->stop_ns, NOT_STOPPING);
+  w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (w->wake_fd >= 0)
+    return w;
+  rmq_error_set(err, "no file descriptor for a worker");
+  rmq_worker_free(w);
+  return NULL;
+}
+
+void rmq_worker_free(struct rmq_worker *w) {
+  if (w == NULL)
+    return;
+  rmq_link_close(w->link);
+  if (w->wake_fd >= 0)
+    close(w->wake_fd);
+  pthread_cond_destroy(&w->ended);
+  pthread_mutex_destroy(&w->ended_lock);
+  free(w->input);
+  free(w);
+}
+
+void rmq_worker_wake(struct rmq_worker *w) {
+  if (!atomic_exchange(&w->is_woken, true))
+    eventfd_write(w->wake_fd, 1);
+}
+
+void rmq_worker_stop(struct rmq_worker *w, struct rmq_mono deadline) {
+  atomic_store(&w->stop_ns, deadline.ns);
+  rmq_worker_wake(w);
+}
+
+/* ------------------------------------------------------------------------
+ * The thread */
+
+static struct rmq_mono clock_now(const struct rmq_worker *w) {
+  return w->host->mono(w->host->ctx);
+}
+
+static void send_output(struct rmq_worker *w, struct rmq_mono now) {
+  struct rmq_buf *out = rmq_connection_output(w->connection);
+  if (!w->link_is_up || out->len == 0)
+    return;
+  struct rmq_error err = {""};
+  if (rmq_link_send(w->link, out, &err) < 0)
+    rmq_connection_link_down(w->connection, err.text, now);
+}
+
+static void drop_link(struct rmq_worker *w) {
+  if (w->link_is_up) { /* a last close-ok, if the socket takes it */
+    struct rmq_error ignored = {""};
+    rmq_link_send(w->link, rmq_connection_output(w->connection), &ignored);
+  }
+  rmq_link_close(w->link);
+  w->link = NULL;
+  w->link_is_up = w->may_read = false;
+}
+
+/* Makes the link what the machine wants it to be. */
+static void follow_wish(struct rmq_worker *w, struct rmq_mono now) {
+  struct rmq_link_wish wish = rmq_connection_link_wish(w->connection);
+  if (wish.number == w->link_number)
+    return;
+  w->link_number = wish.number;
+  drop_link(w);
+  if (wish.endpoint == NULL)
+    return;
+  struct rmq_error err = {""};
+  w->link = rmq_link_open(&w->link_config, wish.endpoint->host,
+                          wish.endpoint->port, w->wake_fd, now, &err);
+  if (w->link == NULL)
+    rmq_connection_link_down(w->connection, err.text, now);
+}
+
+static void advance_link(struct rmq_worker *w, struct rmq_mono now) {
+  if (w->link == NULL || w->link_is_up)
+    return;
+  struct rmq_error err = {""};
+  int rc = rmq_link_advance(w->link, now, &err);
+  if (rc > 0) {
+    w->link_is_up = w->may_read = true;
+    rmq_connection_link_up(w->connection, now);
+  } else if (rc < 0) {
+    rmq_connection_link_down(w->connection, err.text, now);
+  }
+}
+
+static bool link_is_wanted(const struct rmq_worker *w) {
+  return rmq_connection_link_wish(w->connection).number == w->link_number;
+}
+
+static void read_input(struct rmq_worker *w, struct rmq_mono now) {
+  for (int i = 0; i < READS_PER_TURN && w->may_read; i++) {
+    struct rmq_error err = {""};
+    long n = rmq_link_recv(w->link, w->input, READ_BYTES, &err);
+    if (n < 0)
+      rmq_connection_link_down(w->connection, err.text, now);
+    else if (n > 0)
+      rmq_connection_input(w->connection, w->input, (size_t)n, now);
+    w->may_read = n > 0 && link_is_wanted(w);
+  }
+}
+
+/* Poll's milliseconds until deadline, rounded up. */
+static int timeout_ms(struct rmq_mono now, struct rmq_mono deadline) {
+  if (rmq_mono_is_never(deadline))
+    return -1;
+  if (rmq_mono_reached(now, deadline))
+    return 0;
+  int64_t ms = (deadline.ns - now.ns + RMQ_NS_PER_MS - 1) / RMQ_NS_PER_MS;
+  return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+/* Sleeps until something happens. */
+static void sleep_until(struct rmq_worker *w, struct rmq_mono now,
+                        struct rmq_mono deadline) {
+  bool has_output = rmq_connection_output(w->connection)->len > 0;
+  struct pollfd fds[2] = {{.fd = w->wake_fd, .events = POLLIN}, {.fd = -1}};
+  if (w->link != NULL) {
+    fds[1].fd = rmq_link_fd(w->link);
+    fds[1].events = rmq_link_events(w->link, has_output);
+    deadline = rmq_mono_min(deadline, rmq_link_deadline(w->link));
+  }
+  if (poll(fds, 2, w->may_read ? 0 : timeout_ms(now, deadline)) <= 0)
+    return;
+  if (fds[0].revents != 0) {
+    eventfd_t ignored;
+    eventfd_read(w->wake_fd, &ignored);
+  }
+  if (w->link_is_up && (fds[1].revents & (POLLIN | POLLERR | POLLHUP)) != 0)
+    w->may_read = true;
+}
+
+/* Drains, then closes. True when the thread may end. */
+static bool stop_step(struct rmq_worker *w, struct rmq_mono now) {
+  int64_t stop_ns = atomic_load(&w->stop_ns);
+  if (stop_ns == NOT_STOPPING)
+    return false;
+  if (!w->is_draining) {
+    w->is_draining = true;
+    w->job.drain(w->job.ctx, now);
+  }
+  bool is_late = now.ns >= stop_ns;
+  if (!w->is_closing && (is_late || w->job.is_drained(w->job.ctx))) {
+    w->is_closing = true;
+    rmq_connection_stop(w->connection, now);
+    send_output(w, now);
+    follow_wish(w, now);
+  }
+  return is_late || rmq_connection_state(w->connection) == RMQ_SESSION_STOPPED;
+}
+
+static struct rmq_mono next_deadline(struct rmq_worker *w,
+                                     struct rmq_mono job_deadline) {
+  struct rmq_mono next =
+      rmq_mono_min(job_deadline, rmq_connection_next_deadline(w->connection));
+  int64_t stop_ns = atomic_load(&w->stop_ns);
+  if (stop_ns != NOT_STOPPING)
+    next = rmq_mono_min(next, (struct rmq_mono){stop_ns});
+  return next;
+}
+
+/* True when the thread may end. */
+static bool turn(struct rmq_worker *w) {
+  struct rmq_mono now = clock_now(w);
+  atomic_store(&w->is_woken, false);
+  read_input(w, now);
+  follow_wish(w, now);
+  rmq_connection_tick(w->connection, now);
+  follow_wish(w, now);
+  advance_link(w, now);
+  struct rmq_mono job_deadline = w->job.step(w->job.ctx, now);
+  send_output(w, now);
+  if (stop_step(w, now))
+    return true;
+  follow_wish(w, now);
+  sleep_until(w, now, next_deadline(w, job_deadline));
+  return false;
+}
+
+static void *run(void *arg) {
+  struct rmq_worker *w = arg;
+  rmq_connection_start(w->connection, clock_now(w));
+  while (!turn(w))
+    continue;
+  drop_link(w);
+  pthread_mutex_lock(&w->ended_lock);
+  w->has_ended = true;
+  pthread_cond_signal(&w->ended);
+  pthread_mutex_unlock(&w->ended_lock);
+  return NULL;
+}
+
+/* ------------------------------------------------------------------------ */
+
+int rmq_worker_start(struct rmq_worker *w, struct rmq_error *err) {
+  return rmq_thread_start(&w->thread, /* is_detached = */ false, w->name, run,
+                          w, err);
+}
+
+bool rmq_worker_join(struct rmq_worker *w, struct rmq_mono deadline) {
+  struct timespec until = {.tv_sec = deadline.ns / RMQ_NS_PER_S,
+                           .tv_nsec = deadline.ns % RMQ_NS_PER_S};
+  int rc = 0;
+  pthread_mutex_lock(&w->ended_lock);
+  while (!w->has_ended && rc == 0)
+    rc = pthread_cond_timedwait(&w->ended, &w->ended_lock, &until);
+  bool has_ended = w->has_ended;
+  pthread_mutex_unlock(&w->ended_lock);
+  if (has_ended)
+    pthread_join(w->thread, NULL);
+  else
+    pthread_detach(w->thread);
+  return has_ended;
+}
