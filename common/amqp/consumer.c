@@ -118,8 +118,8 @@ struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now) {
   return RMQ_NEVER;
 }
 
-void rmq_consumer_cancel(struct rmq_consumer *c) {
-  rmq_connection_cancel(c->connection);
+bool rmq_consumer_cancel(struct rmq_consumer *c) {
+  return rmq_connection_cancel(c->connection);
 }
 
 size_t rmq_consumer_unacked(const struct rmq_consumer *c) {

@@ -54,8 +54,9 @@ bool rmq_consumer_settle(struct rmq_consumer *c, uint64_t serial,
 struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now);
 /* Sends all acks of finished deliveries now. */
 void rmq_consumer_flush(struct rmq_consumer *c);
-/* Asks the broker to deliver nothing more. */
-void rmq_consumer_cancel(struct rmq_consumer *c);
+/* Asks the broker to deliver nothing more; answered by the connection's handler
+ * cancelled. False when nothing is subscribed. */
+bool rmq_consumer_cancel(struct rmq_consumer *c);
 /* Deliveries without an answer yet, and those of them still being worked on. */
 size_t rmq_consumer_unacked(const struct rmq_consumer *c);
 size_t rmq_consumer_open(const struct rmq_consumer *c);

@@ -28,6 +28,18 @@ const char *rmq_tls_version_to_str(enum rmq_tls_version v) {
   return "unknown";
 }
 
+const char *rmq_tls_want_to_str(enum rmq_tls_want w) {
+  switch (w) {
+  case RMQ_TLS_NOTHING:
+    return "nothing";
+  case RMQ_TLS_READ:
+    return "read";
+  case RMQ_TLS_WRITE:
+    return "write";
+  }
+  return "unknown";
+}
+
 static int protocol(enum rmq_tls_version v) {
   switch (v) {
   case RMQ_TLS_1_2:

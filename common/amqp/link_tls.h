@@ -15,6 +15,7 @@ void rmq_tls_free(struct rmq_tls *t);
 
 /* What to wait for before the last call can go on. */
 enum rmq_tls_want { RMQ_TLS_NOTHING, RMQ_TLS_READ, RMQ_TLS_WRITE };
+const char *rmq_tls_want_to_str(enum rmq_tls_want w);
 enum rmq_tls_want rmq_tls_want(const struct rmq_tls *t);
 
 /* 1: done; 0: not yet; -1: refused, err says why and what to do. */

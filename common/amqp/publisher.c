@@ -140,8 +140,7 @@ bool rmq_publisher_accept(struct rmq_publisher *p, struct rmq_message *m,
   return is_kept;
 }
 
-void rmq_publisher_count_unencodable(struct rmq_publisher *p,
-                                     uint32_t values) {
+void rmq_publisher_count_unencodable(struct rmq_publisher *p, uint32_t values) {
   pthread_mutex_lock(&p->lock);
   p->counters.accepted++;
   p->counters.values_accepted += values;

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/consume_topology.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool resolve(int choice, bool when_auto) {
+  return choice == RMQ_AUTO ? when_auto : choice == RMQ_TRUE;
+}
+
+/* The names of AMQP's argument tables are not written to. */
+static char *unconst(const char *text) {
+  union {
+    const char *in;
+    char *out;
+  } u = {.in = text};
+  return u.out;
+}
+
+static void add_text(struct rmq_arguments *a, const char *name,
+                     const char *text) {
+  if (text != NULL)
+    a->items[a->count++] = (struct rmq_argument){
+        .name = unconst(name), .type = RMQ_ARG_STRING, .string = unconst(text)};
+}
+
+static void add_number(struct rmq_arguments *a, const char *name,
+                       int64_t number) {
+  if (number > 0)
+    a->items[a->count++] = (struct rmq_argument){
+        .name = unconst(name), .type = RMQ_ARG_INTEGER, .integer = number};
+}
+
+static int fill_arguments(struct rmq_arguments *a,
+                          const struct rmq_consume_options *o) {
+  size_t own = o->queue_arguments.count;
+  a->items = calloc(own + RMQ_CONSUME_ARGUMENTS, sizeof(*a->items));
+  if (a->items == NULL)
+    return -1;
+  if (own > 0)
+    memcpy(a->items, o->queue_arguments.items, own * sizeof(*a->items));
+  a->count = own;
+  add_text(a, "x-queue-type", o->queue_type);
+  add_text(a, "x-dead-letter-exchange", o->dead_letter_exchange);
+  add_text(a, "x-dead-letter-routing-key", o->dead_letter_routing_key);
+  add_number(a, "x-message-ttl", o->queue_message_ttl.ns / RMQ_NS_PER_MS);
+  add_number(a, "x-max-length", o->queue_max_length);
+  add_number(a, "x-delivery-limit", o->delivery_limit);
+  return 0;
+}
+
+static int fill_bindings(struct rmq_consume_topology *t,
+                         const struct rmq_consume_options *o,
+                         struct rmq_connection_config *config) {
+  if (o->exchange == NULL || o->exchange[0] == '\0')
+    return 0;
+  t->bindings = calloc(o->routing_keys.count, sizeof(*t->bindings));
+  if (t->bindings == NULL)
+    return -1;
+  for (size_t i = 0; i < o->routing_keys.count; i++)
+    t->bindings[i] =
+        (struct rmq_binding){o->exchange, o->routing_keys.items[i]};
+  config->bindings = t->bindings;
+  config->bindings_count = o->routing_keys.count;
+  return 0;
+}
+
+static void fill_exchange(struct rmq_consume_topology *t,
+                          const struct rmq_consume_options *o,
+                          struct rmq_connection_config *config) {
+  if (o->exchange == NULL || o->exchange[0] == '\0')
+    return;
+  t->exchange = (struct rmq_wire_exchange){
+      .name = o->exchange,
+      .type = o->exchange_type != NULL ? o->exchange_type : "",
+      .is_passive = o->exchange_passive || o->exchange_type == NULL,
+      .is_durable = o->exchange_durable,
+      .is_auto_delete = o->exchange_auto_delete,
+      .arguments = &o->exchange_arguments};
+  config->exchange = &t->exchange;
+}
+
+int rmq_consume_topology_init(struct rmq_consume_topology *t,
+                              const struct rmq_consume_options *o,
+                              struct rmq_connection_config *config,
+                              struct rmq_error *err) {
+  *t = (struct rmq_consume_topology){.bindings = NULL};
+  if (fill_arguments(&t->arguments, o) != 0 ||
+      fill_bindings(t, o, config) != 0) {
+    rmq_consume_topology_fini(t);
+    return rmq_error_set(err, "no memory for the topology");
+  }
+  fill_exchange(t, o, config);
+  bool is_named = o->queue[0] != '\0';
+  t->queue = (struct rmq_wire_queue){
+      .name = o->queue,
+      .is_passive = o->queue_passive,
+      .is_durable = resolve(o->queue_durable, is_named),
+      .is_exclusive = resolve(o->queue_exclusive, !is_named),
+      .is_auto_delete = resolve(o->queue_auto_delete, !is_named),
+      .arguments = &t->arguments};
+  config->queue = &t->queue;
+  config->prefetch = (uint16_t)o->prefetch_count;
+  config->consumer_tag = o->consumer_tag;
+  config->max_message_bytes = (size_t)o->max_message_bytes;
+  return 0;
+}
+
+void rmq_consume_topology_fini(struct rmq_consume_topology *t) {
+  free(t->arguments.items);
+  free(t->bindings);
+  *t = (struct rmq_consume_topology){.bindings = NULL};
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* What a consuming block declares and subscribes to, from its options. */
+#ifndef RMQ_ROLE_CONSUME_TOPOLOGY_H
+#define RMQ_ROLE_CONSUME_TOPOLOGY_H
+
+#include "common/role/role_consume.h"
+
+enum { RMQ_CONSUME_ARGUMENTS = 8 }; /* that options of their own stand for */
+
+struct rmq_consume_topology {
+  struct rmq_wire_exchange exchange;
+  struct rmq_wire_queue queue;
+  struct rmq_arguments arguments; /* items are ours, their texts borrowed */
+  struct rmq_binding *bindings;
+};
+
+/* Fills t and config's topology; borrows options. -1 without memory. */
+int rmq_consume_topology_init(struct rmq_consume_topology *t,
+                              const struct rmq_consume_options *options,
+                              struct rmq_connection_config *config,
+                              struct rmq_error *err);
+void rmq_consume_topology_fini(struct rmq_consume_topology *t);
+
+#endif

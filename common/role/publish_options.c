@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/role_publish.h"
+
+#include "common/amqp/publisher.h"
+#include "common/base/rkey.h"
+#include "common/codec/codec.h"
+
+#include <string.h>
+
+#define FIELD(member) .offset = offsetof(struct rmq_publish_options, member)
+
+static const char *const refusal_words[] = {"retry", "drop", NULL};
+static const char *const overflow_words[] = {"drop-oldest", "drop-newest",
+                                             NULL};
+
+const struct rmq_option rmq_publish_option_table[] = {
+    RMQ_CONNECTION_OPTIONS(struct rmq_publish_options),
+    {.name = "Exchange",
+     .type = RMQ_OPT_STRING,
+     FIELD(exchange),
+     .default_value = "amq.fanout",
+     .help = "Exchange that messages are published to; empty is the default "
+             "exchange."},
+    {.name = "ExchangeType",
+     .type = RMQ_OPT_STRING,
+     FIELD(exchange_type),
+     .help = "Declare the exchange with this type; without it the exchange "
+             "must exist."},
+    {.name = "ExchangeDurable",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(exchange_durable),
+     .default_value = "true",
+     .help = "The declared exchange survives a restart of the broker."},
+    {.name = "ExchangeAutoDelete",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(exchange_auto_delete),
+     .default_value = "false",
+     .help = "The declared exchange goes when its last binding goes."},
+    {.name = "ExchangePassive",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(exchange_passive),
+     .default_value = "false",
+     .help = "Only check that the exchange exists, whatever its type."},
+    {.name = "ExchangeArgument",
+     .type = RMQ_OPT_ARGUMENTS,
+     FIELD(exchange_arguments),
+     .help = "NAME VALUE, an argument of the declared exchange."},
+    {.name = "RoutingKey",
+     .type = RMQ_OPT_STRING,
+     FIELD(routing_key),
+     .help = "Routing key, with %{host}, %{plugin}, %{plugin_instance}, "
+             "%{type} and %{type_instance}; without it "
+             "collectd.HOST.PLUGIN.INSTANCE.TYPE.INSTANCE."},
+    {.name = "RoutingKeyNotification",
+     .type = RMQ_OPT_STRING,
+     FIELD(routing_key_notification),
+     .help = "Routing key of notifications; without it "
+             "collectd.notification.SEVERITY.HOST."},
+    {.name = "Persistent",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(persistent),
+     .default_value = "true",
+     .help = "Messages survive a restart of the broker in durable queues."},
+    {.name = "Mandatory",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(mandatory),
+     .default_value = "true",
+     .help = "The broker returns messages that no queue takes."},
+    {.name = "Metrics",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(metrics),
+     .default_value = "true",
+     .help = "Publish values."},
+    {.name = "Notifications",
+     .alias = "Notify",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(notifications),
+     .default_value = "false",
+     .help = "Publish notifications."},
+    {.name = "Format",
+     .type = RMQ_OPT_ENUM,
+     FIELD(format),
+     .default_value = "Command",
+     .choices = rmq_codec_names,
+     .help = "Format of the message bodies."},
+    {.name = "AppId",
+     .type = RMQ_OPT_STRING,
+     FIELD(app_id),
+     .default_value = "collectd",
+     .help = "Property app_id of the messages."},
+    {.name = "ConfirmWindow",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(confirm_window),
+     .default_value = "256",
+     .min = 1,
+     .max = 65536,
+     .unit = "messages",
+     .help = "Most messages published and not yet confirmed; 1 keeps the order "
+             "even when the broker refuses some."},
+    {.name = "ConfirmTimeout",
+     .type = RMQ_OPT_DURATION,
+     FIELD(confirm_timeout),
+     .default_value = "30",
+     .min = 0.1,
+     .max = 900,
+     .unit = "seconds",
+     .help = "Without a confirm for this long the connection is renewed and "
+             "what was in flight published again; doubles up to 15 minutes."},
+    {.name = "MaxAttempts",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(max_attempts),
+     .default_value = "10",
+     .min = 1,
+     .max = 1000000,
+     .unit = "attempts",
+     .help = "Refusals (nack or return) after which a message is given up."},
+    {.name = "OnReturn",
+     .type = RMQ_OPT_ENUM,
+     FIELD(on_return),
+     .default_value = "retry",
+     .choices = refusal_words,
+     .help = "What happens to a message that no queue took."},
+    {.name = "OnNack",
+     .type = RMQ_OPT_ENUM,
+     FIELD(on_nack),
+     .default_value = "retry",
+     .choices = refusal_words,
+     .help = "What happens to a message that the broker could not take."},
+    {.name = "SendQueueLimit",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(send_queue_limit),
+     .default_value = "100000",
+     .min = 1,
+     .max = 100000000,
+     .unit = "messages",
+     .help = "Most messages waiting in memory."},
+    {.name = "SendQueueBytes",
+     .type = RMQ_OPT_BYTES,
+     FIELD(send_queue_bytes),
+     .default_value = "64MiB",
+     .min = 65536,
+     .max = 1e12,
+     .unit = "bytes",
+     .help = "Most memory for messages waiting and in flight: body, routing "
+             "key and 256 bytes each."},
+    {.name = "OverflowPolicy",
+     .type = RMQ_OPT_ENUM,
+     FIELD(overflow_policy),
+     .default_value = "drop-oldest",
+     .choices = overflow_words,
+     .help = "What is dropped, and counted, when the queue is full."},
+    RMQ_OPTIONS_END};
+
+static int check_key(const char *option, const char *template,
+                     struct rmq_buf *errors) {
+  struct rmq_error err = {""};
+  if (template == NULL || rmq_rkey_check(template, &err) == 0)
+    return 0;
+  rmq_buf_appendf(errors, "option %s: %s\n", option, err.text);
+  return -1;
+}
+
+static int check_length(const char *option, const char *text,
+                        struct rmq_buf *errors) {
+  if (text == NULL || strlen(text) <= 255)
+    return 0;
+  rmq_buf_appendf(errors, "option %s: longer than 255 bytes\n", option);
+  return -1;
+}
+
+int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
+  const struct rmq_publish_options *o = options;
+  int rc = rmq_connection_options_check(&o->connection, errors);
+  rc |= check_key("RoutingKey", o->routing_key, errors);
+  rc |=
+      check_key("RoutingKeyNotification", o->routing_key_notification, errors);
+  rc |= check_length("Exchange", o->exchange, errors);
+  rc |= check_length("ExchangeType", o->exchange_type, errors);
+  rc |= check_length("AppId", o->app_id, errors);
+  if (o->exchange_type != NULL && o->exchange[0] == '\0') {
+    rmq_buf_append_text(errors, "option ExchangeType: the default exchange "
+                                "(Exchange \"\") cannot be declared\n");
+    rc = -1;
+  }
+  return rc;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/publish_series.h"
+
+#include "common/role/role_publish.h"
+
+#include <math.h>
+
+static const char *const drop_causes[] = {
+#define RMQ_X(name, meaning) #name,
+    RMQ_PUBLISHER_DROPS(RMQ_X)
+#undef RMQ_X
+        NULL};
+
+#define GAUGE(ty, ti, member, un, most, text)                                  \
+  {                                                                            \
+    .type = ty, .type_instance = ti, .kind = RMQ_GAUGE,                        \
+    .scope = RMQ_SERIES_BLOCK,                                                 \
+    .offset = offsetof(struct rmq_publish_report, member), .max = most,        \
+    .unit = un, .help = text                                                   \
+  }
+#define DERIVE(ty, ti, member, un, text)                                       \
+  {                                                                            \
+    .type = ty, .type_instance = ti, .kind = RMQ_DERIVE,                       \
+    .scope = RMQ_SERIES_BLOCK,                                                 \
+    .offset = offsetof(struct rmq_publish_report, member), .max = INFINITY,    \
+    .unit = un, .help = text                                                   \
+  }
+
+const struct rmq_series rmq_publish_series_table[] = {
+    GAUGE("bool", "connected", connected, "1", 1,
+          "1 while the channel is open."),
+    GAUGE("bool", "blocked", blocked, "1", 1,
+          "1 while the broker has an alarm and takes no messages."),
+    GAUGE("gauge", "state", state, "1", RMQ_SESSION_STATES_COUNT - 1,
+          "Number of the session's state, see STATES."),
+    GAUGE("queue_length", "outbox", outbox, "messages", INFINITY,
+          "Messages waiting in memory, also for another try."),
+    GAUGE("queue_length", "in_flight", in_flight, "messages", INFINITY,
+          "Messages published and not yet confirmed."),
+    DERIVE("total_operations", "accepted", accepted, "messages",
+           "Messages taken over from the daemon."),
+    DERIVE("total_operations", "published", published, "messages",
+           "basic.publish sent, repetitions included."),
+    DERIVE("total_operations", "republished", republished, "messages",
+           "basic.publish sent again for the same message."),
+    DERIVE("total_operations", "confirmed", confirmed, "messages",
+           "Messages that the broker took responsibility for."),
+    DERIVE("total_operations", "returned", returned, "messages",
+           "Messages given up because no queue took them."),
+    DERIVE("total_operations", "rejected", rejected, "messages",
+           "Messages given up because the broker nacked them."),
+    {.type = "total_operations",
+     .type_instance = "dropped_",
+     .causes = drop_causes,
+     .kind = RMQ_DERIVE,
+     .scope = RMQ_SERIES_BLOCK,
+     .offset = offsetof(struct rmq_publish_report, dropped),
+     .max = INFINITY,
+     .unit = "messages",
+     .help = "Messages dropped by us: queue full (overflow), not encodable "
+             "(encode), left at the end (shutdown)."},
+    DERIVE("total_events", "nack", nack, "events",
+           "basic.nack received for a message."),
+    DERIVE("total_events", "return", return_, "events",
+           "basic.return received for a message."),
+    DERIVE("total_events", "late", late, "events",
+           "Messages that were refused and arrive behind younger ones."),
+    DERIVE("total_events", "confirm_timeout", confirm_timeout, "events",
+           "Connections renewed because no confirm came."),
+    DERIVE("total_values", "accepted", values_accepted, "value lists",
+           "Value lists taken over from the daemon."),
+    DERIVE("total_values", "dropped", values_dropped, "value lists",
+           "Value lists in dropped messages."),
+    DERIVE("total_connections", "opened", connections_opened, "connections",
+           "Logins that succeeded."),
+    GAUGE("latency", "confirm_p50", confirm_p50, "seconds", INFINITY,
+          "Publish to confirm, median since the previous report."),
+    GAUGE("latency", "confirm_p95", confirm_p95, "seconds", INFINITY,
+          "Publish to confirm, 95th percentile since the previous report."),
+    GAUGE("latency", "confirm_p99", confirm_p99, "seconds", INFINITY,
+          "Publish to confirm, 99th percentile since the previous report."),
+    GAUGE("percent", "error_rate", error_rate, "percent", 100,
+          "100 e / max(published, e) over 60 s, e = nacks, returns and "
+          "dropped messages; absent when nothing happened."),
+    RMQ_SERIES_END};
+
+static double percentile(const struct rmq_latency *l, unsigned percent) {
+  double seconds = NAN;
+  return rmq_latency_percentile(l, percent, &seconds) ? seconds : NAN;
+}
+
+static uint64_t errors_of(const struct rmq_publisher_counters *c) {
+  uint64_t errors = c->nack + c->return_;
+  for (int i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
+    errors += c->dropped[i];
+  return errors;
+}
+
+static void fill_counters(struct rmq_publish_report *r,
+                          const struct rmq_publisher_counters *c) {
+  r->accepted = (int64_t)c->accepted;
+  r->published = (int64_t)c->published;
+  r->republished = (int64_t)c->republished;
+  r->confirmed = (int64_t)c->confirmed;
+  r->returned = (int64_t)c->returned;
+  r->rejected = (int64_t)c->rejected;
+  for (int i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
+    r->dropped[i] = (int64_t)c->dropped[i];
+  r->nack = (int64_t)c->nack;
+  r->return_ = (int64_t)c->return_;
+  r->late = (int64_t)c->late;
+  r->confirm_timeout = (int64_t)c->confirm_timeout;
+  r->values_accepted = (int64_t)c->values_accepted;
+  r->values_dropped = (int64_t)c->values_dropped;
+}
+
+void rmq_publish_report_fill(struct rmq_publish_report *r,
+                             const struct rmq_publisher_snapshot *s,
+                             const struct rmq_session_log *session,
+                             struct rmq_publisher_counters *before,
+                             struct rmq_window *window, struct rmq_mono now) {
+  const struct rmq_publisher_counters *c = &s->counters;
+  enum rmq_session_state state = rmq_session_log_state(session);
+  fill_counters(r, c);
+  r->connected = rmq_session_is_up(state);
+  r->blocked = state == RMQ_SESSION_BLOCKED;
+  r->state = (double)state;
+  r->outbox = (double)s->outbox;
+  r->in_flight = (double)s->in_flight;
+  r->connections_opened = (int64_t)rmq_session_log_opened(session);
+  r->confirm_p50 = percentile(&s->latency, 50);
+  r->confirm_p95 = percentile(&s->latency, 95);
+  r->confirm_p99 = percentile(&s->latency, 99);
+  rmq_window_add(window, c->published - before->published,
+                 errors_of(c) - errors_of(before), now);
+  *before = *c;
+  if (!rmq_window_error_rate(window, now, &r->error_rate))
+    r->error_rate = NAN;
+}

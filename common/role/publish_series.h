@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What a publishing block reports about itself, as a struct for the series
+ * table rmq_publish_series_table. */
+#ifndef RMQ_ROLE_PUBLISH_SERIES_H
+#define RMQ_ROLE_PUBLISH_SERIES_H
+
+#include "common/amqp/publisher.h"
+#include "common/base/window.h"
+#include "common/role/session_log.h"
+
+struct rmq_publish_report {
+  double connected, blocked, state;
+  double outbox, in_flight;
+  int64_t accepted, published, republished, confirmed, returned, rejected;
+  int64_t dropped[RMQ_PUBLISHER_DROPS_COUNT];
+  int64_t nack, return_, late, confirm_timeout;
+  int64_t values_accepted, values_dropped;
+  int64_t connections_opened;
+  double confirm_p50, confirm_p95, confirm_p99; /* seconds, NaN = none */
+  double error_rate;                            /* percent, NaN = none */
+};
+
+/* window is fed with what happened since before, which becomes s->counters. */
+void rmq_publish_report_fill(struct rmq_publish_report *r,
+                             const struct rmq_publisher_snapshot *s,
+                             const struct rmq_session_log *session,
+                             struct rmq_publisher_counters *before,
+                             struct rmq_window *window, struct rmq_mono now);
+
+#endif

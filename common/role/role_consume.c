@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/role_consume.h"
+
+#include "common/amqp/worker.h"
+#include "common/base/complain.h"
+#include "common/base/tally.h"
+#include "common/base/uuid.h"
+#include "common/codec/codec.h"
+#include "common/role/consume_series.h"
+#include "common/role/consume_topology.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char plugin_name[] = "rabbitmq_consume";
+/* Lines about rejected messages: so many at once, the rest is counted. */
+enum { LINES_PER_SPAN = 20, LINE_SPAN_S = 60, ERROR_WINDOW_S = 60 };
+enum { OVERDUE_CHECK_S = 1 };
+
+struct line_budget {
+  int left;
+  struct rmq_mono refill_at;
+  uint64_t missed;
+};
+
+struct rmq_role_consume {
+  const struct rmq_consume_options *options;
+  const char *block;
+  const struct rmq_host *host;
+  struct rmq_consume_sink sink;
+  struct rmq_session_log session;
+  struct rmq_connection_setup setup;
+  struct rmq_consume_topology topology;
+  struct rmq_consumer *consumer;
+  struct rmq_connection *connection;
+  struct rmq_worker *worker;
+  bool is_started;
+
+  pthread_mutex_t lock; /* protects from here ... */
+  struct rmq_tally tally;
+  struct rmq_tally_done *done; /* complete, not yet settled */
+  size_t done_count, done_max;
+  struct rmq_consume_counters shared; /* as of the worker's last turn */
+  struct rmq_latency latency;         /* ... to here */
+
+  /* The worker's thread. */
+  struct rmq_consume_counters counters;
+  struct rmq_tally_done *settling; /* taken from done */
+  struct line_budget budgets[RMQ_REJECTIONS_COUNT];
+  struct rmq_mono overdue_check;
+  bool is_draining, is_cancelled;
+
+  /* The reporting thread. */
+  struct rmq_series_object object;
+  struct rmq_consume_counters reported;
+  struct rmq_window errors;
+};
+
+static struct rmq_mono mono(const struct rmq_role_consume *r) {
+  return r->host->mono(r->host->ctx);
+}
+
+static void lock(struct rmq_role_consume *r) { pthread_mutex_lock(&r->lock); }
+static void unlock(struct rmq_role_consume *r) {
+  pthread_mutex_unlock(&r->lock);
+}
+
+/* ------------------------------------------------------------------------
+ * Rejecting, with a reason that can be read */
+
+/* Whether one more line may be written; *ret_missed were not. */
+static bool take_line(struct line_budget *b, struct rmq_mono now,
+                      uint64_t *ret_missed) {
+  if (rmq_mono_reached(now, b->refill_at)) {
+    b->refill_at = rmq_mono_add(now, rmq_s(LINE_SPAN_S));
+    b->left = LINES_PER_SPAN;
+  }
+  if (b->left == 0) {
+    b->missed++;
+    return false;
+  }
+  b->left--;
+  *ret_missed = b->missed;
+  b->missed = 0;
+  return true;
+}
+
+static const char *fate(enum rmq_settle how, bool is_dropped) {
+  switch (how) {
+  case RMQ_SETTLE_ACK:
+    return is_dropped ? "dropped" : "acknowledged";
+  case RMQ_SETTLE_REQUEUE:
+    return "requeued";
+  case RMQ_SETTLE_DEAD_LETTER:
+    return "rejected to the dead-letter exchange, if the queue has one";
+  }
+  return "";
+}
+
+static void log_rejection(struct rmq_role_consume *r,
+                          const struct rmq_delivery *d,
+                          enum rmq_rejection cause, const char *detail,
+                          const char *what_became, struct rmq_mono now) {
+  uint64_t missed = 0;
+  if (!take_line(&r->budgets[cause], now, &missed))
+    return;
+  char text[900], trace_id[RMQ_TRACE_ID_SIZE];
+  bool has_trace =
+      rmq_uuid_trace_id(d->traceparent, strlen(d->traceparent), trace_id);
+  int n = snprintf(text, sizeof(text),
+                   "message of %llu bytes with routing key \"%s\" %s: %s%s%s",
+                   (unsigned long long)d->body_size, d->routing_key,
+                   what_became, rmq_rejection_meaning(cause),
+                   detail[0] == '\0' ? "" : ": ", detail);
+  if (missed > 0 && n > 0 && (size_t)n < sizeof(text))
+    snprintf(text + n, sizeof(text) - (size_t)n, " (and %llu others)",
+             (unsigned long long)missed);
+  rmq_session_log_write(
+      &r->session,
+      &(struct rmq_log_record){
+          .level = RMQ_LOG_WARNING,
+          .event = "rejected",
+          .delivery_tag = d->tag,
+          .message_id = d->message_id[0] != '\0' ? d->message_id : NULL,
+          .trace_id = has_trace ? trace_id : NULL,
+          .message = text});
+}
+
+/* Requeued at most once: after that a message would go round for ever. */
+static enum rmq_settle settle_for(enum rmq_on_failure policy,
+                                  bool is_redelivered) {
+  switch (policy) {
+  case RMQ_FAILURE_DROP:
+    return RMQ_SETTLE_ACK;
+  case RMQ_FAILURE_REQUEUE:
+    return is_redelivered ? RMQ_SETTLE_DEAD_LETTER : RMQ_SETTLE_REQUEUE;
+  case RMQ_FAILURE_DEAD_LETTER:
+    return RMQ_SETTLE_DEAD_LETTER;
+  }
+  return RMQ_SETTLE_DEAD_LETTER;
+}
+
+static void reject(struct rmq_role_consume *r, uint64_t serial,
+                   const struct rmq_delivery *d, enum rmq_rejection cause,
+                   const char *detail, struct rmq_mono now) {
+  int policy = cause == RMQ_REJECTION_dispatch ? r->options->on_dispatch_error
+                                               : r->options->on_parse_error;
+  enum rmq_settle how =
+      settle_for((enum rmq_on_failure)policy, d->is_redelivered);
+  if (how != RMQ_SETTLE_REQUEUE)
+    r->counters.rejected[cause]++;
+  log_rejection(r, d, cause, detail, fate(how, /* is_dropped = */ true), now);
+  rmq_consumer_settle(r->consumer, serial, how, now);
+}
+
+/* ------------------------------------------------------------------------
+ * A delivery */
+
+struct handing_out {
+  struct rmq_role_consume *r;
+  uint64_t serial;
+  enum rmq_refusal refusal; /* the first */
+  bool may_pass; /* all refusals so far are of the kind that may pass */
+};
+
+static void hand_sample(void *ctx, const struct rmq_sample *sample) {
+  struct handing_out *h = ctx;
+  struct rmq_role_consume *r = h->r;
+  lock(r);
+  rmq_tally_out(&r->tally, h->serial);
+  unlock(r);
+  enum rmq_refusal refusal = r->sink.dispatch(r->sink.ctx, sample, h->serial);
+  if (refusal == RMQ_REFUSAL_none) {
+    r->counters.dispatched++;
+    return;
+  }
+  r->counters.refused[refusal - 1]++;
+  if (h->refusal == RMQ_REFUSAL_none)
+    h->refusal = refusal;
+  h->may_pass = h->may_pass && refusal == RMQ_REFUSAL_failed;
+  lock(r);
+  rmq_tally_undo(&r->tally, h->serial);
+  unlock(r);
+}
+
+/* Why the message cannot even be decoded, or NULL with the codec. */
+static const struct rmq_codec *choose_codec(const struct rmq_role_consume *r,
+                                            const struct rmq_delivery *d,
+                                            enum rmq_rejection *ret_cause) {
+  if (d->is_oversized)
+    *ret_cause = RMQ_REJECTION_oversized;
+  else if (d->is_malformed)
+    *ret_cause = RMQ_REJECTION_malformed;
+  else if (d->body.len == 0)
+    *ret_cause = RMQ_REJECTION_empty;
+  else if (d->content_encoding[0] != '\0' &&
+           strcmp(d->content_encoding, "identity") != 0 &&
+           strcmp(d->content_encoding, "utf-8") != 0)
+    *ret_cause = RMQ_REJECTION_encoding;
+  else if (r->options->format > 0)
+    return rmq_codec_by_name(r->options->format == 1 ? "Command" : "JSON");
+  else
+    *ret_cause = RMQ_REJECTION_content_type;
+  return *ret_cause != RMQ_REJECTION_content_type
+             ? NULL
+             : rmq_codec_by_content_type(d->content_type,
+                                         strlen(d->content_type));
+}
+
+static const char *detail_of(const struct rmq_delivery *d,
+                             enum rmq_rejection cause) {
+  if (cause == RMQ_REJECTION_content_type)
+    return d->content_type[0] == '\0' ? "it has none" : d->content_type;
+  return cause == RMQ_REJECTION_encoding ? d->content_encoding : "";
+}
+
+static void forget(struct rmq_role_consume *r, uint64_t serial) {
+  lock(r);
+  rmq_tally_forget(&r->tally, serial);
+  unlock(r);
+}
+
+static void note_latency(struct rmq_role_consume *r, int64_t published_ms) {
+  if (published_ms <= 0)
+    return;
+  int64_t now_ms = rmq_wall_ms(r->host->wall(r->host->ctx));
+  if (now_ms < published_ms)
+    return; /* the clocks differ: the latency is not known */
+  lock(r);
+  rmq_latency_add(&r->latency, rmq_ms(now_ms - published_ms));
+  unlock(r);
+}
+
+/* The values are out, or refused; what was handed out may all be back. */
+static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
+                       bool is_complete, struct rmq_mono now) {
+  struct rmq_role_consume *r = h->r;
+  if (h->refusal != RMQ_REFUSAL_none) {
+    if (!is_complete)
+      forget(r, h->serial);
+    struct rmq_delivery again = *d;
+    again.is_redelivered = d->is_redelivered || !h->may_pass;
+    reject(r, h->serial, &again, RMQ_REJECTION_dispatch,
+           rmq_refusal_to_str(h->refusal), now);
+    return;
+  }
+  if (!is_complete && r->options->ack_when == RMQ_ACK_WRITTEN)
+    return;
+  if (!is_complete)
+    forget(r, h->serial);
+  note_latency(r, d->has_timestamp ? d->timestamp_ms : 0);
+  rmq_consumer_settle(r->consumer, h->serial, RMQ_SETTLE_ACK, now);
+}
+
+static void hand_out(struct rmq_role_consume *r, uint64_t serial,
+                     const struct rmq_delivery *d,
+                     const struct rmq_codec *codec, struct rmq_mono now) {
+  struct handing_out h = {.r = r, .serial = serial, .may_pass = true};
+  struct rmq_error err = {""};
+  lock(r);
+  bool has_slot = rmq_tally_begin(&r->tally, serial,
+                                  d->has_timestamp ? d->timestamp_ms : 0, now);
+  unlock(r);
+  if (!has_slot) { /* cannot be: the tally holds a prefetch of deliveries */
+    rmq_consumer_settle(r->consumer, serial, RMQ_SETTLE_REQUEUE, now);
+    return;
+  }
+  int rc = codec->decode(d->body.bytes, d->body.len, &r->sink.types,
+                         hand_sample, &h, &err);
+  lock(r);
+  bool is_complete = rmq_tally_end(&r->tally, serial);
+  unlock(r);
+  if (rc != 0)
+    reject(r, serial, d, RMQ_REJECTION_parse, err.text, now);
+  else
+    handed_out(&h, d, is_complete, now);
+}
+
+static void on_delivery(void *ctx, uint64_t serial,
+                        const struct rmq_delivery *d, struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  enum rmq_rejection cause = RMQ_REJECTION_content_type;
+  const struct rmq_codec *codec = choose_codec(r, d, &cause);
+  if (codec == NULL)
+    reject(r, serial, d, cause, detail_of(d, cause), now);
+  else
+    hand_out(r, serial, d, codec, now);
+}
+
+void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t serial) {
+  struct rmq_tally_done done;
+  struct rmq_mono now = mono(r);
+  lock(r);
+  bool is_complete = rmq_tally_back(&r->tally, serial, now, &done);
+  /* done_max deliveries can be open, and each is completed once. */
+  if (is_complete && r->done_count < r->done_max)
+    r->done[r->done_count++] = done;
+  unlock(r);
+  if (is_complete)
+    rmq_worker_wake(r->worker);
+}
+
+/* ------------------------------------------------------------------------
+ * The worker's job */
+
+static void settle_done(struct rmq_role_consume *r, struct rmq_mono now) {
+  lock(r);
+  struct rmq_tally_done *taken = r->done;
+  size_t count = r->done_count;
+  r->done = r->settling;
+  r->done_count = 0;
+  unlock(r);
+  r->settling = taken;
+  for (size_t i = 0; i < count; i++) {
+    if (rmq_consumer_settle(r->consumer, taken[i].serial, RMQ_SETTLE_ACK, now))
+      note_latency(r, taken[i].note);
+  }
+}
+
+static void settle_overdue(struct rmq_role_consume *r, uint64_t serial,
+                           struct rmq_mono now) {
+  bool acks = r->options->on_written_timeout == 1;
+  char text[256];
+  uint64_t missed = 0;
+  forget(r, serial);
+  r->counters.rejected[RMQ_REJECTION_timeout]++;
+  rmq_consumer_settle(r->consumer, serial,
+                      acks ? RMQ_SETTLE_ACK : RMQ_SETTLE_REQUEUE, now);
+  if (!take_line(&r->budgets[RMQ_REJECTION_timeout], now, &missed))
+    return;
+  snprintf(text, sizeof(text),
+           "a message is %s: not all of its values came back from the writers "
+           "within %.0f s; does a filter chain (PostCacheChain) stop them? "
+           "(and %llu others)",
+           acks ? "acknowledged" : "requeued",
+           rmq_dur_seconds(r->options->written_timeout),
+           (unsigned long long)missed);
+  rmq_session_log_write(&r->session,
+                        &(struct rmq_log_record){.level = RMQ_LOG_ERROR,
+                                                 .event = "written_timeout",
+                                                 .message = text});
+}
+
+static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
+  if (!rmq_mono_reached(now, r->overdue_check))
+    return;
+  r->overdue_check = rmq_mono_add(now, rmq_s(OVERDUE_CHECK_S));
+  uint64_t serial = 0;
+  do {
+    lock(r);
+    serial = rmq_tally_overdue(&r->tally, r->options->written_timeout, now);
+    unlock(r);
+    if (serial != 0)
+      settle_overdue(r, serial, now);
+  } while (serial != 0);
+}
+
+static void share_counters(struct rmq_role_consume *r) {
+  r->counters.consumer = rmq_consumer_counters(r->consumer);
+  r->counters.unacked = rmq_consumer_unacked(r->consumer);
+  lock(r);
+  r->counters.outstanding = r->tally.values;
+  r->shared = r->counters;
+  unlock(r);
+}
+
+static struct rmq_mono step(void *ctx, struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  settle_done(r, now);
+  check_overdue(r, now);
+  if (r->is_draining && rmq_consumer_open(r->consumer) == 0)
+    rmq_consumer_flush(r->consumer);
+  struct rmq_mono due = rmq_consumer_step(r->consumer, now);
+  share_counters(r);
+  if (rmq_consumer_open(r->consumer) > 0)
+    due = rmq_mono_min(due, r->overdue_check);
+  return due;
+}
+
+static void drain(void *ctx, struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  (void)now;
+  r->is_draining = true;
+  r->is_cancelled = !rmq_consumer_cancel(r->consumer);
+}
+
+static bool is_drained(void *ctx) {
+  const struct rmq_role_consume *r = ctx;
+  if (!rmq_session_is_up(rmq_connection_state(r->connection)))
+    return true;
+  return r->is_cancelled && rmq_consumer_unacked(r->consumer) == 0;
+}
+
+/* ------------------------------------------------------------------------
+ * What happens on the connection, in the worker's thread */
+
+static void changed(void *ctx, const struct rmq_connection_change *change,
+                    struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  rmq_session_log_changed(&r->session, change, now);
+}
+
+static void ready(void *ctx, uint64_t epoch, struct rmq_mono now) {
+  (void)ctx;
+  (void)epoch;
+  (void)now;
+}
+
+/* Values of the old channel's deliveries may still come back: strays. */
+static void lost(void *ctx, struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  (void)now;
+  rmq_consumer_lost(r->consumer);
+  lock(r);
+  rmq_tally_clear(&r->tally);
+  r->done_count = 0;
+  unlock(r);
+}
+
+/* A consumer publishes nothing. */
+static void confirmed(void *ctx, uint64_t epoch, uint64_t seqno, bool multiple,
+                      bool is_nack, struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  (void)epoch;
+  (void)seqno;
+  (void)multiple;
+  (void)is_nack;
+  rmq_connection_fail(r->connection, "a confirm to a consumer", now);
+}
+
+static void returned(void *ctx, uint64_t epoch, const struct rmq_returned *ret,
+                     struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  (void)epoch;
+  (void)ret;
+  rmq_connection_fail(r->connection, "a return to a consumer", now);
+}
+
+static void delivered(void *ctx, uint64_t epoch, const struct rmq_delivery *d,
+                      struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  (void)epoch;
+  rmq_consumer_delivered(r->consumer, d, now);
+}
+
+static void cancelled(void *ctx, struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  (void)now;
+  r->is_cancelled = true;
+}
+
+/* ------------------------------------------------------------------------
+ * Lifecycle */
+
+static int create_consumer(struct rmq_role_consume *r, struct rmq_error *err) {
+  const struct rmq_consume_options *o = r->options;
+  struct rmq_consumer_config config = {.prefetch = (uint16_t)o->prefetch_count,
+                                       .ack_batch = (size_t)o->ack_batch,
+                                       .ack_interval = o->ack_interval};
+  struct rmq_consumer_handlers handlers = {r, on_delivery};
+  r->done_max = config.prefetch;
+  r->done = calloc(r->done_max, sizeof(*r->done));
+  r->settling = calloc(r->done_max, sizeof(*r->settling));
+  r->consumer = rmq_consumer_new(&config, &handlers);
+  if (r->done == NULL || r->settling == NULL || r->consumer == NULL ||
+      rmq_tally_init(&r->tally, r->done_max) != 0)
+    return rmq_error_set(err, "no memory");
+  return 0;
+}
+
+static int create_connection(struct rmq_role_consume *r,
+                             struct rmq_error *err) {
+  struct rmq_connection_config config = {.wants_confirms = false};
+  if (rmq_connection_setup_init(&r->setup, &r->options->connection,
+                                r->host->service, r->host->hostname, r->block,
+                                &config, err) != 0 ||
+      rmq_consume_topology_init(&r->topology, r->options, &config, err) != 0)
+    return -1;
+  struct rmq_connection_handlers handlers = {.ctx = r,
+                                             .changed = changed,
+                                             .ready = ready,
+                                             .lost = lost,
+                                             .confirmed = confirmed,
+                                             .returned = returned,
+                                             .delivered = delivered,
+                                             .cancelled = cancelled};
+  r->connection =
+      rmq_connection_new(&config, &handlers, r->host->random(r->host->ctx));
+  if (r->connection == NULL)
+    return rmq_error_set(err, "no memory");
+  rmq_consumer_attach(r->consumer, r->connection);
+  struct rmq_worker_job job = {r, step, drain, is_drained};
+  r->worker = rmq_worker_new("rmq_consume", r->host, r->connection,
+                             &r->setup.link, &job, err);
+  return r->worker != NULL ? 0 : -1;
+}
+
+struct rmq_role_consume *
+rmq_role_consume_new(const struct rmq_consume_options *options,
+                     const char *block, const struct rmq_host *host,
+                     const struct rmq_consume_sink *sink,
+                     struct rmq_error *err) {
+  struct rmq_role_consume *r = calloc(1, sizeof(*r));
+  if (r == NULL || pthread_mutex_init(&r->lock, NULL) != 0) {
+    rmq_error_set(err, "no memory");
+    free(r);
+    return NULL;
+  }
+  r->options = options;
+  r->block = block;
+  r->host = host;
+  r->sink = *sink;
+  rmq_session_log_init(&r->session, host, plugin_name, block);
+  rmq_latency_clear(&r->latency);
+  rmq_window_init(&r->errors, rmq_s(ERROR_WINDOW_S));
+  if (rmq_series_object_init(RMQ_SERIES_BLOCK, plugin_name, block, NULL, NULL,
+                             NULL, &r->object) == 0 &&
+      create_consumer(r, err) == 0 && create_connection(r, err) == 0)
+    return r;
+  rmq_error_set(err, "no memory");
+  rmq_role_consume_free(r);
+  return NULL;
+}
+
+void rmq_role_consume_free(struct rmq_role_consume *r) {
+  if (r == NULL)
+    return;
+  rmq_worker_free(r->worker);
+  rmq_connection_free(r->connection);
+  rmq_consumer_free(r->consumer);
+  rmq_consume_topology_fini(&r->topology);
+  rmq_connection_setup_fini(&r->setup);
+  rmq_tally_fini(&r->tally);
+  free(r->done);
+  free(r->settling);
+  pthread_mutex_destroy(&r->lock);
+  free(r);
+}
+
+int rmq_role_consume_start(struct rmq_role_consume *r, struct rmq_error *err) {
+  if (rmq_worker_start(r->worker, err) != 0)
+    return -1;
+  r->is_started = true;
+  return 0;
+}
+
+void rmq_role_consume_stop(struct rmq_role_consume *r,
+                           struct rmq_mono deadline) {
+  if (r->is_started)
+    rmq_worker_stop(r->worker, deadline);
+}
+
+bool rmq_role_consume_join(struct rmq_role_consume *r,
+                           struct rmq_mono deadline) {
+  if (r->is_started && !rmq_worker_join(r->worker, deadline))
+    return false;
+  r->is_started = false;
+  return true;
+}
+
+void rmq_role_consume_report(struct rmq_role_consume *r,
+                             struct rmq_dur interval) {
+  if (!r->options->connection.report_stats)
+    return;
+  lock(r);
+  struct rmq_consume_counters counters = r->shared;
+  struct rmq_latency latency = r->latency;
+  rmq_latency_clear(&r->latency);
+  unlock(r);
+  struct rmq_consume_report report;
+  rmq_consume_report_fill(&report, &counters, &latency, &r->session,
+                          &r->reported, &r->errors, mono(r));
+  struct rmq_series_report to = {.host = r->host,
+                                 .object = &r->object,
+                                 .time = r->host->wall(r->host->ctx),
+                                 .interval = interval};
+  rmq_series_emit_all(&to, rmq_consume_series_table, RMQ_SERIES_BLOCK, &report);
+}

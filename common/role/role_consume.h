@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The consuming job, free of any host: deliveries in, samples out, each
+ * delivery acknowledged when its samples have got where AckWhen says. Wires
+ * codec, consumer, connection and worker, and owns their lifecycle.
+ */
+#ifndef RMQ_ROLE_CONSUME_H
+#define RMQ_ROLE_CONSUME_H
+
+#include "common/base/host.h"
+#include "common/base/series.h"
+#include "common/role/connection_options.h"
+
+enum rmq_auto { RMQ_AUTO, RMQ_TRUE, RMQ_FALSE }; /* by the queue's name */
+enum rmq_ack_when { RMQ_ACK_WRITTEN, RMQ_ACK_DISPATCHED };
+enum rmq_on_failure {
+  RMQ_FAILURE_DEAD_LETTER,
+  RMQ_FAILURE_REQUEUE,
+  RMQ_FAILURE_DROP
+};
+
+const char *rmq_auto_to_str(enum rmq_auto a);
+const char *rmq_ack_when_to_str(enum rmq_ack_when w);
+const char *rmq_on_failure_to_str(enum rmq_on_failure f);
+
+struct rmq_consume_options {
+  struct rmq_connection_options connection;
+  char *exchange, *exchange_type;
+  bool exchange_durable, exchange_auto_delete, exchange_passive;
+  struct rmq_arguments exchange_arguments;
+  struct rmq_strings routing_keys;
+  char *queue, *queue_type;
+  int queue_durable, queue_auto_delete, queue_exclusive; /* rmq_auto */
+  bool queue_passive;
+  struct rmq_arguments queue_arguments;
+  char *dead_letter_exchange, *dead_letter_routing_key;
+  int64_t queue_max_length, delivery_limit;
+  struct rmq_dur queue_message_ttl;
+  char *consumer_tag;
+  int64_t prefetch_count, ack_batch, max_message_bytes;
+  struct rmq_dur ack_interval, written_timeout;
+  int ack_when, on_written_timeout, format, on_parse_error, on_dispatch_error;
+};
+
+extern const struct rmq_option rmq_consume_option_table[];
+extern const struct rmq_series rmq_consume_series_table[];
+int rmq_consume_options_check(const void *options, struct rmq_buf *errors);
+
+/* Why a sample was not taken by the host: X(suffix, meaning). The first three
+ * do not pass by trying again. */
+#define RMQ_REFUSALS(X)                                                        \
+  X(unknown_type, "its type is not in the types.db of this daemon")            \
+  X(wrong_values, "its values do not fit its type")                            \
+  X(bad_name, "a name in it cannot be used")                                   \
+  X(failed, "the daemon refused it, or memory was short")
+enum rmq_refusal {
+  RMQ_REFUSAL_none,
+#define RMQ_X(name, meaning) RMQ_REFUSAL_##name,
+  RMQ_REFUSALS(RMQ_X)
+#undef RMQ_X
+};
+enum { RMQ_REFUSALS_COUNT = 4 };
+const char *rmq_refusal_to_str(enum rmq_refusal r);
+
+/* Where samples go; called in the worker's thread. serial is to be handed to
+ * rmq_role_consume_written once for every sample that was taken. */
+struct rmq_consume_sink {
+  void *ctx;
+  enum rmq_refusal (*dispatch)(void *ctx, const struct rmq_sample *sample,
+                               uint64_t serial);
+  struct rmq_types types;
+};
+
+struct rmq_role_consume;
+struct rmq_role_consume *
+rmq_role_consume_new(const struct rmq_consume_options *options,
+                     const char *block, const struct rmq_host *host,
+                     const struct rmq_consume_sink *sink,
+                     struct rmq_error *err);
+/* Only when never started, or joined with true. */
+void rmq_role_consume_free(struct rmq_role_consume *r);
+int rmq_role_consume_start(struct rmq_role_consume *r, struct rmq_error *err);
+
+/* Any thread: a sample of that delivery has been written by everybody. */
+void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t serial);
+/* One thread at a time: emits the block's own series. */
+void rmq_role_consume_report(struct rmq_role_consume *r,
+                             struct rmq_dur interval);
+
+/* Stops the flow, waits until what is in hand has been written, acknowledges
+ * it, closes; what is not done by the deadline goes back to the broker. */
+void rmq_role_consume_stop(struct rmq_role_consume *r,
+                           struct rmq_mono deadline);
+/* False: the worker did not end in time; never free r. */
+bool rmq_role_consume_join(struct rmq_role_consume *r,
+                           struct rmq_mono deadline);
+
+#endif

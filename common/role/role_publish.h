@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The publishing job, free of any host: samples and events in, messages with
+ * confirms out, its own series. Wires codec, publisher, connection and worker,
+ * and owns their lifecycle: new, start, stop, join, free.
+ */
+#ifndef RMQ_ROLE_PUBLISH_H
+#define RMQ_ROLE_PUBLISH_H
+
+#include "common/base/host.h"
+#include "common/base/series.h"
+#include "common/role/connection_options.h"
+
+struct rmq_publish_options {
+  struct rmq_connection_options connection;
+  char *exchange, *exchange_type;
+  bool exchange_durable, exchange_auto_delete, exchange_passive;
+  struct rmq_arguments exchange_arguments;
+  char *routing_key, *routing_key_notification;
+  bool persistent, mandatory, metrics, notifications;
+  int format;
+  char *app_id;
+  int64_t confirm_window, max_attempts;
+  struct rmq_dur confirm_timeout;
+  int on_return, on_nack;
+  int64_t send_queue_limit, send_queue_bytes;
+  int overflow_policy;
+};
+
+/* Rows for struct rmq_publish_options. */
+extern const struct rmq_option rmq_publish_option_table[];
+/* Rows for what rmq_role_publish_report emits. */
+extern const struct rmq_series rmq_publish_series_table[];
+
+/* What no single row can say; appends one line per error. */
+int rmq_publish_options_check(const void *options, struct rmq_buf *errors);
+
+struct rmq_role_publish;
+/* Borrows options and block. Starts nothing. NULL with err. */
+struct rmq_role_publish *
+rmq_role_publish_new(const struct rmq_publish_options *options,
+                     const char *block, const struct rmq_host *host,
+                     struct rmq_error *err);
+/* Only when never started, or joined with true. */
+void rmq_role_publish_free(struct rmq_role_publish *r);
+int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err);
+
+/* Any thread, also before start. Encodes and enqueues; never waits. 0, or -1
+ * when the value itself was refused (and counted). */
+int rmq_role_publish_sample(struct rmq_role_publish *r,
+                            const struct rmq_sample *sample);
+int rmq_role_publish_event(struct rmq_role_publish *r,
+                           const struct rmq_event *event);
+/* Any thread: publishes what waits as soon as possible. */
+void rmq_role_publish_flush(struct rmq_role_publish *r);
+
+/* One thread at a time: emits the block's own series. */
+void rmq_role_publish_report(struct rmq_role_publish *r,
+                             struct rmq_dur interval);
+
+/* Told first, then waited for: drains until the deadline. */
+void rmq_role_publish_stop(struct rmq_role_publish *r,
+                           struct rmq_mono deadline);
+/* False: the worker did not end in time and is left alone; never free r. What
+ * was not confirmed is counted and logged. */
+bool rmq_role_publish_join(struct rmq_role_publish *r,
+                           struct rmq_mono deadline);
+
+#endif

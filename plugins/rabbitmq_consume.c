@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages from RabbitMQ into collectd, acknowledged when their values have
+ * been written. Option table + role + host.
+ *
+ * Every value list that we dispatch carries the number of its delivery. Our own
+ * write callback, the last in collectd's list, sees it come back when all other
+ * writers have returned, and tells the role.
+ */
+#include "rmq_config.h"
+
+#include "common/host/collectd_api.h"
+
+#include "common/host/host_collectd.h"
+#include "common/host/host_collectd_config.h"
+#include "common/role/role_consume.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char plugin_name[] = "rabbitmq_consume";
+static const char drain_name[] = "rabbitmq_consume/drain";
+static const char last_name[] = "rabbitmq_consume/last";
+
+/* A tag is the delivery's serial and, in its low bits, the block. */
+enum { BLOCKS_MAX = 256, BLOCK_BITS = 8, DRAIN_INTERVAL_S = 86400 };
+
+struct block {
+  char *name;
+  struct rmq_consume_options *options;
+  char callback[160]; /* "rabbitmq_consume/NAME" */
+  struct rmq_collectd_host host;
+  struct rmq_role_consume *role; /* NULL before init */
+};
+
+/* Written by config and init, in the main thread, before other threads look. */
+static struct block *blocks[BLOCKS_MAX];
+static size_t blocks_count;
+static atomic_bool is_drained;
+
+/* ------------------------------------------------------------------------
+ * Configuration: nothing starts here, collectd forks afterwards. */
+
+static bool is_taken(const char *name) {
+  for (size_t i = 0; i < blocks_count; i++)
+    if (strcmp(blocks[i]->name, name) == 0)
+      return true;
+  return false;
+}
+
+static int add_block(char *name, void *config);
+
+static const struct rmq_collectd_blocks kind = {
+    .plugin = plugin_name,
+    .block = "Subscribe",
+    .table = rmq_consume_option_table,
+    .config_size = sizeof(struct rmq_consume_options),
+    .check = rmq_consume_options_check,
+    .is_taken = is_taken,
+    .add = add_block};
+
+static int add_block(char *name, void *config) {
+  struct block *b = blocks_count < BLOCKS_MAX ? calloc(1, sizeof(*b)) : NULL;
+  if (b == NULL) {
+    ERROR("%s plugin: block \"%s\": no memory, or more than %d blocks",
+          plugin_name, name, BLOCKS_MAX);
+    free(name);
+    rmq_collectd_config_free(&kind, config);
+    return -1;
+  }
+  b->name = name;
+  b->options = config;
+  snprintf(b->callback, sizeof(b->callback), "%s/%s", plugin_name, name);
+  blocks[blocks_count++] = b;
+  return 0;
+}
+
+static int consume_config(oconfig_item_t *ci) {
+  return rmq_collectd_config(&kind, ci);
+}
+
+/* ------------------------------------------------------------------------
+ * Values out and back */
+
+static size_t index_of(const struct block *b) {
+  size_t i = 0;
+  while (blocks[i] != b)
+    i++;
+  return i;
+}
+
+static enum rmq_refusal refusal_of(enum rmq_collectd_verdict v) {
+  switch (v) {
+  case RMQ_COLLECTD_ACCEPTED:
+    return RMQ_REFUSAL_none;
+  case RMQ_COLLECTD_UNKNOWN_TYPE:
+    return RMQ_REFUSAL_unknown_type;
+  case RMQ_COLLECTD_WRONG_VALUES:
+    return RMQ_REFUSAL_wrong_values;
+  case RMQ_COLLECTD_BAD_NAME:
+    return RMQ_REFUSAL_bad_name;
+  case RMQ_COLLECTD_FAILED:
+    return RMQ_REFUSAL_failed;
+  }
+  return RMQ_REFUSAL_failed;
+}
+
+static enum rmq_refusal dispatch(void *ctx, const struct rmq_sample *sample,
+                                 uint64_t serial) {
+  struct block *b = ctx;
+  uint64_t tag = serial << BLOCK_BITS | index_of(b);
+  return refusal_of(rmq_collectd_dispatch(&b->host, sample, &tag));
+}
+
+static int consume_write(const data_set_t *ds, const value_list_t *vl,
+                         user_data_t *ud) {
+  (void)ds;
+  (void)ud;
+  uint64_t tag = 0;
+  if (!rmq_collectd_tag(vl, &tag))
+    return 0;
+  size_t i = tag & (BLOCKS_MAX - 1);
+  if (i < blocks_count && blocks[i]->role != NULL)
+    rmq_role_consume_written(blocks[i]->role, tag >> BLOCK_BITS);
+  return 0;
+}
+
+static int consume_report(user_data_t *ud) {
+  struct block *b = ud->data;
+  rmq_role_consume_report(b->role, rmq_collectd_dur(plugin_get_interval()));
+  return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * The end: drained while collectd's writers still work, which is when it
+ * destroys the read callbacks (see drain_name); all blocks are told first, then
+ * waited for. */
+
+static struct rmq_mono deadline_of(const struct block *b,
+                                   struct rmq_mono begin) {
+  return rmq_mono_add(begin, b->options->connection.shutdown_timeout);
+}
+
+static void finish_block(struct block *b, struct rmq_mono begin) {
+  /* A little longer than the worker has, so that it can end by itself. */
+  struct rmq_mono until = rmq_mono_add(deadline_of(b, begin), rmq_ms(500));
+  if (rmq_role_consume_join(b->role, until))
+    return;
+  ERROR("%s plugin: block \"%s\": its thread did not end in time and is left "
+        "behind",
+        plugin_name, b->name);
+  b->role = NULL;
+}
+
+static void drain(void *unused) {
+  (void)unused;
+  if (atomic_exchange(&is_drained, true))
+    return;
+  struct rmq_mono begin = RMQ_NEVER;
+  for (size_t i = 0; i < blocks_count; i++) {
+    struct block *b = blocks[i];
+    if (b->role == NULL)
+      continue;
+    if (rmq_mono_is_never(begin))
+      begin = b->host.host.mono(b->host.host.ctx);
+    rmq_role_consume_stop(b->role, deadline_of(b, begin));
+  }
+  for (size_t i = 0; i < blocks_count; i++)
+    if (blocks[i]->role != NULL)
+      finish_block(blocks[i], begin);
+}
+
+static int drain_read(user_data_t *ud) {
+  (void)ud;
+  return 0;
+}
+
+static int consume_shutdown(void) {
+  drain(NULL); /* in case that no read callback was ever registered */
+  size_t count = blocks_count;
+  blocks_count = 0;
+  for (size_t i = 0; i < count; i++) {
+    rmq_role_consume_free(blocks[i]->role);
+    rmq_collectd_config_free(&kind, blocks[i]->options);
+    free(blocks[i]->name);
+    free(blocks[i]);
+  }
+  return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * The start, in the main thread */
+
+static int start_block(struct block *b) {
+  struct rmq_error err = {""};
+  const struct rmq_connection_options *o = &b->options->connection;
+  struct rmq_consume_sink sink = {
+      .ctx = b, .dispatch = dispatch, .types = rmq_collectd_types()};
+  rmq_collectd_host_init(&b->host, (enum rmq_log_format)o->log_format,
+                         o->log_file);
+  b->role =
+      rmq_role_consume_new(b->options, b->name, &b->host.host, &sink, &err);
+  if (b->role == NULL || rmq_role_consume_start(b->role, &err) != 0) {
+    ERROR("%s plugin: block \"%s\": cannot start: %s", plugin_name, b->name,
+          err.text);
+    rmq_role_consume_free(b->role);
+    b->role = NULL;
+    return -1;
+  }
+  user_data_t ud = {.data = b};
+  if (o->report_stats)
+    plugin_register_complex_read(plugin_name, b->callback, consume_report,
+                                 /* interval = */ 0, &ud);
+  return 0;
+}
+
+/* Runs after the init callbacks of all plugins, because it was registered by
+ * one of them: whoever registers a writer has done so. */
+static int last_init(void) {
+  plugin_register_write(plugin_name, consume_write, NULL);
+  user_data_t ud = {.data = &is_drained, .free_func = drain};
+  plugin_register_complex_read(plugin_name, drain_name, drain_read,
+                               TIME_T_TO_CDTIME_T(DRAIN_INTERVAL_S), &ud);
+  int rc = 0;
+  for (size_t i = 0; i < blocks_count; i++)
+    rc |= start_block(blocks[i]);
+  return rc;
+}
+
+static int consume_init(void) {
+  static bool is_done;
+  if (is_done || blocks_count == 0)
+    return 0;
+  is_done = true;
+  return plugin_register_init(last_name, last_init);
+}
+
+void module_register(void) {
+  plugin_register_complex_config(plugin_name, consume_config);
+  plugin_register_init(plugin_name, consume_init);
+  plugin_register_shutdown(plugin_name, consume_shutdown);
+}
