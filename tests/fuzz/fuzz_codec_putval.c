@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "tests/fuzz/codec_round.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  codec_round(&rmq_codec_putval, data, size);
+  return 0;
+}

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""What our codecs write is read by collectd itself: its amqp plugin's Subscribe
+and its unixsock. (What collectd writes, tests/unit/codec_fixtures_test.c reads;
+it also holds ours.txt to be what the codecs write.)"""
+
+import pathlib
+import socket
+
+from rig.collectd import block, plugin
+from rig.waiting import wait_for
+
+FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "codec"
+LONG = ("0123456789" * 6 + "0123") + ("0123456789" * 6 + "012")
+
+# As sink writes them down: time, identity without the host, value.
+OURS = [
+    (1700000000.123, "p-one/gauge-two", "99.5"),
+    (1700000001.123, 'df-C:\\a "b"/gauge-a b', "1"),
+    (1700000002.123, "df-müll/gauge-€", "1"),
+    (1700000003.123, "p-nan/gauge", "nan"),
+    (1700000004.123, "p-inf/gauge", "-inf"),
+    (1700000005.123, "load/load",
+     "0.30000000000000004:1.4999999999999999e-07:1.0000000000000001e+300"),
+    (1700000006.123, "p-min/derive", "-9223372036854775808"),
+    (1700000007.123, "p-max/counter", "18446744073709551615"),
+    (1700000008.123, f"p-{LONG}/gauge-{LONG}", "1"),
+    (1700000009.123, "p-meta/gauge", "1"),
+]
+
+
+def subscriber(rig, vhost):
+    """A collectd that reads a queue with its own plugin and logs as JSON."""
+    return rig.daemon(
+        "B", ["amqp", "write_log"],
+        plugin("amqp", block(
+            "Subscribe", "x", Host="127.0.0.1",
+            Port=str(vhost.broker.amqp_port), VHost=vhost.name, User="guest",
+            Password="guest", Exchange="amq.direct", Queue="codec",
+            RoutingKey="codec")),
+        plugin("write_log", Format="JSON"))
+
+
+def send(vhost, body):
+    vhost.publish("amq.direct", "codec", body, content_type="text/collectd")
+
+
+def test_collectds_amqp_reads_what_we_write(rig, vhost):
+    b = subscriber(rig, vhost).start()
+    b.wait_log("Successfully subscribed to queue|Successfully opened")
+    wait_for(lambda: vhost.consumers("codec") == 1, 10, "subscribed")
+    lines = (FIXTURES / "ours.txt").read_bytes().splitlines()
+    for line in lines:
+        send(vhost, line)
+    wait_for(lambda: len(b.record.refresh().values) >= len(lines), 10,
+             "all values")
+    assert b.record.values == OURS
+    b.wait_log(r'"meta":\{.*"a:b":"x \\"y\\" \\\\z')
+    assert b.log_lines('"empty":""')
+    b.kill9()  # an idle subscriber of collectd's own does not end by SIGTERM
+
+
+def test_collectds_amqp_takes_no_message_of_several_samples(rig, vhost):
+    """Its parser takes the second PUTVAL for a value: hence BatchValues 1."""
+    b = subscriber(rig, vhost).start()
+    wait_for(lambda: vhost.consumers("codec") == 1, 10, "subscribed")
+    one, two = (FIXTURES / "ours.txt").read_bytes().splitlines()[:2]
+    send(vhost, one + b"\n" + two)
+    send(vhost, two)
+    wait_for(lambda: b.record.refresh().values, 10, "the second message")
+    assert b.record.values == OURS[1:2]
+    b.kill9()
+
+
+def test_collectds_unixsock_takes_our_notification(rig):
+    path = str(rig.dir / "sock")
+    b = rig.daemon("B", ["unixsock"],
+                   plugin("unixsock", SocketFile=path)).start()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+        s.sendall((FIXTURES / "ours_putnotif.txt").read_bytes())
+        assert s.makefile().readline() == "0 Success\n"
+    wait_for(lambda: b.record.refresh().notifications, 5, "notified")
+    assert b.record.notifications == [
+        (2, "h/rabbitmq_monitor/queue_length", 'queue "C:\\x" is long, müll')]
