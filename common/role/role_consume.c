@@ -5,7 +5,7 @@
 
 #include "common/amqp/worker.h"
 #include "common/base/complain.h"
-#include "common/base/tally.h"
+#include "common/base/outstanding.h"
 #include "common/base/uuid.h"
 #include "common/codec/codec.h"
 #include "common/role/consume_series.h"
@@ -41,15 +41,15 @@ struct rmq_role_consume {
   bool is_started;
 
   pthread_mutex_t lock; /* protects from here ... */
-  struct rmq_tally tally;
-  struct rmq_tally_done *done; /* complete, not yet settled */
+  struct rmq_outstanding outstanding;
+  struct rmq_outstanding_done *done; /* complete, not yet settled */
   size_t done_count, done_max;
   struct rmq_consume_counters shared; /* as of the worker's last turn */
   struct rmq_latency latency;         /* ... to here */
 
   /* The worker's thread. */
   struct rmq_consume_counters counters;
-  struct rmq_tally_done *settling; /* taken from done */
+  struct rmq_outstanding_done *settling; /* taken from done */
   struct line_budget budgets[RMQ_REJECTIONS_COUNT];
   struct rmq_mono overdue_check;
   bool is_draining, is_cancelled;
@@ -171,7 +171,7 @@ static void hand_sample(void *ctx, const struct rmq_sample *sample) {
   struct handing_out *h = ctx;
   struct rmq_role_consume *r = h->r;
   lock(r);
-  rmq_tally_out(&r->tally, h->serial);
+  rmq_outstanding_out(&r->outstanding, h->serial);
   unlock(r);
   enum rmq_refusal refusal = r->sink.dispatch(r->sink.ctx, sample, h->serial);
   if (refusal == RMQ_REFUSAL_none) {
@@ -183,7 +183,7 @@ static void hand_sample(void *ctx, const struct rmq_sample *sample) {
     h->refusal = refusal;
   h->may_pass = h->may_pass && refusal == RMQ_REFUSAL_failed;
   lock(r);
-  rmq_tally_undo(&r->tally, h->serial);
+  rmq_outstanding_undo(&r->outstanding, h->serial);
   unlock(r);
 }
 
@@ -220,7 +220,7 @@ static const char *detail_of(const struct rmq_delivery *d,
 
 static void forget(struct rmq_role_consume *r, uint64_t serial) {
   lock(r);
-  rmq_tally_forget(&r->tally, serial);
+  rmq_outstanding_forget(&r->outstanding, serial);
   unlock(r);
 }
 
@@ -262,17 +262,17 @@ static void hand_out(struct rmq_role_consume *r, uint64_t serial,
   struct handing_out h = {.r = r, .serial = serial, .may_pass = true};
   struct rmq_error err = {""};
   lock(r);
-  bool has_slot = rmq_tally_begin(&r->tally, serial,
-                                  d->has_timestamp ? d->timestamp_ms : 0, now);
+  bool has_slot = rmq_outstanding_begin(
+      &r->outstanding, serial, d->has_timestamp ? d->timestamp_ms : 0, now);
   unlock(r);
-  if (!has_slot) { /* cannot be: the tally holds a prefetch of deliveries */
+  if (!has_slot) { /* cannot be: it holds a prefetch of deliveries */
     rmq_consumer_settle(r->consumer, serial, RMQ_SETTLE_REQUEUE, now);
     return;
   }
   int rc = codec->decode(d->body.bytes, d->body.len, &r->sink.types,
                          hand_sample, &h, &err);
   lock(r);
-  bool is_complete = rmq_tally_end(&r->tally, serial);
+  bool is_complete = rmq_outstanding_end(&r->outstanding, serial);
   unlock(r);
   if (rc != 0)
     reject(r, serial, d, RMQ_REJECTION_parse, err.text, now);
@@ -292,10 +292,10 @@ static void on_delivery(void *ctx, uint64_t serial,
 }
 
 void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t serial) {
-  struct rmq_tally_done done;
+  struct rmq_outstanding_done done;
   struct rmq_mono now = mono(r);
   lock(r);
-  bool is_complete = rmq_tally_back(&r->tally, serial, now, &done);
+  bool is_complete = rmq_outstanding_back(&r->outstanding, serial, now, &done);
   /* done_max deliveries can be open, and each is completed once. */
   if (is_complete && r->done_count < r->done_max)
     r->done[r->done_count++] = done;
@@ -309,7 +309,7 @@ void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t serial) {
 
 static void settle_done(struct rmq_role_consume *r, struct rmq_mono now) {
   lock(r);
-  struct rmq_tally_done *taken = r->done;
+  struct rmq_outstanding_done *taken = r->done;
   size_t count = r->done_count;
   r->done = r->settling;
   r->done_count = 0;
@@ -352,7 +352,8 @@ static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
   uint64_t serial = 0;
   do {
     lock(r);
-    serial = rmq_tally_overdue(&r->tally, r->options->written_timeout, now);
+    serial = rmq_outstanding_overdue(&r->outstanding,
+                                     r->options->written_timeout, now);
     unlock(r);
     if (serial != 0)
       settle_overdue(r, serial, now);
@@ -363,7 +364,7 @@ static void share_counters(struct rmq_role_consume *r) {
   r->counters.consumer = rmq_consumer_counters(r->consumer);
   r->counters.unacked = rmq_consumer_unacked(r->consumer);
   lock(r);
-  r->counters.outstanding = r->tally.values;
+  r->counters.outstanding = r->outstanding.values;
   r->shared = r->counters;
   unlock(r);
 }
@@ -416,7 +417,7 @@ static void lost(void *ctx, struct rmq_mono now) {
   (void)now;
   rmq_consumer_lost(r->consumer);
   lock(r);
-  rmq_tally_clear(&r->tally);
+  rmq_outstanding_clear(&r->outstanding);
   r->done_count = 0;
   unlock(r);
 }
@@ -467,7 +468,7 @@ static int create_consumer(struct rmq_role_consume *r, struct rmq_error *err) {
   r->settling = calloc(r->done_max, sizeof(*r->settling));
   r->consumer = rmq_consumer_new(&config, &handlers);
   if (r->done == NULL || r->settling == NULL || r->consumer == NULL ||
-      rmq_tally_init(&r->tally, r->done_max) != 0)
+      rmq_outstanding_init(&r->outstanding, r->done_max) != 0)
     return rmq_error_set(err, "no memory");
   return 0;
 }
@@ -534,7 +535,7 @@ void rmq_role_consume_free(struct rmq_role_consume *r) {
   rmq_consumer_free(r->consumer);
   rmq_consume_topology_fini(&r->topology);
   rmq_connection_setup_fini(&r->setup);
-  rmq_tally_fini(&r->tally);
+  rmq_outstanding_fini(&r->outstanding);
   free(r->done);
   free(r->settling);
   pthread_mutex_destroy(&r->lock);

@@ -1,56 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
-#include "common/base/tally.h"
+#include "common/base/outstanding.h"
 
 #include <stdlib.h>
 
 enum { PATIENCE_FACTOR = 10 };
 
-int rmq_tally_init(struct rmq_tally *t, size_t max) {
+int rmq_outstanding_init(struct rmq_outstanding *t, size_t max) {
   size_t capacity = 4;
   while (capacity < 2 * max)
     capacity *= 2;
-  struct rmq_tally_slot *slots = calloc(capacity, sizeof(*slots));
+  struct rmq_outstanding_slot *slots = calloc(capacity, sizeof(*slots));
   if (slots == NULL)
     return -1;
-  *t = (struct rmq_tally){.slots = slots, .mask = capacity - 1};
+  *t = (struct rmq_outstanding){.slots = slots, .mask = capacity - 1};
   return 0;
 }
 
-void rmq_tally_fini(struct rmq_tally *t) {
+void rmq_outstanding_fini(struct rmq_outstanding *t) {
   free(t->slots);
-  *t = (struct rmq_tally){0};
+  *t = (struct rmq_outstanding){0};
 }
 
-static size_t home_of(const struct rmq_tally *t, uint64_t serial) {
+static size_t home_of(const struct rmq_outstanding *t, uint64_t serial) {
   return (size_t)((serial * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & t->mask;
 }
 
 /* Where serial is, or the free slot where it would be. */
-static struct rmq_tally_slot *find(const struct rmq_tally *t, uint64_t serial) {
+static struct rmq_outstanding_slot *find(const struct rmq_outstanding *t,
+                                         uint64_t serial) {
   size_t i = home_of(t, serial);
   while (t->slots[i].serial != 0 && t->slots[i].serial != serial)
     i = (i + 1) & t->mask;
   return &t->slots[i];
 }
 
-bool rmq_tally_begin(struct rmq_tally *t, uint64_t serial, int64_t note,
-                     struct rmq_mono now) {
+bool rmq_outstanding_begin(struct rmq_outstanding *t, uint64_t serial,
+                           int64_t note, struct rmq_mono now) {
   if (t->count > t->mask / 2)
     return false;
-  *find(t, serial) = (struct rmq_tally_slot){serial, 1, note, now};
+  *find(t, serial) = (struct rmq_outstanding_slot){serial, 1, note, now};
   t->count++;
   return true;
 }
 
-void rmq_tally_out(struct rmq_tally *t, uint64_t serial) {
+void rmq_outstanding_out(struct rmq_outstanding *t, uint64_t serial) {
   find(t, serial)->left++;
   t->values++;
 }
 
 /* Closes the gap that a removed slot leaves in its run of neighbours. */
-static void remove_slot(struct rmq_tally *t, struct rmq_tally_slot *slot) {
+static void remove_slot(struct rmq_outstanding *t,
+                        struct rmq_outstanding_slot *slot) {
   size_t gap = (size_t)(slot - t->slots);
   for (size_t i = (gap + 1) & t->mask; t->slots[i].serial != 0;
        i = (i + 1) & t->mask) {
@@ -60,36 +62,38 @@ static void remove_slot(struct rmq_tally *t, struct rmq_tally_slot *slot) {
     t->slots[gap] = t->slots[i];
     gap = i;
   }
-  t->slots[gap] = (struct rmq_tally_slot){.serial = 0};
+  t->slots[gap] = (struct rmq_outstanding_slot){.serial = 0};
   t->count--;
 }
 
-static bool one_less(struct rmq_tally *t, struct rmq_tally_slot *slot) {
+static bool one_less(struct rmq_outstanding *t,
+                     struct rmq_outstanding_slot *slot) {
   if (--slot->left > 0)
     return false;
   remove_slot(t, slot);
   return true;
 }
 
-bool rmq_tally_end(struct rmq_tally *t, uint64_t serial) {
-  struct rmq_tally_slot *slot = find(t, serial);
+bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t serial) {
+  struct rmq_outstanding_slot *slot = find(t, serial);
   return slot->serial != 0 && one_less(t, slot);
 }
 
-void rmq_tally_undo(struct rmq_tally *t, uint64_t serial) {
+void rmq_outstanding_undo(struct rmq_outstanding *t, uint64_t serial) {
   find(t, serial)->left--;
   t->values--;
 }
 
-bool rmq_tally_back(struct rmq_tally *t, uint64_t serial, struct rmq_mono now,
-                    struct rmq_tally_done *ret_done) {
+bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t serial,
+                          struct rmq_mono now,
+                          struct rmq_outstanding_done *ret_done) {
   t->last_back = now;
-  struct rmq_tally_slot *slot = find(t, serial);
+  struct rmq_outstanding_slot *slot = find(t, serial);
   if (slot->serial == 0) {
     t->strays++;
     return false;
   }
-  struct rmq_tally_done done = {serial, slot->note};
+  struct rmq_outstanding_done done = {serial, slot->note};
   if (serial > t->newest)
     t->newest = serial;
   t->values--;
@@ -99,28 +103,28 @@ bool rmq_tally_back(struct rmq_tally *t, uint64_t serial, struct rmq_mono now,
   return true;
 }
 
-void rmq_tally_forget(struct rmq_tally *t, uint64_t serial) {
-  struct rmq_tally_slot *slot = find(t, serial);
+void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t serial) {
+  struct rmq_outstanding_slot *slot = find(t, serial);
   if (slot->serial == 0)
     return;
   t->values -= slot->left;
   remove_slot(t, slot);
 }
 
-void rmq_tally_clear(struct rmq_tally *t) {
+void rmq_outstanding_clear(struct rmq_outstanding *t) {
   for (size_t i = 0; i <= t->mask; i++)
-    t->slots[i] = (struct rmq_tally_slot){.serial = 0};
+    t->slots[i] = (struct rmq_outstanding_slot){.serial = 0};
   t->count = 0;
   t->values = 0;
 }
 
-uint64_t rmq_tally_overdue(const struct rmq_tally *t, struct rmq_dur timeout,
-                           struct rmq_mono now) {
+uint64_t rmq_outstanding_overdue(const struct rmq_outstanding *t,
+                                 struct rmq_dur timeout, struct rmq_mono now) {
   struct rmq_dur patience = {timeout.ns > INT64_MAX / PATIENCE_FACTOR
                                  ? INT64_MAX
                                  : timeout.ns * PATIENCE_FACTOR};
   for (size_t i = 0; i <= t->mask; i++) {
-    const struct rmq_tally_slot *s = &t->slots[i];
+    const struct rmq_outstanding_slot *s = &t->slots[i];
     if (s->serial == 0 ||
         !rmq_mono_reached(now, rmq_mono_add(s->since, timeout)))
       continue;

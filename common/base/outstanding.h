@@ -5,8 +5,8 @@
  * delivery has one more count while it is being handed out, so that it is not
  * complete before its last value has left.
  */
-#ifndef RMQ_BASE_TALLY_H
-#define RMQ_BASE_TALLY_H
+#ifndef RMQ_BASE_OUTSTANDING_H
+#define RMQ_BASE_OUTSTANDING_H
 
 #include "common/base/rmqtime.h"
 
@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct rmq_tally_slot {
+struct rmq_outstanding_slot {
   uint64_t serial; /* 0 = free */
   uint64_t left;   /* values out, plus one while handing out */
   int64_t note;    /* the caller's, comes back with the completed delivery */
@@ -22,13 +22,13 @@ struct rmq_tally_slot {
 };
 
 /* A delivery of which every value has come back. */
-struct rmq_tally_done {
+struct rmq_outstanding_done {
   uint64_t serial;
   int64_t note;
 };
 
-struct rmq_tally {
-  struct rmq_tally_slot *slots; /* hashed by serial, linear probing */
+struct rmq_outstanding {
+  struct rmq_outstanding_slot *slots; /* hashed by serial, linear probing */
   size_t mask;
   size_t count;              /* deliveries that are not complete */
   uint64_t values;           /* out, of all deliveries */
@@ -38,33 +38,34 @@ struct rmq_tally {
 };
 
 /* max = most deliveries at a time. -1 without memory. */
-int rmq_tally_init(struct rmq_tally *t, size_t max);
-void rmq_tally_fini(struct rmq_tally *t);
+int rmq_outstanding_init(struct rmq_outstanding *t, size_t max);
+void rmq_outstanding_fini(struct rmq_outstanding *t);
 
 /* Handing out begins. False when max deliveries are open. */
-bool rmq_tally_begin(struct rmq_tally *t, uint64_t serial, int64_t note,
-                     struct rmq_mono now);
+bool rmq_outstanding_begin(struct rmq_outstanding *t, uint64_t serial,
+                           int64_t note, struct rmq_mono now);
 /* One more value is about to leave; needs an open serial. */
-void rmq_tally_out(struct rmq_tally *t, uint64_t serial);
+void rmq_outstanding_out(struct rmq_outstanding *t, uint64_t serial);
 /* A value that was counted did not leave after all; handing out goes on. */
-void rmq_tally_undo(struct rmq_tally *t, uint64_t serial);
+void rmq_outstanding_undo(struct rmq_outstanding *t, uint64_t serial);
 /* Handing out has ended: true when no value is out any more; the delivery is
  * then forgotten. */
-bool rmq_tally_end(struct rmq_tally *t, uint64_t serial);
+bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t serial);
 /* A value came back: true when it completes the delivery, which is then
  * forgotten and *ret_done filled. An unknown serial is a stray. */
-bool rmq_tally_back(struct rmq_tally *t, uint64_t serial, struct rmq_mono now,
-                    struct rmq_tally_done *ret_done);
+bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t serial,
+                          struct rmq_mono now,
+                          struct rmq_outstanding_done *ret_done);
 /* The delivery does not matter any more; values that still come back for it
- * are strays. Only after rmq_tally_end. */
-void rmq_tally_forget(struct rmq_tally *t, uint64_t serial);
+ * are strays. Only after rmq_outstanding_end. */
+void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t serial);
 /* All of them: the channel is gone. */
-void rmq_tally_clear(struct rmq_tally *t);
+void rmq_outstanding_clear(struct rmq_outstanding *t);
 
 /* A delivery whose values seem not to come back: handed out longer than timeout
  * ago, and either a later one has come back since, or nothing at all has for
  * ten times that. 0 = none. */
-uint64_t rmq_tally_overdue(const struct rmq_tally *t, struct rmq_dur timeout,
-                           struct rmq_mono now);
+uint64_t rmq_outstanding_overdue(const struct rmq_outstanding *t,
+                                 struct rmq_dur timeout, struct rmq_mono now);
 
 #endif
