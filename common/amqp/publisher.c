@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 enum { CONFIRM_TIMEOUT_MAX_S = 15 * 60, POPS_PER_LOCK = 32 };
+/* Many messages may be delayed: they are looked through this often at most. */
+enum { DELAYED_INTERVAL_MS = 100 };
 
 struct rmq_publisher {
   struct rmq_publisher_config config;
@@ -23,13 +25,16 @@ struct rmq_publisher {
   struct rmq_publisher_counters counters;
   struct rmq_latency latency;
   uint64_t next_seq;
-  size_t delayed_count, in_flight; /* as the snapshot shows them */
+  size_t in_flight;    /* as the snapshot shows it */
+  size_t wanted_bytes; /* largest message that delayed ones left no room for */
   size_t popped; /* taken from the outbox, neither in flight nor given back */
   bool is_abandoned; /* ... to here */
 
   /* The worker's thread only. */
   struct rmq_confirms confirms;
-  struct rmq_list delayed; /* refused, waiting for not_before, by seq */
+  struct rmq_list delayed;     /* refused, waiting for not_before; the outbox
+                                  knows their number as held */
+  struct rmq_mono delayed_due; /* when to look through them */
   struct rmq_backoff nack_backoff;
   struct rmq_mono paused_until; /* after a nack */
   struct rmq_dur timeout;       /* doubles while nothing is confirmed */
@@ -73,11 +78,11 @@ rmq_publisher_new(const struct rmq_publisher_config *config,
                   const struct rmq_publisher_handlers *handlers,
                   struct rmq_uuid instance, uint64_t seed) {
   struct rmq_publisher *p = calloc(1, sizeof(*p));
-  if (p == NULL || rmq_confirms_init(&p->confirms, config->window) != 0 ||
-      pthread_mutex_init(&p->lock, NULL) != 0) {
+  if (p == NULL || rmq_confirms_init(&p->confirms, config->window) != 0) {
     free(p);
     return NULL;
   }
+  pthread_mutex_init(&p->lock, NULL);
   p->config = *config;
   p->handlers = *handlers;
   p->instance = instance;
@@ -86,6 +91,7 @@ rmq_publisher_new(const struct rmq_publisher_config *config,
   p->timeout = config->confirm_timeout;
   rmq_latency_clear(&p->latency);
   rmq_list_init(&p->delayed);
+  p->delayed_due = RMQ_NEVER;
   rmq_backoff_init(&p->nack_backoff, config->retry_min, config->retry_max);
   rmq_outbox_init(&p->outbox, config->queue_messages, config->queue_bytes,
                   config->overflow);
@@ -95,6 +101,7 @@ rmq_publisher_new(const struct rmq_publisher_config *config,
 void rmq_publisher_free(struct rmq_publisher *p) {
   if (p == NULL)
     return;
+  rmq_publisher_abandon(p);
   rmq_outbox_fini(&p->outbox);
   rmq_confirms_fini(&p->confirms);
   pthread_mutex_destroy(&p->lock);
@@ -117,6 +124,15 @@ static void count_dropped(struct rmq_publisher *p, const struct rmq_list *list,
   }
 }
 
+/* An eighth at most, lest one giant pushes all others out. */
+static void want_bytes(struct rmq_publisher *p, size_t cost) {
+  size_t most = p->config.queue_bytes / 8;
+  if (cost > most)
+    cost = most;
+  if (p->wanted_bytes < cost)
+    p->wanted_bytes = cost;
+}
+
 bool rmq_publisher_accept(struct rmq_publisher *p, struct rmq_message *m,
                           size_t *ret_dropped) {
   struct rmq_list dropped;
@@ -130,6 +146,8 @@ bool rmq_publisher_accept(struct rmq_publisher *p, struct rmq_message *m,
     rmq_list_push_back(&dropped, &m->node);
   else
     is_kept = rmq_outbox_push(&p->outbox, m, &dropped);
+  if (!is_kept)
+    want_bytes(p, rmq_message_cost(m));
   count_dropped(p, &dropped,
                 p->is_abandoned ? RMQ_PUBLISHER_DROP_shutdown
                                 : RMQ_PUBLISHER_DROP_overflow);
@@ -153,7 +171,7 @@ void rmq_publisher_snapshot(struct rmq_publisher *p, bool take_latency,
                             struct rmq_publisher_snapshot *ret) {
   pthread_mutex_lock(&p->lock);
   ret->counters = p->counters;
-  ret->outbox = rmq_outbox_count(&p->outbox) + p->delayed_count + p->popped;
+  ret->outbox = rmq_outbox_count(&p->outbox) + p->outbox.held + p->popped;
   ret->in_flight = p->in_flight;
   ret->latency = p->latency;
   if (take_latency)
@@ -251,6 +269,29 @@ static void book_ended(struct rmq_publisher *p, const struct rmq_message *m) {
     rmq_latency_add(&p->latency, m->latency);
 }
 
+static bool is_crowded(const struct rmq_publisher *p) {
+  const struct rmq_outbox *o = &p->outbox;
+  return rmq_outbox_count(o) + p->delayed.count >= o->max_messages ||
+         o->bytes + p->wanted_bytes > o->max_bytes;
+}
+
+/* Under the lock: delayed messages make room for the next one, as the policy
+ * says. Those that had to go are appended to ended. */
+static void drop_delayed(struct rmq_publisher *p, struct rmq_list *ended) {
+  struct rmq_list dropped;
+  rmq_list_init(&dropped);
+  while (p->config.overflow == RMQ_DROP_OLDEST && is_crowded(p) &&
+         !rmq_list_is_empty(&p->delayed)) {
+    struct rmq_node *n = rmq_list_pop_front(&p->delayed);
+    rmq_outbox_release(&p->outbox, message_of(n));
+    rmq_list_push_back(&dropped, n);
+  }
+  count_dropped(p, &dropped, RMQ_PUBLISHER_DROP_overflow);
+  struct rmq_node *n;
+  while ((n = rmq_list_pop_front(&dropped)) != NULL)
+    rmq_list_push_back(ended, n);
+}
+
 /* Under the lock. */
 static void book(struct verdicts *v) {
   struct rmq_publisher *p = v->p;
@@ -267,9 +308,11 @@ static void book(struct verdicts *v) {
   }
   while ((n = rmq_list_pop_front(&v->later)) != NULL) {
     rmq_list_push_back(&p->delayed, n);
+    p->delayed_due = rmq_mono_min(p->delayed_due, message_of(n)->not_before);
     p->counters.late++;
   }
-  p->delayed_count = p->delayed.count;
+  drop_delayed(p, &v->ended);
+  p->outbox.held = p->delayed.count;
   p->in_flight = p->confirms.count;
   p->counters.stray = p->confirms.strays;
 }
@@ -422,9 +465,10 @@ static bool publish_round(struct rmq_publisher *p, struct rmq_mono now) {
   return sent == n;
 }
 
-/* Refused messages whose time has come go to the tail. */
-static struct rmq_mono release_delayed(struct rmq_publisher *p,
-                                       struct rmq_mono now) {
+/* Takes the delayed messages whose time has come into due; when the next one's
+ * has. */
+static struct rmq_mono take_due(struct rmq_publisher *p, struct rmq_mono now,
+                                struct rmq_list *due) {
   struct rmq_mono next = RMQ_NEVER;
   struct rmq_node *n = rmq_list_first(&p->delayed);
   while (n != NULL) {
@@ -435,12 +479,28 @@ static struct rmq_mono release_delayed(struct rmq_publisher *p,
       continue;
     }
     rmq_list_remove(&p->delayed, &m->node);
-    pthread_mutex_lock(&p->lock);
-    rmq_outbox_requeue_back(&p->outbox, m);
-    p->delayed_count = p->delayed.count;
-    pthread_mutex_unlock(&p->lock);
+    rmq_list_push_back(due, &m->node);
   }
   return next;
+}
+
+/* Refused messages whose time has come go to the tail. */
+static struct rmq_mono release_delayed(struct rmq_publisher *p,
+                                       struct rmq_mono now) {
+  if (!rmq_mono_reached(now, p->delayed_due))
+    return p->delayed_due;
+  struct rmq_list due;
+  rmq_list_init(&due);
+  struct rmq_mono next = take_due(p, now, &due);
+  struct rmq_mono soon = rmq_mono_add(now, rmq_ms(DELAYED_INTERVAL_MS));
+  p->delayed_due = rmq_mono_reached(soon, next) ? soon : next;
+  pthread_mutex_lock(&p->lock);
+  struct rmq_node *n;
+  while ((n = rmq_list_pop_front(&due)) != NULL)
+    rmq_outbox_requeue_back(&p->outbox, message_of(n));
+  p->outbox.held = p->delayed.count;
+  pthread_mutex_unlock(&p->lock);
+  return p->delayed_due;
 }
 
 /* Later of publish and the end of a blockade, plus the time-out; never while
@@ -508,7 +568,7 @@ size_t rmq_publisher_abandon(struct rmq_publisher *p) {
     rmq_list_push_back(&left, &m->node);
   }
   count_dropped(p, &left, RMQ_PUBLISHER_DROP_shutdown);
-  p->in_flight = p->delayed_count = 0;
+  p->in_flight = p->outbox.held = 0;
   p->is_abandoned = true;
   pthread_mutex_unlock(&p->lock);
   size_t count = left.count;

@@ -94,7 +94,7 @@ struct rmq_publisher *
 rmq_publisher_new(const struct rmq_publisher_config *config,
                   const struct rmq_publisher_handlers *handlers,
                   struct rmq_uuid instance, uint64_t seed);
-/* Frees what is left, which must have been counted by rmq_publisher_abandon. */
+/* After the worker has ended. What is left is abandoned. */
 void rmq_publisher_free(struct rmq_publisher *p);
 /* Before the worker starts. */
 void rmq_publisher_attach(struct rmq_publisher *p, struct rmq_connection *c);

@@ -65,7 +65,7 @@ static void append(struct rmq_outbox *o, struct rmq_message *m, size_t cost) {
 bool rmq_outbox_push(struct rmq_outbox *o, struct rmq_message *m,
                      struct rmq_list *dropped) {
   size_t cost = rmq_message_cost(m);
-  bool is_full = o->waiting.count >= o->max_messages;
+  bool is_full = o->waiting.count + o->held >= o->max_messages;
   if (!is_full && has_bytes_for(o, cost, 0)) {
     append(o, m, cost);
     return true;

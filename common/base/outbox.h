@@ -22,6 +22,8 @@ struct rmq_outbox {
   size_t max_bytes;        /* waiting and popped-but-unreleased */
   size_t bytes;            /* charged */
   size_t waiting_bytes;    /* of them, by what waits */
+  size_t held; /* popped messages that the owner keeps for another try: they
+                  count for max_messages; set by the owner */
   enum rmq_overflow policy;
 };
 

@@ -228,6 +228,26 @@ static void a_returned_message_goes_to_the_back(void **state) {
   tear_down(&f);
 }
 
+static void messages_held_elsewhere_count_for_the_limit(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f, 3, 10 * COST, RMQ_DROP_OLDEST);
+  fill(&f, 1, 3);
+  struct rmq_message *a = rmq_outbox_pop(&f.o);
+  struct rmq_message *b = rmq_outbox_pop(&f.o);
+  f.o.held = 2;
+  assert_true(push(&f, 4));
+  assert_int_equal(dropped_seq(&f), 3);
+  struct rmq_message *c = rmq_outbox_pop(&f.o);
+  f.o.held = 3;
+  assert_false(push(&f, 5));
+  assert_int_equal(dropped_seq(&f), 5);
+  rmq_outbox_unpop(&f.o, c);
+  rmq_outbox_unpop(&f.o, b);
+  rmq_outbox_unpop(&f.o, a);
+  tear_down(&f);
+}
+
 static void an_outbox_without_room_takes_nothing(void **state) {
   (void)state;
   static const struct {
@@ -268,6 +288,7 @@ int main(void) {
       cmocka_unit_test(messages_given_back_go_first_and_in_order),
       cmocka_unit_test(what_came_back_over_the_limit_leaves_one_for_one),
       cmocka_unit_test(a_returned_message_goes_to_the_back),
+      cmocka_unit_test(messages_held_elsewhere_count_for_the_limit),
       cmocka_unit_test(an_outbox_without_room_takes_nothing),
       cmocka_unit_test(policies_are_spelled_as_the_option),
   };

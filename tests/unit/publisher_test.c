@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/* The publisher on a real connection machine, against the fake broker. */
+#include "rmq_config.h"
+
+#include "common/amqp/publisher.h"
+
+#include "tests/testing.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "tests/fake/rig.h"
+
+struct fixture {
+  struct rmq_publisher_config config; /* to be changed before start */
+  struct fake_rig *rig;
+  struct rmq_publisher *p;
+  size_t given_up, refused;
+  enum rmq_outcome last_given_up;
+};
+
+static void on_given_up(void *ctx, const struct rmq_publisher_given_up *g) {
+  struct fixture *f = ctx;
+  f->given_up++;
+  f->last_given_up = g->outcome;
+}
+
+static void on_refused(void *ctx, const struct rmq_message *m,
+                       enum rmq_outcome outcome) {
+  struct fixture *f = ctx;
+  (void)m;
+  (void)outcome;
+  f->refused++;
+}
+
+static void changed(void *ctx, const struct rmq_connection_change *change,
+                    struct rmq_mono now) {
+  struct fixture *f = ctx;
+  rmq_publisher_changed(f->p, change, now);
+}
+
+static void ready(void *ctx, uint64_t epoch, struct rmq_mono now) {
+  struct fixture *f = ctx;
+  rmq_publisher_ready(f->p, epoch, now);
+}
+
+static void lost(void *ctx, struct rmq_mono now) {
+  struct fixture *f = ctx;
+  rmq_publisher_lost(f->p, now);
+}
+
+static void confirmed(void *ctx, uint64_t epoch, uint64_t seqno, bool multiple,
+                      bool is_nack, struct rmq_mono now) {
+  struct fixture *f = ctx;
+  rmq_publisher_confirmed(f->p, epoch, seqno, multiple, is_nack, now);
+}
+
+static void returned(void *ctx, uint64_t epoch, const struct rmq_returned *r,
+                     struct rmq_mono now) {
+  struct fixture *f = ctx;
+  (void)now;
+  rmq_publisher_returned(f->p, epoch, r);
+}
+
+static void set_up(struct fixture *f) {
+  *f = (struct fixture){
+      .config = {.exchange = "x",
+                 .is_mandatory = true,
+                 .is_persistent = true,
+                 .app_id = "warren",
+                 .window = 4,
+                 .confirm_timeout = rmq_s(30),
+                 .max_attempts = 3,
+                 .on_return = RMQ_REFUSAL_RETRY,
+                 .on_nack = RMQ_REFUSAL_RETRY,
+                 .retry_min = rmq_s(1),
+                 .retry_max = rmq_s(60),
+                 .queue_messages = 100,
+                 .queue_bytes = 1 << 20,
+                 .overflow = RMQ_DROP_OLDEST},
+      .rig = fake_rig_new(FAKE_WHOLE, 3),
+  };
+  f->rig->config.wants_confirms = true;
+  f->rig->config.heartbeat = rmq_s(0);
+}
+
+static struct fake_broker *broker(struct fixture *f) {
+  struct fake_broker *b = fake_rig_next_broker(f->rig);
+  fake_script_login(b, NULL);
+  fake_script_channel(b);
+  fake_script_confirm(b);
+  return b;
+}
+
+/* What a worker's turn does, until nothing moves. */
+static struct rmq_mono turn(struct fixture *f) {
+  struct rmq_mono due = RMQ_NEVER;
+  for (int i = 0; i < 8; i++) {
+    fake_rig_run(f->rig);
+    due = rmq_publisher_step(f->p, f->rig->now);
+  }
+  fake_rig_run(f->rig);
+  return due;
+}
+
+static void start(struct fixture *f) {
+  struct rmq_publisher_handlers handlers = {f, on_given_up, on_refused};
+  struct rmq_uuid instance = rmq_uuid_from_bits(1, 2);
+  f->rig->also = (struct rmq_connection_handlers){.ctx = f,
+                                                  .changed = changed,
+                                                  .ready = ready,
+                                                  .lost = lost,
+                                                  .confirmed = confirmed,
+                                                  .returned = returned};
+  f->p = rmq_publisher_new(&f->config, &handlers, instance, 5);
+  assert_non_null(f->p);
+}
+
+static void connect_it(struct fixture *f) {
+  /* The machine exists from here on, and its first bytes wait for a link. */
+  fake_rig_start(f->rig);
+  rmq_publisher_attach(f->p, f->rig->connection);
+  turn(f);
+}
+
+static struct rmq_publisher_snapshot snapshot(struct fixture *f) {
+  struct rmq_publisher_snapshot s;
+  rmq_publisher_snapshot(f->p, false, &s);
+  return s;
+}
+
+static void check_balance(struct fixture *f) {
+  struct rmq_publisher_snapshot s = snapshot(f);
+  uint64_t ended =
+      s.counters.confirmed + s.counters.returned + s.counters.rejected;
+  for (size_t i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
+    ended += s.counters.dropped[i];
+  assert_int_equal(s.counters.accepted, ended + s.outbox + s.in_flight);
+}
+
+static void tear_down(struct fixture *f) {
+  check_balance(f);
+  rmq_publisher_abandon(f->p);
+  check_balance(f);
+  struct rmq_publisher_snapshot s = snapshot(f);
+  assert_int_equal(s.outbox + s.in_flight, 0);
+  fake_rig_free(f->rig);
+  rmq_publisher_free(f->p);
+}
+
+static void accept(struct fixture *f, const char *key, const char *body) {
+  struct rmq_message *m = rmq_message_new(key, body, strlen(body));
+  assert_non_null(m);
+  m->content_type = "text/collectd";
+  m->values = 1;
+  rmq_publisher_accept(f->p, m, NULL);
+}
+
+/* The id of the n-th message. */
+static const char *id(unsigned n) {
+  static char text[RMQ_MESSAGE_ID_SIZE];
+  rmq_uuid_message_id(rmq_uuid_from_bits(1, 2), n, text);
+  return text;
+}
+
+static void expect(struct fake_broker *b, unsigned n, const char *body) {
+  char props[128];
+  snprintf(props, sizeof(props), "message-id='%s'", id(n));
+  fake_expect_publish(b, .exchange = "x", .props = props, .body = body);
+}
+
+static void give_back(struct fake_broker *b, unsigned n) {
+  char props[128];
+  snprintf(props, sizeof(props), "message-id='%s'", id(n));
+  fake_send_return(b, .fields = "reply-code=312 reply-text=NO_ROUTE",
+                   .exchange = "x", .routing_key = "k", .props = props,
+                   .body = "x");
+}
+
+/* The broker returns and acks whatever is in flight. */
+static void return_all(struct fixture *f) {
+  struct rmq_publisher_snapshot s = snapshot(f);
+  for (unsigned n = 1; n <= s.counters.accepted; n++) {
+    struct rmq_returned r = {.code = 312};
+    snprintf(r.message_id, sizeof(r.message_id), "%s", id(n));
+    rmq_publisher_returned(f->p, f->rig->epoch, &r);
+  }
+  rmq_publisher_confirmed(f->p, f->rig->epoch, s.counters.published, true,
+                          false, f->rig->now);
+}
+
+/* Lets time pass from deadline to deadline of publisher and connection. */
+static void pass(struct fixture *f, struct rmq_dur d) {
+  struct rmq_mono end = rmq_mono_add(f->rig->now, d);
+  for (int i = 0; i < 1000; i++) {
+    struct rmq_mono due =
+        rmq_mono_min(turn(f), rmq_connection_next_deadline(f->rig->connection));
+    if (!rmq_mono_reached(end, due))
+      break;
+    if (!rmq_mono_reached(f->rig->now, due))
+      f->rig->now = due;
+    rmq_connection_tick(f->rig->connection, f->rig->now);
+  }
+  f->rig->now = end;
+  turn(f);
+}
+
+/* ---- the straight way ---- */
+
+static void
+accepted_messages_are_published_in_order_and_confirmed(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  struct fake_broker *b = broker(&f);
+  expect(b, 1, "one");
+  expect(b, 2, "two");
+  fake_send(b, "basic.ack", "delivery-tag=2 multiple=1");
+  start(&f);
+  accept(&f, "k", "one");
+  connect_it(&f);
+  accept(&f, "k", "two");
+  turn(&f);
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.counters.accepted, 2);
+  assert_int_equal(s.counters.published, 2);
+  assert_int_equal(s.counters.republished, 0);
+  assert_int_equal(s.counters.confirmed, 2);
+  assert_true(rmq_publisher_is_drained(f.p));
+  tear_down(&f);
+}
+
+static void no_more_than_the_window_is_in_flight(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  struct fake_broker *b = broker(&f);
+  fake_expect_publishes(b, 4);
+  fake_expect_nothing(b);
+  start(&f);
+  for (int i = 0; i < 6; i++)
+    accept(&f, "k", "body");
+  connect_it(&f);
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.in_flight, 4);
+  assert_int_equal(s.outbox, 2);
+  assert_false(rmq_publisher_is_drained(f.p));
+  fake_broker_resume(b);
+  tear_down(&f);
+}
+
+/* ---- unknown ---- */
+
+static void
+unknown_outcome_is_republished_first_with_same_message_id(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  struct fake_broker *b = broker(&f);
+  expect(b, 1, "one");
+  expect(b, 2, "two");
+  expect(b, 3, "three");
+  fake_send(b, "basic.ack", "delivery-tag=2");
+  fake_close(b);
+  b = broker(&f);
+  expect(b, 1, "one");
+  expect(b, 3, "three");
+  expect(b, 4, "four");
+  fake_send(b, "basic.ack", "delivery-tag=3 multiple=1");
+  start(&f);
+  accept(&f, "k", "one");
+  accept(&f, "k", "two");
+  accept(&f, "k", "three");
+  connect_it(&f);
+  accept(&f, "k", "four");
+  pass(&f, rmq_s(5));
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.counters.confirmed, 4);
+  assert_int_equal(s.counters.published, 6);
+  assert_int_equal(s.counters.republished, 2);
+  tear_down(&f);
+}
+
+static void confirm_timeout_doubles_until_something_is_confirmed(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  f.rig->config.retry_max = rmq_s(2);
+  for (int i = 0; i < 4; i++) {
+    struct fake_broker *b = broker(&f);
+    expect(b, 1, "one");
+    if (i == 3)
+      fake_send(b, "basic.ack", "delivery-tag=1");
+  }
+  start(&f);
+  accept(&f, "k", "one");
+  connect_it(&f);
+  pass(&f, rmq_ms(29999));
+  assert_int_equal(snapshot(&f).counters.confirm_timeout, 0);
+  pass(&f, rmq_ms(1));
+  assert_int_equal(snapshot(&f).counters.confirm_timeout, 1);
+  pass(&f, rmq_s(59));
+  assert_int_equal(snapshot(&f).counters.confirm_timeout, 1);
+  pass(&f, rmq_s(4));
+  assert_int_equal(snapshot(&f).counters.confirm_timeout, 2);
+  pass(&f, rmq_s(119));
+  assert_int_equal(snapshot(&f).counters.confirm_timeout, 2);
+  pass(&f, rmq_s(4));
+  assert_int_equal(snapshot(&f).counters.confirm_timeout, 3);
+  pass(&f, rmq_s(3));
+  assert_int_equal(snapshot(&f).counters.confirmed, 1);
+  assert_int_equal(snapshot(&f).counters.republished, 3);
+  tear_down(&f);
+}
+
+static void a_blockade_stops_the_confirm_timeout(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  struct fake_broker *b = broker(&f);
+  expect(b, 1, "one");
+  fake_send(b, "connection.blocked", "reason=memory");
+  fake_pause(b);
+  fake_send(b, "connection.unblocked");
+  expect(b, 2, "two");
+  fake_pause(b);
+  fake_send(b, "basic.ack", "delivery-tag=2 multiple=1");
+  start(&f);
+  accept(&f, "k", "one");
+  connect_it(&f);
+  fake_rig_must_be(f.rig, RMQ_SESSION_BLOCKED);
+  accept(&f, "k", "two");
+  pass(&f, rmq_s(3600));
+  assert_int_equal(snapshot(&f).counters.published, 1);
+  fake_broker_resume(b);
+  turn(&f);
+  pass(&f, rmq_s(29));
+  assert_int_equal(snapshot(&f).counters.confirm_timeout, 0);
+  fake_broker_resume(b);
+  turn(&f);
+  assert_int_equal(snapshot(&f).counters.confirmed, 2);
+  tear_down(&f);
+}
+
+/* ---- refusals ---- */
+
+static void a_nacked_message_is_tried_again_and_then_given_up(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  struct fake_broker *b = broker(&f);
+  for (int i = 1; i <= 3; i++) {
+    expect(b, 1, "one");
+    fake_send(b, "basic.nack", "delivery-tag=%d", i);
+  }
+  start(&f);
+  accept(&f, "k", "one");
+  connect_it(&f);
+  assert_int_equal(snapshot(&f).counters.nack, 1);
+  pass(&f, rmq_s(200));
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.counters.nack, 3);
+  assert_int_equal(s.counters.rejected, 1);
+  assert_int_equal(s.counters.published, 3);
+  assert_int_equal(f.given_up, 1);
+  assert_int_equal(f.last_given_up, RMQ_NACKED);
+  tear_down(&f);
+}
+
+static void a_returned_message_does_not_stop_the_others(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  f.config.max_attempts = 2;
+  struct fake_broker *b = broker(&f);
+  expect(b, 1, "bad");
+  give_back(b, 1);
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  expect(b, 2, "good");
+  fake_send(b, "basic.ack", "delivery-tag=2");
+  expect(b, 1, "bad");
+  give_back(b, 1);
+  fake_send(b, "basic.ack", "delivery-tag=3");
+  start(&f);
+  accept(&f, "k", "bad");
+  connect_it(&f);
+  accept(&f, "k", "good");
+  turn(&f);
+  assert_int_equal(snapshot(&f).counters.confirmed, 1);
+  assert_int_equal(snapshot(&f).outbox, 1);
+  pass(&f, rmq_s(100));
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.counters.return_, 2);
+  assert_int_equal(s.counters.returned, 1);
+  assert_int_equal(f.last_given_up, RMQ_RETURNED);
+  tear_down(&f);
+}
+
+/* Everything is unroutable: what waits for another try counts for the queue's
+ * bounds, and the oldest goes first, as the policy says. */
+static void returned_messages_count_for_the_queue(void **state) {
+  (void)state;
+  static const struct {
+    enum rmq_overflow policy;
+    size_t bytes;
+    unsigned want_published;
+  } rows[] = {
+      {RMQ_DROP_OLDEST, 1 << 20, 30},
+      {RMQ_DROP_NEWEST, 1 << 20, 10},
+      {RMQ_DROP_OLDEST, 10 * (RMQ_MESSAGE_OVERHEAD + 4), 29},
+      {RMQ_DROP_NEWEST, 10 * (RMQ_MESSAGE_OVERHEAD + 4), 10},
+  };
+  for (size_t row = 0; row < COUNT_OF(rows); row++) {
+    SHOW_ROW("%s, %zu bytes", rmq_overflow_to_str(rows[row].policy),
+             rows[row].bytes);
+    struct fixture f;
+    set_up(&f);
+    f.config.queue_messages = rows[row].bytes == 1 << 20 ? 10 : 1000;
+    f.config.queue_bytes = rows[row].bytes;
+    f.config.overflow = rows[row].policy;
+    f.config.window = 1;
+    struct fake_broker *b = broker(&f);
+    fake_silence(b);
+    start(&f);
+    connect_it(&f);
+    for (int i = 0; i < 30; i++) {
+      accept(&f, "k", "bad");
+      turn(&f);
+      return_all(&f);
+      check_balance(&f);
+      assert_true(snapshot(&f).outbox + snapshot(&f).in_flight <= 11);
+    }
+    struct rmq_publisher_snapshot s = snapshot(&f);
+    assert_int_equal(s.counters.published, rows[row].want_published);
+    assert_true(s.counters.dropped[RMQ_PUBLISHER_DROP_overflow] >= 19);
+    pass(&f, rmq_s(100));
+    assert_true(snapshot(&f).counters.republished > 0);
+    tear_down(&f);
+  }
+}
+
+/* ---- the end ---- */
+
+static void what_is_left_at_the_end_is_counted_as_dropped(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  struct fake_broker *b = broker(&f);
+  fake_expect_publishes(b, 4);
+  start(&f);
+  for (int i = 0; i < 6; i++)
+    accept(&f, "k", "body");
+  connect_it(&f);
+  assert_int_equal(rmq_publisher_abandon(f.p), 6);
+  accept(&f, "k", "too late");
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.counters.dropped[RMQ_PUBLISHER_DROP_shutdown], 7);
+  assert_int_equal(s.counters.values_dropped, 7);
+  tear_down(&f);
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 4, MESSAGES_EACH = 5000 };
+static atomic_int running;
+
+static void *feed(void *arg) {
+  struct fixture *f = arg;
+  for (int i = 0; i < MESSAGES_EACH; i++)
+    accept(f, "k", "body");
+  atomic_fetch_sub(&running, 1);
+  return NULL;
+}
+
+static void the_balance_holds_while_threads_feed_it(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  fake_silence(broker(&f));
+  start(&f);
+  connect_it(&f);
+  pthread_t threads[THREADS];
+  atomic_store(&running, THREADS);
+  for (int i = 0; i < THREADS; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, feed, &f), 0);
+  while (atomic_load(&running) > 0) {
+    rmq_publisher_step(f.p, f.rig->now);
+    rmq_publisher_confirmed(f.p, f.rig->epoch, snapshot(&f).counters.published,
+                            true, false, f.rig->now);
+    rmq_buf_clear(rmq_connection_output(f.rig->connection));
+    check_balance(&f);
+  }
+  for (int i = 0; i < THREADS; i++)
+    pthread_join(threads[i], NULL);
+  assert_int_equal(snapshot(&f).counters.accepted, THREADS * MESSAGES_EACH);
+  tear_down(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(accepted_messages_are_published_in_order_and_confirmed),
+      cmocka_unit_test(no_more_than_the_window_is_in_flight),
+      cmocka_unit_test(
+          unknown_outcome_is_republished_first_with_same_message_id),
+      cmocka_unit_test(confirm_timeout_doubles_until_something_is_confirmed),
+      cmocka_unit_test(a_blockade_stops_the_confirm_timeout),
+      cmocka_unit_test(a_nacked_message_is_tried_again_and_then_given_up),
+      cmocka_unit_test(a_returned_message_does_not_stop_the_others),
+      cmocka_unit_test(returned_messages_count_for_the_queue),
+      cmocka_unit_test(what_is_left_at_the_end_is_counted_as_dropped),
+      cmocka_unit_test(the_balance_holds_while_threads_feed_it),
+  };
+  return run_all(tests);
+}
