@@ -32,6 +32,7 @@ struct block {
   char callback[160]; /* "rabbitmq_consume/NAME" */
   struct rmq_collectd_host host;
   struct rmq_role_consume *role; /* NULL before init */
+  bool is_left_behind;           /* its thread did not end: never free it */
 };
 
 /* Written by config and init, in the main thread, before other threads look. */
@@ -150,7 +151,7 @@ static void finish_block(struct block *b, struct rmq_mono begin) {
   ERROR("%s plugin: block \"%s\": its thread did not end in time and is left "
         "behind",
         plugin_name, b->name);
-  b->role = NULL;
+  b->is_left_behind = true;
 }
 
 static void drain(void *unused) {
@@ -176,16 +177,20 @@ static int drain_read(user_data_t *ud) {
   return 0;
 }
 
+static void free_block(struct block *b) {
+  rmq_role_consume_free(b->role);
+  rmq_collectd_config_free(&kind, b->options);
+  free(b->name);
+  free(b);
+}
+
 static int consume_shutdown(void) {
   drain(NULL); /* in case that no read callback was ever registered */
   size_t count = blocks_count;
   blocks_count = 0;
-  for (size_t i = 0; i < count; i++) {
-    rmq_role_consume_free(blocks[i]->role);
-    rmq_collectd_config_free(&kind, blocks[i]->options);
-    free(blocks[i]->name);
-    free(blocks[i]);
-  }
+  for (size_t i = 0; i < count; i++)
+    if (!blocks[i]->is_left_behind)
+      free_block(blocks[i]);
   return 0;
 }
 
