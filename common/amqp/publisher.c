@@ -231,7 +231,6 @@ static void on_returned(struct verdicts *v, struct rmq_message *m) {
                           m->refusals - 1};
   m->not_before =
       rmq_mono_add(v->now, rmq_backoff_next(&b, rmq_prng_next(&p->prng)));
-  p->delayed_next = rmq_mono_min(p->delayed_next, m->not_before);
   rmq_list_push_back(&v->later, &m->node);
 }
 
@@ -485,26 +484,23 @@ static struct rmq_mono take_due(struct rmq_publisher *p, struct rmq_mono now,
   return next;
 }
 
-/* Refused messages whose time has come go to the tail. There may be as many as
- * the queue's bytes allow, so nobody looks before the earliest is due. */
-static void release_delayed(struct rmq_publisher *p, struct rmq_mono now) {
-  if (!rmq_mono_reached(now, p->delayed_next))
-    return;
-  p->delayed_next = RMQ_NEVER;
+/* Refused messages whose time has come go to the tail. */
+static struct rmq_mono release_delayed(struct rmq_publisher *p,
+                                       struct rmq_mono now) {
+  if (!rmq_mono_reached(now, p->delayed_due))
+    return p->delayed_due;
+  struct rmq_list due;
+  rmq_list_init(&due);
+  struct rmq_mono next = take_due(p, now, &due);
+  struct rmq_mono soon = rmq_mono_add(now, rmq_ms(DELAYED_INTERVAL_MS));
+  p->delayed_due = rmq_mono_reached(soon, next) ? soon : next;
   pthread_mutex_lock(&p->lock);
-  struct rmq_node *n = rmq_list_first(&p->delayed);
-  while (n != NULL) {
-    struct rmq_message *m = message_of(n);
-    n = rmq_list_next(&p->delayed, n);
-    if (rmq_mono_reached(now, m->not_before)) {
-      rmq_list_remove(&p->delayed, &m->node);
-      rmq_outbox_requeue_back(&p->outbox, m);
-    } else {
-      p->delayed_next = rmq_mono_min(p->delayed_next, m->not_before);
-    }
-  }
-  p->delayed_count = p->delayed.count;
+  struct rmq_node *n;
+  while ((n = rmq_list_pop_front(&due)) != NULL)
+    rmq_outbox_requeue_back(&p->outbox, message_of(n));
+  p->outbox.held = p->delayed.count;
   pthread_mutex_unlock(&p->lock);
+  return p->delayed_due;
 }
 
 /* Later of publish and the end of a blockade, plus the time-out; never while
@@ -538,13 +534,14 @@ struct rmq_mono rmq_publisher_step(struct rmq_publisher *p,
                                    struct rmq_mono now) {
   if (rmq_mono_reached(now, confirm_deadline(p)))
     confirm_timed_out(p, now);
-  release_delayed(p, now);
-  bool is_paused = !rmq_mono_reached(now, p->paused_until);
-  while (!is_paused && rmq_connection_can_publish(p->connection) &&
+  struct rmq_mono next = release_delayed(p, now);
+  if (!rmq_mono_reached(now, p->paused_until))
+    return rmq_mono_min(next,
+                        rmq_mono_min(p->paused_until, confirm_deadline(p)));
+  while (rmq_connection_can_publish(p->connection) &&
          rmq_confirms_has_room(&p->confirms) && publish_round(p, now))
     continue;
-  struct rmq_mono next = rmq_mono_min(p->delayed_next, confirm_deadline(p));
-  return is_paused ? rmq_mono_min(next, p->paused_until) : next;
+  return rmq_mono_min(next, confirm_deadline(p));
 }
 
 /* ------------------------------------------------------------------------
