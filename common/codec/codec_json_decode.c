@@ -354,6 +354,10 @@ static int read_sample(json_t *o, const struct rmq_types *types,
   struct rmq_sample s = {.values = values, .meta = meta};
   if (!json_is_object(o))
     return rmq_error_set(err, "not an object");
+  if (json_object_get(o, "labels") != NULL &&
+      json_object_get(o, "host") == NULL)
+    return rmq_error_set(err, "an alert: notifications are not taken from "
+                              "messages");
   if (read_identity(o, &s.id, err) != 0 ||
       rmq_samples_find_type(types, s.id.type, values, &s.values_count, err) !=
           0 ||

@@ -15,7 +15,7 @@
 
 #include "common/codec/codec.h"
 
-/* struct rmq_codec's decode. Takes at most about 60 times len of memory. */
+/* struct rmq_codec's decode. Takes at most about 80 times len of memory. */
 int rmq_codec_json_decode(const char *bytes, size_t len,
                           const struct rmq_types *types, rmq_codec_sink sink,
                           void *ctx, struct rmq_error *err);

@@ -508,7 +508,9 @@ static void an_alert_is_not_taken_for_a_sample(void **state) {
   struct rmq_error err = {{0}};
   assert_int_equal(decode("[{\"labels\":{\"severity\":\"OKAY\"}}]", &got, &err),
                    -1);
-  assert_string_equal(err.text, "sample 1: \"host\" is not a string");
+  assert_string_equal(
+      err.text,
+      "sample 1: an alert: notifications are not taken from messages");
   rmq_buf_fini(&got);
 }
 
