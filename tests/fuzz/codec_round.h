@@ -29,7 +29,7 @@ struct codec_round {
   size_t count;
 };
 
-static void codec_round_sink(void *ctx, const struct rmq_sample *s) {
+static inline void codec_round_sink(void *ctx, const struct rmq_sample *s) {
   struct codec_round *r = ctx;
   rmq_buf_append_text(&r->out,
                       r->count == 0 ? r->codec->open : r->codec->separator);
@@ -38,8 +38,8 @@ static void codec_round_sink(void *ctx, const struct rmq_sample *s) {
 }
 
 /* bytes, decoded and encoded again; 0, or -1 when they were refused. */
-static int codec_round_once(struct codec_round *r, const char *bytes,
-                            size_t len) {
+static inline int codec_round_once(struct codec_round *r, const char *bytes,
+                                   size_t len) {
   struct rmq_error err = {{0}};
   int rc = r->codec->decode(bytes, len, &fake_types, codec_round_sink, r, &err);
   MUST((rc == 0) == (r->count > 0));
@@ -48,8 +48,8 @@ static int codec_round_once(struct codec_round *r, const char *bytes,
   return rc;
 }
 
-static void codec_round(const struct rmq_codec *codec, const uint8_t *data,
-                        size_t size) {
+static inline void codec_round(const struct rmq_codec *codec,
+                               const uint8_t *data, size_t size) {
   struct codec_round first = {.codec = codec};
   struct codec_round second = {.codec = codec};
   rmq_buf_init(&first.out, SIZE_MAX / 4);

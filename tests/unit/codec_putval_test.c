@@ -365,6 +365,25 @@ static void a_nul_byte_is_refused(void **state) {
   assert_non_null(strstr(err.text, "NUL"));
 }
 
+static void values_beyond_the_type_s_are_only_counted(void **state) {
+  (void)state;
+  struct rmq_buf text, got;
+  struct rmq_error err = {{0}};
+  rmq_buf_init(&text, 1 << 20);
+  rmq_buf_init(&got, 100);
+  rmq_buf_append_text(&text, "PUTVAL h/p/gauge 1");
+  for (int i = 0; i < 50000; i++)
+    rmq_buf_append_text(&text, ":1");
+  assert_int_equal(rmq_codec_putval.decode(rmq_buf_bytes(&text), text.len,
+                                           &fake_types, fake_sample_sink, &got,
+                                           &err),
+                   -1);
+  assert_string_equal(err.text,
+                      "line 1: type \"gauge\" has 1 values, 50000 are given");
+  assert_int_equal(got.len, 0);
+  rmq_buf_fini(&text);
+}
+
 static void meta_data_are_bounded(void **state) {
   (void)state;
   for (int count = RMQ_SAMPLE_META_MAX; count <= RMQ_SAMPLE_META_MAX + 1;
@@ -494,6 +513,7 @@ int main(void) {
       cmocka_unit_test(lines_are_read_as_collectd_reads_them),
       cmocka_unit_test(mistakes_are_named_and_nothing_is_delivered),
       cmocka_unit_test(a_nul_byte_is_refused),
+      cmocka_unit_test(values_beyond_the_type_s_are_only_counted),
       cmocka_unit_test(meta_data_are_bounded),
       cmocka_unit_test(a_message_may_be_of_any_length),
       cmocka_unit_test(without_memory_nothing_is_delivered),
