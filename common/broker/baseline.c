@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/baseline.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void rmq_baseline_init(struct rmq_baseline *b) {
+  *b = (struct rmq_baseline){.open_slot = -1};
+}
+
+static void close_slot(struct rmq_baseline *b) {
+  if (b->open_count > 0) {
+    b->slots[b->slots_next] = b->open_sum / (double)b->open_count;
+    b->slots_next = (b->slots_next + 1) % RMQ_BASELINE_SLOTS;
+    if (b->slots_count < RMQ_BASELINE_SLOTS)
+      b->slots_count++;
+  }
+  b->open_sum = 0;
+  b->open_count = 0;
+}
+
+void rmq_baseline_feed(struct rmq_baseline *b, double rate,
+                       struct rmq_mono now) {
+  int64_t slot = now.ns / (RMQ_BASELINE_SLOT_S * RMQ_NS_PER_S);
+  if (!isfinite(rate))
+    return;
+  if (slot != b->open_slot) {
+    close_slot(b);
+    b->open_slot = slot;
+  }
+  b->open_sum += rate;
+  b->open_count++;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+  double x, y;
+  memcpy(&x, a, sizeof(x));
+  memcpy(&y, b, sizeof(y));
+  return (x > y) - (x < y);
+}
+
+double rmq_baseline_get(const struct rmq_baseline *b) {
+  double sorted[RMQ_BASELINE_SLOTS];
+  size_t n = b->slots_count;
+  if (n < RMQ_BASELINE_LEARN_SLOTS)
+    return NAN;
+  memcpy(sorted, b->slots, n * sizeof(sorted[0]));
+  qsort(sorted, n, sizeof(sorted[0]), compare_doubles);
+  return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+}
+
+double rmq_baseline_drop(const struct rmq_baseline *b, double rate) {
+  double usual = rmq_baseline_get(b);
+  if (isnan(usual) || isnan(rate))
+    return NAN;
+  if (rate >= usual) /* also when nothing is usual */
+    return 0;
+  return 100 * (usual - rate) / usual;
+}

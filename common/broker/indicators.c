@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/indicators.h"
+
+#include "common/base/window.h"
+#include "common/broker/baseline.h"
+#include "common/broker/members.h"
+#include "common/broker/meter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Polls that a queue may be missing from an unfinished list before its sums
+ * are forgotten. */
+enum { INDICATORS_MISSED_MAX = 10 };
+
+/* What is remembered of one queue. */
+struct track {
+  char *vhost; /* owned, with the name behind it */
+  const char *name;
+  struct rmq_meter meters[RMQ_STATS_COUNT];
+  double depth;
+  int missed;
+};
+
+struct rmq_indicators {
+  struct rmq_members members;
+  bool has_before;
+  struct rmq_mono taken;
+  double depth; /* ready + unacked of the cluster */
+  struct rmq_meter meters[RMQ_STATS_COUNT];
+  struct rmq_meter opened, closed;
+  struct rmq_window errors;
+  struct rmq_baseline publish_rate;
+  int64_t scrape_failed;
+  struct track *tracks; /* sorted by vhost and name */
+  size_t tracks_count;
+  struct rmq_report_node *nodes;
+  struct rmq_report_queue *queues;
+};
+
+/* One poll, as the functions below see it. */
+struct turn {
+  enum rmq_continuity continuity;
+  double elapsed; /* seconds since the last; NaN = there was none */
+  double now;     /* wall clock, seconds */
+};
+
+static void init_meters(struct rmq_meter meters[RMQ_STATS_COUNT]) {
+  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
+    rmq_meter_init(&meters[i]);
+}
+
+struct rmq_indicators *rmq_indicators_new(void) {
+  struct rmq_indicators *x = calloc(1, sizeof(*x));
+  if (x == NULL)
+    return NULL;
+  rmq_members_init(&x->members);
+  init_meters(x->meters);
+  rmq_meter_init(&x->opened);
+  rmq_meter_init(&x->closed);
+  rmq_window_init(&x->errors, rmq_s(60));
+  rmq_baseline_init(&x->publish_rate);
+  return x;
+}
+
+static void free_tracks(struct track *tracks, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    free(tracks[i].vhost);
+  free(tracks);
+}
+
+void rmq_indicators_free(struct rmq_indicators *x) {
+  if (x == NULL)
+    return;
+  rmq_members_fini(&x->members);
+  free_tracks(x->tracks, x->tracks_count);
+  free(x->nodes);
+  free(x->queues);
+  free(x);
+}
+
+/* ---- arithmetic on what may be absent ---- */
+
+/* Sums what is known; RMQ_ABSENT when nothing is. */
+static int64_t add_known(int64_t a, int64_t b) {
+  if (a < 0 || b < 0)
+    return a < 0 ? b : a;
+  return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+static double share(double part, double whole) {
+  return whole > 0 ? 100 * part / whole : (double)NAN;
+}
+
+static double per_second(int64_t added, double elapsed) {
+  return added >= 0 && elapsed > 0 ? (double)added / elapsed : (double)NAN;
+}
+
+/* ready / -growth; NaN unless the depth fell by being consumed. */
+static double drain(const struct turn *turn, double ready, double depth,
+                    double depth_before) {
+  double growth = (depth - depth_before) / turn->elapsed;
+  if (turn->continuity != RMQ_SAME || !(growth < 0))
+    return NAN;
+  return ready / -growth;
+}
+
+static double head_age(const struct turn *turn, double head_timestamp) {
+  double age = turn->now - head_timestamp;
+  return head_timestamp > 0 && age >= 0 ? age : (double)NAN;
+}
+
+/* ---- counters ---- */
+
+/* Growth of every counter since the last poll, for one object. */
+struct growth {
+  int64_t added[RMQ_STATS_COUNT]; /* RMQ_ABSENT = not known */
+  int64_t sums[RMQ_STATS_COUNT];  /* RMQ_ABSENT = not known now */
+};
+
+static struct growth grow(struct rmq_meter meters[RMQ_STATS_COUNT],
+                          const int64_t stats[RMQ_STATS_COUNT],
+                          enum rmq_continuity continuity,
+                          enum rmq_decrease decrease) {
+  struct growth g;
+  for (size_t i = 0; i < RMQ_STATS_COUNT; i++) {
+    rmq_meter_continue(&meters[i], continuity);
+    g.added[i] = rmq_meter_feed(&meters[i], stats[i], decrease);
+    g.sums[i] = stats[i] < 0 ? RMQ_ABSENT : meters[i].sum;
+  }
+  return g;
+}
+
+static int64_t delivered(const int64_t values[RMQ_STATS_COUNT]) {
+  return add_known(values[RMQ_STAT_DELIVER], values[RMQ_STAT_DELIVER_NO_ACK]);
+}
+
+static int64_t gotten(const int64_t values[RMQ_STATS_COUNT]) {
+  return add_known(values[RMQ_STAT_GET], values[RMQ_STAT_GET_NO_ACK]);
+}
+
+/* ---- cluster ---- */
+
+static void report_connections(struct rmq_indicators *x,
+                               const struct rmq_snapshot *now,
+                               const struct turn *turn,
+                               struct rmq_report_cluster *c) {
+  c->reachable = 1;
+  c->response_time = now->response_time;
+  c->connections_open = now->connections;
+  rmq_meter_continue(&x->opened, turn->continuity);
+  rmq_meter_continue(&x->closed, turn->continuity);
+  rmq_meter_feed(&x->opened, now->connections_opened, RMQ_DECREASE_IS_LOSS);
+  rmq_meter_feed(&x->closed, now->connections_closed, RMQ_DECREASE_IS_LOSS);
+  if (now->connections_opened >= 0)
+    c->connections_opened = x->opened.sum;
+  if (now->connections_closed >= 0)
+    c->connections_closed = x->closed.sum;
+}
+
+/* Adds a number that may be NaN to a sum that starts as NaN. */
+static double plus(double sum, double value) {
+  if (isnan(value))
+    return sum;
+  return isnan(sum) ? value : sum + value;
+}
+
+static void report_members(const struct rmq_snapshot *now,
+                           struct rmq_report_cluster *c) {
+  if (!now->has_nodes)
+    return;
+  c->nodes_total = (double)now->nodes_count;
+  for (size_t i = 0; i < now->nodes_count; i++) {
+    c->nodes_running = plus(c->nodes_running, now->nodes[i].running);
+    c->partitions = plus(c->partitions, now->nodes[i].partitions);
+  }
+}
+
+static void report_lag(struct rmq_indicators *x, const struct rmq_snapshot *now,
+                       const struct turn *turn, struct rmq_report_cluster *c) {
+  double depth = now->ready + now->unacked;
+  c->ready = now->ready;
+  c->unacked = now->unacked;
+  c->drain = drain(turn, now->ready, depth, x->depth);
+  x->depth = depth;
+  for (size_t i = 0; i < now->queues_count; i++)
+    c->head_age =
+        fmax(c->head_age, head_age(turn, now->queues[i].head_timestamp));
+}
+
+static int64_t failed(const int64_t values[RMQ_STATS_COUNT]) {
+  return add_known(
+      add_known(values[RMQ_STAT_RETURNED], values[RMQ_STAT_DROPPED]),
+      values[RMQ_STAT_REDELIVER]);
+}
+
+static int64_t operated(const int64_t values[RMQ_STATS_COUNT]) {
+  return add_known(values[RMQ_STAT_PUBLISH],
+                   add_known(delivered(values), gotten(values)));
+}
+
+static void report_errors(struct rmq_indicators *x, const struct growth *g,
+                          struct rmq_mono now, struct rmq_report_cluster *c) {
+  c->returned = g->sums[RMQ_STAT_RETURNED];
+  c->dropped_unroutable = g->sums[RMQ_STAT_DROPPED];
+  c->redelivered = g->sums[RMQ_STAT_REDELIVER];
+  int64_t errors = failed(g->added), operations = operated(g->added);
+  if (errors >= 0 && operations >= 0)
+    rmq_window_add(&x->errors, (uint64_t)operations, (uint64_t)errors, now);
+  rmq_window_error_rate(&x->errors, now, &c->error_rate);
+}
+
+static void report_throughput(struct rmq_indicators *x, const struct growth *g,
+                              const struct turn *turn, struct rmq_mono now,
+                              struct rmq_report_cluster *c) {
+  c->publish = g->sums[RMQ_STAT_PUBLISH];
+  c->confirm = g->sums[RMQ_STAT_CONFIRM];
+  c->deliver = delivered(g->sums);
+  c->ack = g->sums[RMQ_STAT_ACK];
+  c->get = gotten(g->sums);
+  c->publish_rate = per_second(g->added[RMQ_STAT_PUBLISH], turn->elapsed);
+  c->deliver_rate = per_second(add_known(delivered(g->added), gotten(g->added)),
+                               turn->elapsed);
+  c->ack_rate = per_second(g->added[RMQ_STAT_ACK], turn->elapsed);
+  c->throughput_drop = rmq_baseline_drop(&x->publish_rate, c->publish_rate);
+  rmq_baseline_feed(&x->publish_rate, c->publish_rate, now);
+}
+
+static void report_cluster(struct rmq_indicators *x,
+                           const struct rmq_snapshot *now,
+                           const struct turn *turn,
+                           struct rmq_report_cluster *c) {
+  rmq_report_cluster_clear(c);
+  struct growth g =
+      grow(x->meters, now->stats, turn->continuity, RMQ_DECREASE_IS_LOSS);
+  report_connections(x, now, turn, c);
+  report_members(now, c);
+  report_lag(x, now, turn, c);
+  report_throughput(x, &g, turn, now->taken, c);
+  report_errors(x, &g, now->taken, c);
+  c->scrape_failed = x->scrape_failed;
+}
+
+/* ---- nodes ---- */
+
+static void report_node(const struct rmq_snapshot_node *n,
+                        struct rmq_report_node *r) {
+  rmq_report_node_clear(r);
+  r->name = n->name;
+  r->running = n->running;
+  r->memory_alarm = n->memory_alarm;
+  r->disk_alarm = n->disk_alarm;
+  r->memory_used = n->memory_used;
+  r->memory_limit = n->memory_limit;
+  r->disk_free = n->disk_free;
+  r->disk_limit = n->disk_limit;
+  r->memory = share(n->memory_used, n->memory_limit);
+  r->file_handles = share(n->fds_used, n->fds_total);
+  r->processes = share(n->processes_used, n->processes_total);
+  r->run_queue = n->run_queue;
+  r->uptime = n->uptime;
+}
+
+static int report_nodes(struct rmq_indicators *x,
+                        const struct rmq_snapshot *now) {
+  struct rmq_report_node *nodes =
+      realloc(x->nodes, (now->nodes_count + 1) * sizeof(*nodes));
+  if (nodes == NULL)
+    return -1;
+  x->nodes = nodes;
+  for (size_t i = 0; i < now->nodes_count; i++)
+    report_node(&now->nodes[i], &nodes[i]);
+  return 0;
+}
+
+/* ---- queues ---- */
+
+static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
+                         const struct turn *turn, struct rmq_report_queue *r) {
+  struct growth g =
+      grow(t->meters, q->stats, turn->continuity, RMQ_DECREASE_IS_RESET);
+  double depth = q->ready + q->unacked;
+  rmq_report_queue_clear(r);
+  r->vhost = q->vhost;
+  r->name = q->name;
+  r->ready = q->ready;
+  r->unacked = q->unacked;
+  r->consumers = q->consumers;
+  if (t->missed == 0)
+    r->drain = drain(turn, q->ready, depth, t->depth);
+  r->head_age = head_age(turn, q->head_timestamp);
+  r->publish = g.sums[RMQ_STAT_PUBLISH];
+  r->deliver = add_known(delivered(g.sums), gotten(g.sums));
+  r->ack = g.sums[RMQ_STAT_ACK];
+  r->redeliver = g.sums[RMQ_STAT_REDELIVER];
+  if (q->consumers > 0)
+    r->consumer_capacity = 100 * q->consumer_capacity;
+  r->memory = q->memory;
+  t->depth = depth;
+  t->missed = 0;
+}
+
+static int compare(const struct track *t, const struct rmq_snapshot_queue *q) {
+  int order = strcmp(t->vhost, q->vhost);
+  return order != 0 ? order : strcmp(t->name, q->name);
+}
+
+static int new_track(const struct rmq_snapshot_queue *q, struct track *ret) {
+  size_t vhost_size = strlen(q->vhost) + 1, name_size = strlen(q->name) + 1;
+  char *names = malloc(vhost_size + name_size);
+  if (names == NULL)
+    return -1;
+  memcpy(names, q->vhost, vhost_size);
+  memcpy(names + vhost_size, q->name, name_size);
+  *ret =
+      (struct track){.vhost = names, .name = names + vhost_size, .depth = NAN};
+  init_meters(ret->meters);
+  return 0;
+}
+
+/* Two sorted lists being merged: the tracks so far and the queues of now. */
+struct merge {
+  struct track *tracks; /* the new list */
+  size_t tracks_count;
+  struct rmq_report_queue *reports;
+  size_t reports_count;
+};
+
+/* A track whose queue was not listed: kept for a while when that may be the
+ * list's fault. */
+static void miss(struct merge *m, struct track *t, bool has_all) {
+  if (has_all || ++t->missed > INDICATORS_MISSED_MAX)
+    free(t->vhost);
+  else
+    m->tracks[m->tracks_count++] = *t;
+}
+
+static void merge_queues(struct rmq_indicators *x,
+                         const struct rmq_snapshot *now,
+                         const struct turn *turn, struct merge *m) {
+  size_t old = 0;
+  for (size_t i = 0; i < now->queues_count; i++) {
+    const struct rmq_snapshot_queue *q = &now->queues[i];
+    while (old < x->tracks_count && compare(&x->tracks[old], q) < 0)
+      miss(m, &x->tracks[old++], now->has_all_queues);
+    struct track *t = &m->tracks[m->tracks_count];
+    if (old < x->tracks_count && compare(&x->tracks[old], q) == 0)
+      *t = x->tracks[old++];
+    else if (new_track(q, t) != 0)
+      continue; /* without memory: the queue is not reported */
+    m->tracks_count++;
+    report_queue(q, t, turn, &m->reports[m->reports_count++]);
+  }
+  while (old < x->tracks_count)
+    miss(m, &x->tracks[old++], now->has_all_queues);
+}
+
+static int report_queues(struct rmq_indicators *x,
+                         const struct rmq_snapshot *now,
+                         const struct turn *turn, size_t *ret_count) {
+  size_t most = now->queues_count + x->tracks_count + 1;
+  struct merge m = {.tracks = malloc(most * sizeof(*m.tracks)),
+                    .reports =
+                        malloc((now->queues_count + 1) * sizeof(*m.reports))};
+  if (m.tracks == NULL || m.reports == NULL) {
+    free(m.tracks);
+    free(m.reports);
+    return -1;
+  }
+  merge_queues(x, now, turn, &m);
+  free(x->tracks);
+  free(x->queues);
+  x->tracks = m.tracks;
+  x->tracks_count = m.tracks_count;
+  x->queues = m.reports;
+  *ret_count = m.reports_count;
+  return 0;
+}
+
+/* ---- turns ---- */
+
+int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
+                        struct rmq_indicators_result *ret_result) {
+  struct rmq_indicators_result result = {.nodes_count = now->nodes_count};
+  struct turn turn = {.elapsed = NAN, .now = rmq_wall_seconds(now->time)};
+  if (x->has_before)
+    turn.elapsed = rmq_dur_seconds(rmq_mono_since(now->taken, x->taken));
+  rmq_snapshot_sort(now);
+  turn.continuity = rmq_members_step(&x->members, now);
+  if (report_nodes(x, now) != 0 ||
+      report_queues(x, now, &turn, &result.queues_count) != 0)
+    return -1;
+  report_cluster(x, now, &turn, &result.cluster);
+  result.nodes = x->nodes;
+  result.queues = x->queues;
+  x->has_before = true;
+  x->taken = now->taken;
+  *ret_result = result;
+  return 0;
+}
+
+void rmq_indicators_fail(struct rmq_indicators *x,
+                         struct rmq_indicators_result *ret_result) {
+  struct rmq_indicators_result result = {.nodes_count = 0};
+  rmq_report_cluster_clear(&result.cluster);
+  result.cluster.reachable = 0;
+  result.cluster.scrape_failed = ++x->scrape_failed;
+  *ret_result = result;
+}

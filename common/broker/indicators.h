@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The five indicators, from what the broker said now and before: connection
+ * status, lag, error rate, resource use, throughput. Pure: the snapshot brings
+ * its own time. One thread.
+ *
+ * Counters are running sums of our own (meter.h). A node that restarts, leaves
+ * or comes back is recognised by its uptime, so that none of these makes a
+ * rate above what was published.
+ */
+#ifndef RMQ_BROKER_INDICATORS_H
+#define RMQ_BROKER_INDICATORS_H
+
+#include "common/base/error.h"
+#include "common/broker/report.h"
+#include "common/broker/snapshot.h"
+
+struct rmq_indicators; /* opaque: one track per object */
+
+/* All borrowed: valid until the next step or fail, and as long as the snapshot
+ * that was given. */
+struct rmq_indicators_result {
+  struct rmq_report_cluster cluster;
+  const struct rmq_report_node *nodes;
+  size_t nodes_count;
+  const struct rmq_report_queue *queues;
+  size_t queues_count;
+};
+
+/* NULL without memory. */
+struct rmq_indicators *rmq_indicators_new(void);
+void rmq_indicators_free(struct rmq_indicators *x);
+
+/* What is known after a poll that succeeded. Sorts the snapshot. -1 without
+ * memory: then as little as after a failure is known. */
+int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
+                        struct rmq_indicators_result *ret_result);
+/* After a poll that failed: that the broker was not reachable. */
+void rmq_indicators_fail(struct rmq_indicators *x,
+                         struct rmq_indicators_result *ret_result);
+
+#endif

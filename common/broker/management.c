@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/management.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- one field, by the type that carries its meaning ---- */
+
+static double get_gauge(const json_t *object, const char *key) {
+  const json_t *v = json_object_get(object, key);
+  return json_is_number(v) ? json_number_value(v) : (double)NAN;
+}
+
+static int64_t get_counter(const json_t *object, const char *key) {
+  const json_t *v = json_object_get(object, key);
+  if (json_is_integer(v) && json_integer_value(v) >= 0)
+    return json_integer_value(v);
+  return RMQ_ABSENT;
+}
+
+static double get_boolean(const json_t *object, const char *key) {
+  const json_t *v = json_object_get(object, key);
+  if (!json_is_boolean(v))
+    return NAN;
+  return json_is_true(v) ? 1 : 0;
+}
+
+/* NULL when it is no string, empty, or has a NUL inside. */
+static const char *get_name(const json_t *object, const char *key) {
+  const json_t *v = json_object_get(object, key);
+  const char *text = json_string_value(v);
+  if (text == NULL || text[0] == '\0' || strlen(text) != json_string_length(v))
+    return NULL;
+  return text;
+}
+
+static void get_stats(const json_t *object, int64_t stats[RMQ_STATS_COUNT]) {
+  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
+    stats[i] = get_counter(object, rmq_stat_to_str((enum rmq_stat)i));
+}
+
+/* ---- documents ---- */
+
+/* The document of the wanted type (json_decref it), or NULL with err. NUL in a
+ * string is allowed, so that one queue's name cannot blind us to all. */
+static json_t *load(const char *bytes, size_t len, json_type type,
+                    const char *what, struct rmq_error *err) {
+  json_error_t e;
+  json_t *doc = json_loadb(bytes == NULL ? "" : bytes, len, JSON_ALLOW_NUL, &e);
+  if (doc == NULL) {
+    rmq_error_set(err, "%s is not JSON: %s at byte %d", what, e.text,
+                  e.position);
+    return NULL;
+  }
+  if (json_typeof(doc) == type)
+    return doc;
+  json_decref(doc);
+  rmq_error_set(err, "%s is JSON of another form than the management API's",
+                what);
+  return NULL;
+}
+
+int rmq_management_overview(const char *bytes, size_t len,
+                            struct rmq_snapshot *s, struct rmq_error *err) {
+  json_t *doc = load(bytes, len, JSON_OBJECT, "the overview", err);
+  if (doc == NULL)
+    return -1;
+  const json_t *totals = json_object_get(doc, "queue_totals");
+  const json_t *objects = json_object_get(doc, "object_totals");
+  const json_t *churn = json_object_get(doc, "churn_rates");
+  const char *version = get_name(doc, "rabbitmq_version");
+  bool is_overview = version != NULL || totals != NULL || objects != NULL;
+  if (is_overview) {
+    snprintf(s->version, sizeof(s->version), "%s",
+             version == NULL ? "" : version);
+    s->ready = get_gauge(totals, "messages_ready");
+    s->unacked = get_gauge(totals, "messages_unacknowledged");
+    s->connections = get_gauge(objects, "connections");
+    s->connections_opened = get_counter(churn, "connection_created");
+    s->connections_closed = get_counter(churn, "connection_closed");
+    get_stats(json_object_get(doc, "message_stats"), s->stats);
+  } else {
+    rmq_error_set(err, "the answer is not a RabbitMQ overview; is the URL that "
+                       "of the management plugin?");
+  }
+  json_decref(doc);
+  return is_overview ? 0 : -1;
+}
+
+static int take_node(const json_t *item, struct rmq_snapshot *s) {
+  const char *name = get_name(item, "name");
+  if (name == NULL)
+    return 0;
+  struct rmq_snapshot_node *n = rmq_snapshot_add_node(s, name);
+  if (n == NULL)
+    return -1;
+  const json_t *partitions = json_object_get(item, "partitions");
+  n->running = get_boolean(item, "running");
+  n->memory_alarm = get_boolean(item, "mem_alarm");
+  n->disk_alarm = get_boolean(item, "disk_free_alarm");
+  n->memory_used = get_gauge(item, "mem_used");
+  n->memory_limit = get_gauge(item, "mem_limit");
+  n->disk_free = get_gauge(item, "disk_free");
+  n->disk_limit = get_gauge(item, "disk_free_limit");
+  n->fds_used = get_gauge(item, "fd_used");
+  n->fds_total = get_gauge(item, "fd_total");
+  n->processes_used = get_gauge(item, "proc_used");
+  n->processes_total = get_gauge(item, "proc_total");
+  n->run_queue = get_gauge(item, "run_queue");
+  n->uptime = get_gauge(item, "uptime") / 1000;
+  if (json_is_array(partitions))
+    n->partitions = (double)json_array_size(partitions);
+  return 0;
+}
+
+int rmq_management_nodes(const char *bytes, size_t len, struct rmq_snapshot *s,
+                         struct rmq_error *err) {
+  json_t *doc = load(bytes, len, JSON_ARRAY, "the list of nodes", err);
+  if (doc == NULL)
+    return -1;
+  int rc = 0;
+  for (size_t i = 0; rc == 0 && i < json_array_size(doc); i++)
+    rc = take_node(json_array_get(doc, i), s);
+  json_decref(doc);
+  if (rc != 0)
+    return rmq_error_set(err,
+                         "the list of nodes is longer than %d, or there "
+                         "is no memory for it",
+                         RMQ_SNAPSHOT_NODES_MAX);
+  s->has_nodes = true;
+  return 0;
+}
+
+static void fill_queue(struct rmq_snapshot_queue *q, const json_t *item) {
+  q->ready = get_gauge(item, "messages_ready");
+  q->unacked = get_gauge(item, "messages_unacknowledged");
+  q->consumers = get_gauge(item, "consumers");
+  q->memory = get_gauge(item, "memory");
+  q->consumer_capacity = get_gauge(item, "consumer_capacity");
+  if (isnan(q->consumer_capacity)) /* its name before 3.8 */
+    q->consumer_capacity = get_gauge(item, "consumer_utilisation");
+  q->head_timestamp = get_gauge(item, "head_message_timestamp");
+  get_stats(json_object_get(item, "message_stats"), q->stats);
+}
+
+static int take_queue(const json_t *item, rmq_management_want want, void *ctx,
+                      struct rmq_snapshot *s) {
+  const char *vhost = get_name(item, "vhost");
+  const char *name = get_name(item, "name");
+  if (vhost == NULL || name == NULL ||
+      (want != NULL && !want(ctx, vhost, name)))
+    return 0;
+  bool is_full = rmq_snapshot_is_full(s);
+  struct rmq_snapshot_queue *q = rmq_snapshot_add_queue(s, vhost, name);
+  if (q != NULL)
+    fill_queue(q, item);
+  return q != NULL || is_full ? 0 : -1;
+}
+
+int rmq_management_queues(const char *bytes, size_t len,
+                          rmq_management_want want, void *ctx,
+                          struct rmq_snapshot *s, size_t *ret_pages,
+                          struct rmq_error *err) {
+  json_t *doc = load(bytes, len, JSON_OBJECT, "the list of queues", err);
+  if (doc == NULL)
+    return -1;
+  int64_t pages = get_counter(doc, "page_count");
+  const json_t *items = json_object_get(doc, "items");
+  int rc = 0;
+  if (pages == RMQ_ABSENT || !json_is_array(items))
+    rc = rmq_error_set(err, "the list of queues is not in pages");
+  for (size_t i = 0; rc == 0 && i < json_array_size(items); i++)
+    if (take_queue(json_array_get(items, i), want, ctx, s) != 0)
+      rc = rmq_error_set(err, "no memory for the list of queues");
+  json_decref(doc);
+  if (rc == 0)
+    *ret_pages = (size_t)pages;
+  return rc;
+}
+
+void rmq_management_reason(const char *bytes, size_t len, char *ret_text,
+                           size_t size) {
+  ret_text[0] = '\0';
+  json_t *doc =
+      json_loadb(bytes == NULL ? "" : bytes, len, JSON_ALLOW_NUL, NULL);
+  const char *reason = get_name(doc, "reason");
+  if (reason != NULL)
+    snprintf(ret_text, size, "%s", reason);
+  json_decref(doc);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bodies of RabbitMQ's management API -> snapshot. Versions differ in fields
+ * and in their types (a number, a string, "" or null for the same thing): a
+ * field is taken when it has the type that carries its meaning, and is absent
+ * otherwise. Bodies are not trusted: any length, any content.
+ */
+#ifndef RMQ_BROKER_MANAGEMENT_H
+#define RMQ_BROKER_MANAGEMENT_H
+
+#include "common/base/error.h"
+#include "common/broker/snapshot.h"
+
+/* What to ask for, behind the URL's end; only fields that are read. */
+#define RMQ_MANAGEMENT_OVERVIEW "/api/overview"
+#define RMQ_MANAGEMENT_NODES                                                   \
+  "/api/nodes?columns=name,running,mem_used,mem_limit,mem_alarm,disk_free,"    \
+  "disk_free_limit,disk_free_alarm,fd_used,fd_total,proc_used,proc_total,"     \
+  "run_queue,uptime,partitions"
+/* Behind it: page number from 1, then page size. */
+#define RMQ_MANAGEMENT_QUEUES                                                  \
+  "/api/queues?page=%zu&page_size=%zu&columns=name,vhost,messages_ready,"      \
+  "messages_unacknowledged,consumers,memory,consumer_capacity,"                \
+  "consumer_utilisation,head_message_timestamp,message_stats.publish,"         \
+  "message_stats.deliver,message_stats.deliver_no_ack,message_stats.get,"      \
+  "message_stats.get_no_ack,message_stats.ack,message_stats.redeliver"
+
+/* Each: 0, or -1 with err when the body is not what the endpoint answers; the
+ * snapshot may then hold a part. */
+int rmq_management_overview(const char *bytes, size_t len,
+                            struct rmq_snapshot *s, struct rmq_error *err);
+int rmq_management_nodes(const char *bytes, size_t len, struct rmq_snapshot *s,
+                         struct rmq_error *err);
+
+/* Whether the queue is wanted; NULL = all are. */
+typedef bool (*rmq_management_want)(void *ctx, const char *vhost,
+                                    const char *name);
+
+/* ret_pages is the number of pages that there are now. */
+int rmq_management_queues(const char *bytes, size_t len,
+                          rmq_management_want want, void *ctx,
+                          struct rmq_snapshot *s, size_t *ret_pages,
+                          struct rmq_error *err);
+
+/* The broker's own words in an error's body ("Not monitor user"), appended;
+ * nothing when it has none. */
+void rmq_management_reason(const char *bytes, size_t len, char *ret_text,
+                           size_t size);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/members.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void rmq_members_init(struct rmq_members *m) {
+  *m = (struct rmq_members){.items = NULL};
+}
+
+void rmq_members_fini(struct rmq_members *m) {
+  for (size_t i = 0; i < m->count; i++)
+    free(m->items[i].name);
+  free(m->items);
+  rmq_members_init(m);
+}
+
+static const struct rmq_member *find(const struct rmq_members *m,
+                                     const char *name) {
+  for (size_t i = 0; i < m->count; i++)
+    if (strcmp(m->items[i].name, name) == 0)
+      return &m->items[i];
+  return NULL;
+}
+
+static bool is_running(const struct rmq_snapshot_node *n) {
+  return n->running > 0; /* false for NaN */
+}
+
+/* What the list says; restarted nodes count as lost and as fresh. */
+struct difference {
+  size_t stayed, fresh, returned;
+};
+
+static struct difference compare(const struct rmq_members *m,
+                                 const struct rmq_snapshot *now) {
+  struct difference d = {0, 0, 0};
+  double elapsed = rmq_dur_seconds(rmq_mono_since(now->taken, m->taken));
+  for (size_t i = 0; i < now->nodes_count; i++) {
+    const struct rmq_snapshot_node *n = &now->nodes[i];
+    const struct rmq_member *before = find(m, n->name);
+    if (!is_running(n))
+      continue;
+    if (before != NULL && !(n->uptime < before->uptime))
+      d.stayed++;
+    else if (before != NULL || n->uptime <= elapsed)
+      d.fresh++; /* its counters began at 0 since the last poll */
+    else
+      d.returned++; /* with counters from before */
+  }
+  return d;
+}
+
+static enum rmq_continuity judge(const struct rmq_members *m,
+                                 const struct rmq_snapshot *now) {
+  if (!m->has_before || (!m->is_known && !now->has_nodes))
+    return RMQ_SAME;
+  if (!m->is_known || !now->has_nodes)
+    return RMQ_CHANGED;
+  struct difference d = compare(m, now);
+  if (d.fresh > 0 && d.stayed == 0 && d.returned == 0)
+    return RMQ_RESTARTED;
+  bool is_lost = d.stayed < m->count;
+  return is_lost || d.returned > 0 ? RMQ_CHANGED : RMQ_SAME;
+}
+
+static int add(struct rmq_members *m, const struct rmq_snapshot_node *n) {
+  char *name = strdup(n->name);
+  if (name == NULL)
+    return -1;
+  m->items[m->count++] = (struct rmq_member){.name = name, .uptime = n->uptime};
+  return 0;
+}
+
+static void remember(struct rmq_members *m, const struct rmq_snapshot *now) {
+  bool was_changed = m->was_changed;
+  rmq_members_fini(m);
+  m->was_changed = was_changed;
+  m->has_before = true;
+  m->taken = now->taken;
+  m->items = calloc(now->nodes_count + 1, sizeof(*m->items));
+  if (m->items == NULL || !now->has_nodes)
+    return;
+  for (size_t i = 0; i < now->nodes_count; i++)
+    if (is_running(&now->nodes[i]) && add(m, &now->nodes[i]) != 0)
+      return;
+  m->is_known = true;
+}
+
+enum rmq_continuity rmq_members_step(struct rmq_members *m,
+                                     const struct rmq_snapshot *now) {
+  enum rmq_continuity c = judge(m, now);
+  bool is_changed = c == RMQ_CHANGED;
+  if (c == RMQ_SAME && m->was_changed)
+    c = RMQ_CHANGED;
+  m->was_changed = is_changed;
+  remember(m, now);
+  return c;
+}

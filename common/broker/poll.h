@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What to ask a broker, and of whom: overview, queues page by page, nodes last
+ * (members.h says why). The URL that answered last is asked first; when it does
+ * not answer, the others are tried in turn.
+ */
+#ifndef RMQ_BROKER_POLL_H
+#define RMQ_BROKER_POLL_H
+
+#include "common/base/options.h"
+#include "common/broker/filter.h"
+#include "common/broker/http.h"
+#include "common/broker/snapshot.h"
+
+enum {
+  RMQ_POLL_PAGE = 500, /* the management API's largest */
+  RMQ_POLL_BODY_MAX = 32 * 1024 * 1024
+};
+
+/* What the caller may do next. */
+enum rmq_poll_outcome {
+  RMQ_POLL_ANSWERED,    /* use the snapshot; parts may be missing */
+  RMQ_POLL_UNREACHABLE, /* no URL gave an overview: try again later */
+  RMQ_POLL_REFUSED,     /* a broker refused user or password: read them anew */
+  RMQ_POLL_CANCELLED    /* stop, touch nothing */
+};
+const char *rmq_poll_outcome_to_str(enum rmq_poll_outcome o);
+
+struct rmq_poll {
+  const struct rmq_strings *urls; /* without a '/' at the end, at least one */
+  struct rmq_dur timeout;         /* of one request */
+  const struct rmq_filter *vhosts, *queues;
+  struct rmq_http http;
+  void *clock_ctx;
+  struct rmq_mono (*mono)(void *ctx);
+  struct rmq_wall (*wall)(void *ctx);
+  size_t current; /* index of the URL to ask first */
+  struct rmq_buf body;
+};
+
+struct rmq_poll_result {
+  enum rmq_poll_outcome outcome;
+  size_t url; /* that answered */
+  double seconds, bytes;
+  struct rmq_error error; /* why no URL answered: the first one's reason */
+  struct rmq_error nodes_error, queues_error; /* why a part is missing */
+};
+
+/* Sets body and current; the caller sets the rest before. */
+void rmq_poll_init(struct rmq_poll *p);
+void rmq_poll_fini(struct rmq_poll *p);
+/* Fills the snapshot (cleared first) before deadline, however many requests
+ * that takes. Only ANSWERED leaves something to use in it. */
+void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
+                  struct rmq_snapshot *s, struct rmq_poll_result *ret_result);
+
+#endif

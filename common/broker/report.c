@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/report.h"
+
+#include <stddef.h>
+
+#define ROW(scope_, struct_, max_, kind_, type_, instance_, field_, unit_,     \
+            help_)                                                             \
+  {                                                                            \
+    .type = type_, .type_instance = instance_, .kind = kind_, .scope = scope_, \
+    .offset = offsetof(struct struct_, field_), .min = 0, .max = max_,         \
+    .unit = unit_, .help = help_                                               \
+  }
+#define CLUSTER(...) CLUSTER_ROW(INFINITY, __VA_ARGS__)
+#define CLUSTER_TO(max, ...) CLUSTER_ROW(max, RMQ_GAUGE, __VA_ARGS__)
+#define CLUSTER_ROW(...)                                                       \
+  ROW(RMQ_SERIES_CLUSTER, rmq_report_cluster, __VA_ARGS__)
+#define NODE(...) NODE_TO(INFINITY, __VA_ARGS__)
+#define NODE_TO(max, ...)                                                      \
+  ROW(RMQ_SERIES_NODE, rmq_report_node, max, RMQ_GAUGE, __VA_ARGS__)
+#define QUEUE(...) QUEUE_ROW(INFINITY, __VA_ARGS__)
+#define QUEUE_TO(max, ...) QUEUE_ROW(max, RMQ_GAUGE, __VA_ARGS__)
+#define QUEUE_ROW(...) ROW(RMQ_SERIES_QUEUE, rmq_report_queue, __VA_ARGS__)
+/* types.db's maximum of uptime. */
+#define UPTIME_MAX 4294967295.0
+
+const struct rmq_series rmq_report_series[] = {
+    /* connection status */
+    CLUSTER_TO(1, "bool", "reachable", reachable, "0 or 1",
+               "Whether a URL answered /api/overview in the last poll"),
+    CLUSTER(RMQ_GAUGE, "response_time", "management", response_time, "seconds",
+            "Time from request to whole answer of /api/overview"),
+    CLUSTER(RMQ_GAUGE, "current_connections", "open", connections_open,
+            "connections", "object_totals.connections"),
+    CLUSTER(RMQ_DERIVE, "total_connections", "opened", connections_opened,
+            "connections", "Growth of churn_rates.connection_created"),
+    CLUSTER(RMQ_DERIVE, "total_connections", "closed", connections_closed,
+            "connections", "Growth of churn_rates.connection_closed"),
+    CLUSTER(RMQ_GAUGE, "gauge", "nodes_running", nodes_running, "nodes",
+            "Nodes of /api/nodes with running true"),
+    CLUSTER(RMQ_GAUGE, "gauge", "nodes_total", nodes_total, "nodes",
+            "Nodes of /api/nodes"),
+    CLUSTER(RMQ_GAUGE, "gauge", "partitions", partitions, "nodes",
+            "Sum over the nodes of the nodes that each is cut off from"),
+    /* lag */
+    CLUSTER(RMQ_GAUGE, "queue_length", "ready", ready, "messages",
+            "queue_totals.messages_ready"),
+    CLUSTER(RMQ_GAUGE, "queue_length", "unacked", unacked, "messages",
+            "queue_totals.messages_unacknowledged"),
+    CLUSTER(RMQ_GAUGE, "duration", "drain", drain, "seconds",
+            "ready / -growth, growth = change of ready + unacked per second "
+            "since the last poll; absent when not draining"),
+    CLUSTER(RMQ_GAUGE, "duration", "head_age", head_age, "seconds",
+            "Oldest head message of the queues that were read"),
+    /* error rate */
+    CLUSTER(RMQ_DERIVE, "total_events", "returned", returned, "messages",
+            "Growth of message_stats.return_unroutable"),
+    CLUSTER(RMQ_DERIVE, "total_events", "dropped_unroutable",
+            dropped_unroutable, "messages",
+            "Growth of message_stats.drop_unroutable"),
+    CLUSTER(RMQ_DERIVE, "total_events", "redelivered", redelivered, "messages",
+            "Growth of message_stats.redeliver"),
+    CLUSTER_TO(100, "percent", "error_rate", error_rate, "percent",
+               "100 e / max(o, e) over 60 s, e = returned + dropped_unroutable "
+               "+ redelivered, o = publish + deliver + get; absent when both "
+               "are 0"),
+    /* throughput */
+    CLUSTER(RMQ_DERIVE, "total_operations", "publish", publish, "messages",
+            "Growth of message_stats.publish"),
+    CLUSTER(RMQ_DERIVE, "total_operations", "confirm", confirm, "messages",
+            "Growth of message_stats.confirm"),
+    CLUSTER(RMQ_DERIVE, "total_operations", "deliver", deliver, "messages",
+            "Growth of message_stats.deliver and deliver_no_ack"),
+    CLUSTER(RMQ_DERIVE, "total_operations", "ack", ack, "messages",
+            "Growth of message_stats.ack"),
+    CLUSTER(RMQ_DERIVE, "total_operations", "get", get, "messages",
+            "Growth of message_stats.get and get_no_ack"),
+    CLUSTER(RMQ_GAUGE, "gauge", "publish_rate", publish_rate,
+            "messages per second", "publish since the last poll, per second"),
+    CLUSTER(RMQ_GAUGE, "gauge", "deliver_rate", deliver_rate,
+            "messages per second",
+            "deliver + get since the last poll, per second"),
+    CLUSTER(RMQ_GAUGE, "gauge", "ack_rate", ack_rate, "messages per second",
+            "ack since the last poll, per second"),
+    CLUSTER_TO(100, "percent", "throughput_drop", throughput_drop, "percent",
+               "publish_rate below its own baseline, the median of the last 60 "
+               "means over 10 s (over Interval where that is longer); 0 when "
+               "not below, absent for the first 12 means"),
+    /* about itself */
+    CLUSTER(RMQ_GAUGE, "duration", "scrape", scrape_time, "seconds",
+            "Time that the whole poll took"),
+    CLUSTER(RMQ_GAUGE, "bytes", "scrape", scrape_bytes, "bytes",
+            "Size of all answers of the poll"),
+    CLUSTER(RMQ_DERIVE, "total_events", "scrape_failed", scrape_failed, "polls",
+            "Polls in which no URL answered"),
+
+    /* resource use */
+    NODE("bytes", "memory_used", memory_used, "bytes", "mem_used"),
+    NODE("bytes", "memory_limit", memory_limit, "bytes", "mem_limit"),
+    NODE("bytes", "disk_free", disk_free, "bytes", "disk_free"),
+    NODE("bytes", "disk_limit", disk_limit, "bytes", "disk_free_limit"),
+    NODE_TO(100, "percent", "memory", memory, "percent",
+            "100 mem_used / mem_limit"),
+    NODE_TO(100, "percent", "file_handles", file_handles, "percent",
+            "100 fd_used / fd_total"),
+    NODE_TO(100, "percent", "processes", processes, "percent",
+            "100 proc_used / proc_total"),
+    NODE("gauge", "run_queue", run_queue, "processes", "run_queue"),
+    NODE_TO(1, "bool", "running", running, "0 or 1", "running"),
+    NODE_TO(1, "bool", "memory_alarm", memory_alarm, "0 or 1", "mem_alarm"),
+    NODE_TO(1, "bool", "disk_alarm", disk_alarm, "0 or 1", "disk_free_alarm"),
+    NODE_TO(UPTIME_MAX, "uptime", NULL, uptime, "seconds", "uptime / 1000"),
+
+    /* queues */
+    QUEUE(RMQ_GAUGE, "queue_length", "ready", ready, "messages",
+          "messages_ready"),
+    QUEUE(RMQ_GAUGE, "queue_length", "unacked", unacked, "messages",
+          "messages_unacknowledged"),
+    QUEUE(RMQ_GAUGE, "gauge", "consumers", consumers, "consumers", "consumers"),
+    QUEUE(RMQ_GAUGE, "duration", "drain", drain, "seconds",
+          "ready / -growth, growth = change of ready + unacked per second "
+          "since the last poll; absent when not draining"),
+    QUEUE(RMQ_GAUGE, "duration", "head_age", head_age, "seconds",
+          "Now minus head_message_timestamp (classic queues, messages with a "
+          "timestamp)"),
+    QUEUE(RMQ_DERIVE, "total_operations", "publish", publish, "messages",
+          "Growth of message_stats.publish"),
+    QUEUE(RMQ_DERIVE, "total_operations", "deliver", deliver, "messages",
+          "Growth of message_stats.deliver, deliver_no_ack, get, get_no_ack"),
+    QUEUE(RMQ_DERIVE, "total_operations", "ack", ack, "messages",
+          "Growth of message_stats.ack"),
+    QUEUE(RMQ_DERIVE, "total_operations", "redeliver", redeliver, "messages",
+          "Growth of message_stats.redeliver"),
+    QUEUE_TO(100, "percent", "consumer_capacity", consumer_capacity, "percent",
+             "100 consumer_capacity (before 3.8.10 consumer_utilisation): "
+             "share of time in which a message could be delivered at once; "
+             "absent without consumers"),
+    QUEUE(RMQ_GAUGE, "bytes", "memory", memory, "bytes", "memory"),
+    RMQ_SERIES_END};
+
+void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
+  *c = (struct rmq_report_cluster){.reachable = NAN,
+                                   .response_time = NAN,
+                                   .connections_open = NAN,
+                                   .connections_opened = -1,
+                                   .connections_closed = -1,
+                                   .nodes_running = NAN,
+                                   .nodes_total = NAN,
+                                   .partitions = NAN,
+                                   .ready = NAN,
+                                   .unacked = NAN,
+                                   .drain = NAN,
+                                   .head_age = NAN,
+                                   .returned = -1,
+                                   .dropped_unroutable = -1,
+                                   .redelivered = -1,
+                                   .error_rate = NAN,
+                                   .publish = -1,
+                                   .confirm = -1,
+                                   .deliver = -1,
+                                   .ack = -1,
+                                   .get = -1,
+                                   .publish_rate = NAN,
+                                   .deliver_rate = NAN,
+                                   .ack_rate = NAN,
+                                   .throughput_drop = NAN,
+                                   .scrape_time = NAN,
+                                   .scrape_bytes = NAN,
+                                   .scrape_failed = -1};
+}
+
+void rmq_report_node_clear(struct rmq_report_node *n) {
+  *n = (struct rmq_report_node){.memory_used = NAN,
+                                .memory_limit = NAN,
+                                .disk_free = NAN,
+                                .disk_limit = NAN,
+                                .memory = NAN,
+                                .file_handles = NAN,
+                                .processes = NAN,
+                                .run_queue = NAN,
+                                .running = NAN,
+                                .memory_alarm = NAN,
+                                .disk_alarm = NAN,
+                                .uptime = NAN};
+}
+
+void rmq_report_queue_clear(struct rmq_report_queue *q) {
+  *q = (struct rmq_report_queue){.ready = NAN,
+                                 .unacked = NAN,
+                                 .consumers = NAN,
+                                 .drain = NAN,
+                                 .head_age = NAN,
+                                 .publish = -1,
+                                 .deliver = -1,
+                                 .ack = -1,
+                                 .redeliver = -1,
+                                 .consumer_capacity = NAN,
+                                 .memory = NAN};
+}

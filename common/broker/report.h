@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the monitor says after one poll, and the table of its series: structs
+ * whose fields the rows of rmq_report_series point at. NaN or a negative
+ * counter = not known = not sent.
+ */
+#ifndef RMQ_BROKER_REPORT_H
+#define RMQ_BROKER_REPORT_H
+
+#include "common/base/series.h"
+
+/* Ends with RMQ_SERIES_END; scopes cluster, node and queue. */
+extern const struct rmq_series rmq_report_series[];
+
+/* Times in seconds, sizes in bytes, shares in percent, rates per second. */
+struct rmq_report_cluster {
+  /* connection status */
+  double reachable, response_time, connections_open;
+  int64_t connections_opened, connections_closed;
+  double nodes_running, nodes_total, partitions;
+  /* lag */
+  double ready, unacked, drain, head_age;
+  /* error rate */
+  int64_t returned, dropped_unroutable, redelivered;
+  double error_rate;
+  /* throughput */
+  int64_t publish, confirm, deliver, ack, get;
+  double publish_rate, deliver_rate, ack_rate, throughput_drop;
+  /* about itself */
+  double scrape_time, scrape_bytes;
+  int64_t scrape_failed;
+};
+
+struct rmq_report_node {
+  const char *name; /* borrowed from the snapshot */
+  double memory_used, memory_limit, disk_free, disk_limit;
+  double memory, file_handles, processes, run_queue;
+  double running, memory_alarm, disk_alarm, uptime;
+};
+
+struct rmq_report_queue {
+  const char *vhost, *name; /* borrowed from the snapshot */
+  double ready, unacked, consumers, drain, head_age;
+  int64_t publish, deliver, ack, redeliver;
+  double consumer_capacity, memory;
+};
+
+/* Everything not known, nothing named. */
+void rmq_report_cluster_clear(struct rmq_report_cluster *c);
+void rmq_report_node_clear(struct rmq_report_node *n);
+void rmq_report_queue_clear(struct rmq_report_queue *q);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a broker said about itself in one poll, whatever it was asked through.
+ * A field that was absent or of the wrong type is absent here too, never 0:
+ * NaN for a gauge, RMQ_ABSENT for a counter.
+ */
+#ifndef RMQ_BROKER_SNAPSHOT_H
+#define RMQ_BROKER_SNAPSHOT_H
+
+#include "common/base/rmqtime.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RMQ_ABSENT INT64_C(-1)
+
+/* Message counters. X(enum suffix, word of the management API) */
+#define RMQ_STATS(X)                                                           \
+  X(PUBLISH, "publish")                                                        \
+  X(CONFIRM, "confirm")                                                        \
+  X(DELIVER, "deliver")                                                        \
+  X(DELIVER_NO_ACK, "deliver_no_ack")                                          \
+  X(GET, "get")                                                                \
+  X(GET_NO_ACK, "get_no_ack")                                                  \
+  X(ACK, "ack")                                                                \
+  X(REDELIVER, "redeliver")                                                    \
+  X(RETURNED, "return_unroutable")                                             \
+  X(DROPPED, "drop_unroutable")
+
+enum rmq_stat {
+#define RMQ_X(name, word) RMQ_STAT_##name,
+  RMQ_STATS(RMQ_X)
+#undef RMQ_X
+};
+enum { RMQ_STATS_COUNT = RMQ_STAT_DROPPED + 1 };
+/* The management API's word. */
+const char *rmq_stat_to_str(enum rmq_stat s);
+
+struct rmq_snapshot_node {
+  char *name;                                              /* owned */
+  double running, memory_alarm, disk_alarm;                /* 0 or 1 */
+  double memory_used, memory_limit, disk_free, disk_limit; /* bytes */
+  double fds_used, fds_total, processes_used, processes_total;
+  double run_queue, uptime; /* uptime in seconds */
+  double partitions;        /* nodes that it is cut off from */
+};
+
+struct rmq_snapshot_queue {
+  char *vhost; /* owned, with the name behind it in the same allocation */
+  const char *name;
+  double ready, unacked, consumers; /* messages, messages, count */
+  double memory;                    /* bytes */
+  double consumer_capacity;         /* share of time, 0 to 1 */
+  double head_timestamp;            /* seconds since 1970, of the publisher */
+  int64_t stats[RMQ_STATS_COUNT];
+};
+
+struct rmq_snapshot {
+  struct rmq_mono taken; /* when the overview had arrived */
+  struct rmq_wall time;
+  char version[32];     /* of RabbitMQ; "" = absent */
+  double response_time; /* of the overview, seconds */
+  double ready, unacked, connections;
+  int64_t connections_opened, connections_closed;
+  int64_t stats[RMQ_STATS_COUNT];
+  bool has_nodes; /* the list of nodes was readable */
+  struct rmq_snapshot_node *nodes;
+  size_t nodes_count;
+  bool has_all_queues;    /* read to the end, or up to the maximum */
+  size_t queues_left_out; /* over the maximum; at least this many */
+  struct rmq_snapshot_queue *queues;
+  size_t queues_count, queues_capacity, queues_max;
+};
+
+enum { RMQ_SNAPSHOT_NODES_MAX = 256 };
+
+/* Empty, everything absent. */
+void rmq_snapshot_init(struct rmq_snapshot *s, size_t queues_max);
+void rmq_snapshot_fini(struct rmq_snapshot *s);
+/* Empty again, with the same maximum; keeps memory for queues. */
+void rmq_snapshot_clear(struct rmq_snapshot *s);
+
+/* A new node or queue with everything absent but its name, or NULL: without
+ * memory, or over the maximum (a queue over it counts in queues_left_out). */
+struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,
+                                                const char *name);
+struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
+                                                  const char *vhost,
+                                                  const char *name);
+bool rmq_snapshot_is_full(const struct rmq_snapshot *s);
+
+/* Orders queues by vhost and name, and drops a queue that is there twice (it
+ * moved to the next page while pages were read). */
+void rmq_snapshot_sort(struct rmq_snapshot *s);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/monitor_log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { MONITOR_COMPLAIN_S = 60 /* first repeat of a lasting fault */ };
+
+const char *rmq_monitor_state_to_str(enum rmq_monitor_state s) {
+  switch (s) {
+#define RMQ_X(name, text, meaning)                                             \
+  case RMQ_MONITOR_##name:                                                     \
+    return text;
+    RMQ_MONITOR_STATES(RMQ_X)
+#undef RMQ_X
+  }
+  return "unknown";
+}
+
+__attribute__((format(printf, 4, 5))) static void say(struct rmq_monitor_log *l,
+                                                      enum rmq_level level,
+                                                      const char *event,
+                                                      const char *format, ...) {
+  char message[900];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(message, sizeof(message), format, args);
+  va_end(args);
+  const struct rmq_log_record record = {.level = level,
+                                        .time = l->host->wall(l->host->ctx),
+                                        .service = l->host->service,
+                                        .plugin = RMQ_MONITOR_PLUGIN,
+                                        .block = l->name,
+                                        .event = event,
+                                        .state =
+                                            rmq_monitor_state_to_str(l->state),
+                                        .message = message};
+  l->host->log(l->host->ctx, &record);
+}
+
+/* The one place where the state changes. True when it did. */
+static bool set_state(struct rmq_monitor_log *l, enum rmq_monitor_state state,
+                      struct rmq_mono now) {
+  if (l->state == state)
+    return false;
+  l->state = state;
+  l->state_since = now;
+  return true;
+}
+
+static void say_answering(struct rmq_monitor_log *l,
+                          const struct rmq_snapshot *s, const char *url,
+                          struct rmq_mono now) {
+  double seconds = rmq_dur_seconds(rmq_mono_since(now, l->state_since));
+  bool was_down = rmq_complain_recover(&l->unreachable);
+  if (!set_state(l, RMQ_MONITOR_ANSWERING, now))
+    return;
+  if (was_down)
+    say(l, RMQ_LOG_NOTICE, "reachable", "%s answers again after %.0f s", url,
+        seconds);
+  else
+    say(l, RMQ_LOG_INFO, "reachable", "%s answers, RabbitMQ %s", url,
+        s->version[0] == '\0' ? "of unknown version" : s->version);
+}
+
+static void say_down(struct rmq_monitor_log *l, enum rmq_monitor_state state,
+                     const char *why, struct rmq_mono now) {
+  uint64_t missed = 0;
+  /* Another kind of fault is news. */
+  if (l->state != state)
+    rmq_complain_recover(&l->unreachable);
+  set_state(l, state, now);
+  if (!rmq_complain_report(&l->unreachable, now, &missed))
+    return;
+  const char *event = state == RMQ_MONITOR_REFUSED ? "refused" : "unreachable";
+  if (missed == 0)
+    say(l, RMQ_LOG_ERROR, event,
+        "the broker is not observed: %s; every poll asks it again", why);
+  else
+    say(l, RMQ_LOG_ERROR, event,
+        "the broker is still not observed, %llu more polls failed: %s",
+        (unsigned long long)missed, why);
+}
+
+static void say_part(struct rmq_monitor_log *l, struct rmq_monitor_part *p,
+                     const char *what, const char *why, struct rmq_mono now) {
+  if (why[0] == '\0') {
+    if (rmq_complain_recover(&p->complain))
+      say(l, RMQ_LOG_NOTICE, p->event, "%s: complete again", what);
+  } else if (rmq_complain_report(&p->complain, now, NULL)) {
+    say(l, RMQ_LOG_WARNING, p->event,
+        "%s: not reported, or not all of them: %s", what, why);
+  }
+}
+
+void rmq_monitor_log_poll(struct rmq_monitor_log *l,
+                          const struct rmq_poll_result *poll,
+                          const struct rmq_snapshot *s, const char *url,
+                          struct rmq_mono now) {
+  if (poll->outcome != RMQ_POLL_ANSWERED) {
+    say_down(l,
+             poll->outcome == RMQ_POLL_REFUSED ? RMQ_MONITOR_REFUSED
+                                               : RMQ_MONITOR_UNREACHABLE,
+             poll->error.text, now);
+    return;
+  }
+  char more[160] = "";
+  if (s->queues_left_out > 0)
+    snprintf(more, sizeof(more),
+             "there are more than MaxQueues %lld; raise it, or choose with "
+             "IncludeQueue and ExcludeQueue",
+             (long long)l->config->max_queues);
+  say_answering(l, s, url, now);
+  say_part(l, &l->nodes, "nodes", poll->nodes_error.text, now);
+  say_part(l, &l->queues, "queues", poll->queues_error.text, now);
+  say_part(l, &l->too_many, "queues", more, now);
+}
+
+static void init_part(struct rmq_monitor_part *p, const char *event) {
+  p->event = event;
+  rmq_complain_init(&p->complain, rmq_s(MONITOR_COMPLAIN_S));
+}
+
+void rmq_monitor_log_init(struct rmq_monitor_log *l,
+                          const struct rmq_host *host, const char *name,
+                          const struct rmq_role_monitor_config *config) {
+  *l = (struct rmq_monitor_log){.host = host,
+                                .name = name,
+                                .config = config,
+                                .state = RMQ_MONITOR_STARTING,
+                                .state_since = host->mono(host->ctx)};
+  rmq_complain_init(&l->unreachable, rmq_s(MONITOR_COMPLAIN_S));
+  init_part(&l->nodes, "nodes_missing");
+  init_part(&l->queues, "queues_missing");
+  init_part(&l->too_many, "too_many_queues");
+}

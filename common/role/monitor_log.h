@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the log hears of the monitor: each change of its state once, a lasting
+ * fault with backing-off frequency, and the parts of an answer that are
+ * missing. One thread.
+ */
+#ifndef RMQ_ROLE_MONITOR_LOG_H
+#define RMQ_ROLE_MONITOR_LOG_H
+
+#include "common/base/complain.h"
+#include "common/base/host.h"
+#include "common/broker/poll.h"
+#include "common/role/role_monitor.h"
+
+#define RMQ_MONITOR_PLUGIN "rabbitmq_monitor"
+
+/* X(enum suffix, text, meaning) */
+#define RMQ_MONITOR_STATES(X)                                                  \
+  X(STARTING, "starting", "nothing was asked yet")                             \
+  X(ANSWERING, "answering", "the last poll was answered")                      \
+  X(UNREACHABLE, "unreachable", "no URL gave an overview")                     \
+  X(REFUSED, "refused", "the broker did not accept user and password")
+
+enum rmq_monitor_state {
+#define RMQ_X(name, text, meaning) RMQ_MONITOR_##name,
+  RMQ_MONITOR_STATES(RMQ_X)
+#undef RMQ_X
+};
+const char *rmq_monitor_state_to_str(enum rmq_monitor_state s);
+
+/* A part of the answer, and what the log was told of its absence. */
+struct rmq_monitor_part {
+  const char *event;
+  struct rmq_complain complain;
+};
+
+struct rmq_monitor_log {
+  const struct rmq_host *host;
+  const char *name;
+  const struct rmq_role_monitor_config *config;
+  enum rmq_monitor_state state;
+  struct rmq_mono state_since;
+  struct rmq_complain unreachable;
+  struct rmq_monitor_part nodes, queues, too_many;
+};
+
+/* All borrowed. */
+void rmq_monitor_log_init(struct rmq_monitor_log *l,
+                          const struct rmq_host *host, const char *name,
+                          const struct rmq_role_monitor_config *config);
+/* After every poll that was not cancelled; url is that of the answer. */
+void rmq_monitor_log_poll(struct rmq_monitor_log *l,
+                          const struct rmq_poll_result *poll,
+                          const struct rmq_snapshot *s, const char *url,
+                          struct rmq_mono now);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/role_monitor.h"
+
+#include "common/base/log.h"
+#include "common/broker/filter.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char *const log_formats[] = {"text", "json", NULL};
+
+#define FIELD(f) .offset = offsetof(struct rmq_role_monitor_config, f)
+
+const struct rmq_option rmq_role_monitor_options[] = {
+    {.name = "URL",
+     .type = RMQ_OPT_LIST,
+     FIELD(urls),
+     .default_value = "http://localhost:15672",
+     .help = "Management API of the cluster, http or https; several are tried "
+             "in turn"},
+    {.name = "User",
+     .alias = "Username",
+     .type = RMQ_OPT_STRING,
+     FIELD(user),
+     .default_value = "guest",
+     .help = "User with the tag \"monitoring\" and read permission on the "
+             "vhosts to be seen"},
+    {.name = "Password",
+     .type = RMQ_OPT_SECRET,
+     FIELD(password),
+     .help = "Its password; guest where neither this nor PasswordFile is "
+             "given"},
+    {.name = "PasswordFile",
+     .type = RMQ_OPT_STRING,
+     FIELD(password_file),
+     .help = "File whose first line is the password; read again when the "
+             "broker refuses it"},
+    {.name = "Interval",
+     .type = RMQ_OPT_DURATION,
+     FIELD(interval),
+     .default_value = "10",
+     .min = 1,
+     .max = 86400,
+     .unit = "seconds",
+     .help = "Time between two polls, and the interval of every series; one "
+             "poll never takes longer"},
+    {.name = "Timeout",
+     .type = RMQ_OPT_DURATION,
+     FIELD(timeout),
+     .default_value = "5",
+     .min = 0.1,
+     .max = 3600,
+     .unit = "seconds",
+     .help = "Longest time of one request; then the next URL is tried"},
+    {.name = "ConnectTimeout",
+     .type = RMQ_OPT_DURATION,
+     FIELD(connect_timeout),
+     .default_value = "5",
+     .min = 0.1,
+     .max = 3600,
+     .unit = "seconds",
+     .help = "Longest time until TCP and TLS are connected"},
+    {.name = "VerifyPeer",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(verify_peer),
+     .default_value = "true",
+     .help = "Whether the server's certificate must come from a known CA"},
+    {.name = "VerifyHost",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(verify_host),
+     .default_value = "true",
+     .help = "Whether the certificate must be for the URL's host"},
+    {.name = "CACert",
+     .type = RMQ_OPT_STRING,
+     FIELD(ca_cert),
+     .help = "PEM file of CAs to trust instead of the system's"},
+    {.name = "ClientCert",
+     .type = RMQ_OPT_STRING,
+     FIELD(client_cert),
+     .help = "PEM file of a certificate to show to the server"},
+    {.name = "ClientKey",
+     .type = RMQ_OPT_STRING,
+     FIELD(client_key),
+     .help = "PEM file of its key"},
+    {.name = "IncludeQueue",
+     .type = RMQ_OPT_LIST,
+     FIELD(include_queue),
+     .help = "Queues to report one by one: /regex/ or a whole name; all where "
+             "none is given"},
+    {.name = "ExcludeQueue",
+     .type = RMQ_OPT_LIST,
+     FIELD(exclude_queue),
+     .help = "Queues not to report one by one: /regex/ or a whole name"},
+    {.name = "IncludeVHost",
+     .type = RMQ_OPT_LIST,
+     FIELD(include_vhost),
+     .help = "Virtual hosts whose queues are reported: /regex/ or a whole "
+             "name; all where none is given"},
+    {.name = "ExcludeVHost",
+     .type = RMQ_OPT_LIST,
+     FIELD(exclude_vhost),
+     .help = "Virtual hosts whose queues are not reported: /regex/ or a whole "
+             "name"},
+    {.name = "MaxQueues",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(max_queues),
+     .default_value = "5000",
+     .min = 0,
+     .max = 1000000,
+     .unit = "queues",
+     .help = "Queues reported one by one at most; 0 asks for no queue at all"},
+    {.name = "LogFormat",
+     .type = RMQ_OPT_ENUM,
+     FIELD(log_format),
+     .default_value = "text",
+     .choices = log_formats,
+     .help = "Sentences, or one JSON object per line"},
+    {.name = "LogFile",
+     .type = RMQ_OPT_STRING,
+     FIELD(log_file),
+     .help = "File for this block's lines instead of collectd's log"},
+    {.name = "ShutdownTimeout",
+     .type = RMQ_OPT_DURATION,
+     FIELD(shutdown_timeout),
+     .default_value = "5",
+     .min = 0,
+     .max = 3600,
+     .unit = "seconds",
+     .help = "Longest time that the end of a running request is waited for at "
+             "shutdown"},
+    RMQ_OPTIONS_END};
+
+/* ---- what no single option can say ---- */
+
+static void add_error(struct rmq_buf *errors, const char *option,
+                      const char *text) {
+  rmq_buf_appendf(errors, "option %s: %s\n", option, text);
+}
+
+static void check_url(const char *url, struct rmq_buf *errors) {
+  const char *at = strstr(url, "://");
+  bool is_http = strncasecmp(url, "http://", 7) == 0 ||
+                 strncasecmp(url, "https://", 8) == 0;
+  struct rmq_error e = {.text = ""};
+  /* Before the URL is repeated: it may hold a password. */
+  if (strchr(url, '@') != NULL)
+    rmq_error_set(&e, "a user or password inside the URL is not allowed, since "
+                      "URLs are logged; use User and PasswordFile");
+  else if (!is_http || at[3] == '\0' || at[3] == '/')
+    rmq_error_set(&e,
+                  "\"%.200s\" is not a URL; wanted is http://HOST:PORT or "
+                  "https://HOST:PORT, with a path prefix if need be",
+                  url);
+  else if (strpbrk(url, "?# \t\r\n") != NULL || strlen(url) > 1000)
+    rmq_error_set(&e,
+                  "\"%.200s\" has a query, a fragment or a space, or is longer "
+                  "than 1000 bytes; wanted is http://HOST:PORT or "
+                  "https://HOST:PORT, with a path prefix if need be",
+                  url);
+  if (rmq_error_is_set(&e))
+    add_error(errors, "URL", e.text);
+}
+
+static void check_filter(const char *option, const struct rmq_strings *texts,
+                         struct rmq_buf *errors) {
+  const struct rmq_strings none = {.count = 0};
+  for (size_t i = 0; i < texts->count; i++) {
+    const struct rmq_strings one = {.items = &texts->items[i], .count = 1};
+    struct rmq_error e = {.text = ""};
+    struct rmq_filter *f = rmq_filter_new(&one, &none, &e);
+    if (f == NULL)
+      add_error(errors, option, e.text);
+    rmq_filter_free(f);
+  }
+}
+
+int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
+  const struct rmq_role_monitor_config *c = config;
+  size_t before = errors->len;
+  if (c->urls.count == 0)
+    add_error(errors, "URL", "at least one is needed");
+  for (size_t i = 0; i < c->urls.count; i++)
+    check_url(c->urls.items[i], errors);
+  if (c->password != NULL && c->password_file != NULL)
+    add_error(errors, "PasswordFile",
+              "Password is given too; only one of them is allowed");
+  if ((c->client_cert == NULL) != (c->client_key == NULL))
+    add_error(errors, c->client_cert == NULL ? "ClientKey" : "ClientCert",
+              "ClientCert and ClientKey are allowed together only");
+  check_filter("IncludeQueue", &c->include_queue, errors);
+  check_filter("ExcludeQueue", &c->exclude_queue, errors);
+  check_filter("IncludeVHost", &c->include_vhost, errors);
+  check_filter("ExcludeVHost", &c->exclude_vhost, errors);
+  return errors->len == before ? 0 : -1;
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/role_monitor.h"
+
+#include "common/base/series.h"
+#include "common/broker/filter.h"
+#include "common/broker/http_curl.h"
+#include "common/broker/indicators.h"
+#include "common/broker/poll.h"
+#include "common/role/monitor_log.h"
+#include "common/role/secret.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MONITOR_STACK_BYTES = 8 * 1024 * 1024 };
+
+struct rmq_role_monitor {
+  const struct rmq_host *host;
+  const char *name;
+  const struct rmq_role_monitor_config *config;
+  struct rmq_series_object cluster;
+
+  /* The polling thread's own. */
+  struct rmq_strings urls;    /* as configured, without a '/' at the end */
+  struct rmq_http_curl *curl; /* NULL with a fake */
+  struct rmq_filter *vhosts, *queues;
+  struct rmq_poll poll;
+  struct rmq_snapshot snapshots[2];
+  int filling; /* index of the snapshot to fill next */
+  bool has_password;
+  struct rmq_monitor_log log;
+
+  /* Under result_lock. */
+  pthread_mutex_t result_lock;
+  struct rmq_indicators *indicators;
+  struct rmq_indicators_result result; /* borrows from the other snapshot */
+  struct rmq_wall result_time;
+  bool has_result;
+
+  /* Under life_lock. */
+  pthread_mutex_t life_lock;
+  pthread_cond_t life_changed;
+  pthread_t thread;
+  bool is_started, is_stopping, has_ended, is_left_behind;
+};
+
+/* ---- one poll ---- */
+
+/* Reads the password anew where it comes from a file. */
+static int load_password(struct rmq_role_monitor *m, struct rmq_error *err) {
+  if (m->has_password || m->curl == NULL)
+    return 0;
+  char *secret = NULL;
+  const char *path = m->config->password_file;
+  if (path != NULL && rmq_secret_read(path, &secret, err) != 0)
+    return -1;
+  if (secret != NULL && rmq_http_curl_set_password(m->curl, secret) != 0)
+    rmq_error_set(err, "out of memory");
+  rmq_secret_free(secret);
+  m->has_password = !rmq_error_is_set(err);
+  return m->has_password ? 0 : -1;
+}
+
+/* The indicators of a poll become the result; the snapshot stays until the
+ * result after it is there. */
+static void publish_result(struct rmq_role_monitor *m,
+                           const struct rmq_poll_result *poll,
+                           struct rmq_snapshot *s) {
+  bool is_answered = poll->outcome == RMQ_POLL_ANSWERED;
+  struct rmq_wall now = m->host->wall(m->host->ctx);
+  pthread_mutex_lock(&m->result_lock);
+  if (!is_answered || rmq_indicators_step(m->indicators, s, &m->result) != 0)
+    rmq_indicators_fail(m->indicators, &m->result);
+  m->result.cluster.scrape_time = poll->seconds;
+  m->result.cluster.scrape_bytes = poll->bytes;
+  m->result_time = is_answered ? s->time : now;
+  m->has_result = true;
+  pthread_mutex_unlock(&m->result_lock);
+  m->filling = 1 - m->filling;
+}
+
+/* False when it was cancelled: then nothing of the host may be touched. */
+static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
+  struct rmq_poll_result poll = {.outcome = RMQ_POLL_REFUSED};
+  struct rmq_snapshot *s = &m->snapshots[m->filling];
+  if (load_password(m, &poll.error) == 0)
+    rmq_poll_run(&m->poll, rmq_mono_add(now, m->config->interval), s, &poll);
+  if (poll.outcome == RMQ_POLL_CANCELLED)
+    return false;
+  if (poll.outcome == RMQ_POLL_REFUSED)
+    m->has_password = false;
+  rmq_monitor_log_poll(&m->log, &poll, s, m->urls.items[poll.url],
+                       m->host->mono(m->host->ctx));
+  publish_result(m, &poll, s);
+  return true;
+}
+
+/* ---- hand-over ---- */
+
+static size_t emit_nodes(struct rmq_role_monitor *m,
+                         struct rmq_series_report *report) {
+  size_t sent = 0;
+  for (size_t i = 0; i < m->result.nodes_count; i++) {
+    const struct rmq_report_node *n = &m->result.nodes[i];
+    struct rmq_series_object object;
+    if (rmq_series_object_init(RMQ_SERIES_NODE, RMQ_MONITOR_PLUGIN, m->name,
+                               n->name, NULL, NULL, &object) != 0)
+      continue;
+    report->object = &object;
+    sent += rmq_series_emit_all(report, rmq_report_series, RMQ_SERIES_NODE, n);
+  }
+  return sent;
+}
+
+static size_t emit_queues(struct rmq_role_monitor *m,
+                          struct rmq_series_report *report) {
+  size_t sent = 0;
+  for (size_t i = 0; i < m->result.queues_count; i++) {
+    const struct rmq_report_queue *q = &m->result.queues[i];
+    struct rmq_series_object object;
+    if (rmq_series_object_init(RMQ_SERIES_QUEUE, RMQ_MONITOR_PLUGIN, m->name,
+                               NULL, q->vhost, q->name, &object) != 0)
+      continue;
+    report->object = &object;
+    sent += rmq_series_emit_all(report, rmq_report_series, RMQ_SERIES_QUEUE, q);
+  }
+  return sent;
+}
+
+size_t rmq_role_monitor_read(struct rmq_role_monitor *m) {
+  size_t sent = 0;
+  /* Taken while a result is being made: that one comes with the next read. */
+  if (pthread_mutex_trylock(&m->result_lock) != 0)
+    return 0;
+  if (m->has_result) {
+    struct rmq_series_report report = {.host = m->host,
+                                       .object = &m->cluster,
+                                       .time = m->result_time,
+                                       .interval = m->config->interval};
+    sent = rmq_series_emit_all(&report, rmq_report_series, RMQ_SERIES_CLUSTER,
+                               &m->result.cluster);
+    sent += emit_nodes(m, &report);
+    sent += emit_queues(m, &report);
+    m->has_result = false;
+  }
+  pthread_mutex_unlock(&m->result_lock);
+  return sent;
+}
+
+size_t rmq_role_monitor_sample(struct rmq_role_monitor *m) {
+  if (!poll_once(m, m->host->mono(m->host->ctx)))
+    return 0;
+  return rmq_role_monitor_read(m);
+}
+
+bool rmq_role_monitor_is_reachable(const struct rmq_role_monitor *m) {
+  return m->log.state == RMQ_MONITOR_ANSWERING;
+}
+
+/* ---- thread ---- */
+
+static struct timespec to_timespec(struct rmq_mono t) {
+  return (struct timespec){.tv_sec = (time_t)(t.ns / RMQ_NS_PER_S),
+                           .tv_nsec = (long)(t.ns % RMQ_NS_PER_S)};
+}
+
+/* True when it is time, false to stop. */
+static bool wait_until(struct rmq_role_monitor *m, struct rmq_mono due) {
+  struct timespec until = to_timespec(due);
+  int rc = 0;
+  pthread_mutex_lock(&m->life_lock);
+  while (!m->is_stopping && rc == 0)
+    rc = pthread_cond_timedwait(&m->life_changed, &m->life_lock, &until);
+  bool is_stopping = m->is_stopping;
+  pthread_mutex_unlock(&m->life_lock);
+  return !is_stopping;
+}
+
+/* The first multiple of the interval that is still to come. */
+static struct rmq_mono next_due(const struct rmq_role_monitor *m,
+                                struct rmq_mono due, struct rmq_mono now) {
+  int64_t interval = m->config->interval.ns;
+  if (now.ns < due.ns)
+    return due;
+  return (struct rmq_mono){due.ns +
+                           ((now.ns - due.ns) / interval + 1) * interval};
+}
+
+static void *run(void *arg) {
+  struct rmq_role_monitor *m = arg;
+  struct rmq_mono due = m->host->mono(m->host->ctx);
+  while (wait_until(m, due)) {
+    if (!poll_once(m, m->host->mono(m->host->ctx)))
+      break;
+    due = next_due(m, due, m->host->mono(m->host->ctx));
+  }
+  pthread_mutex_lock(&m->life_lock);
+  m->has_ended = true;
+  pthread_cond_broadcast(&m->life_changed);
+  pthread_mutex_unlock(&m->life_lock);
+  return NULL;
+}
+
+/* Signals are collectd's business: none may arrive in the thread. */
+static int create_thread(struct rmq_role_monitor *m) {
+  pthread_attr_t attr;
+  sigset_t all, before;
+  if (pthread_attr_init(&attr) != 0)
+    return -1;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int rc = pthread_attr_setstacksize(&attr, MONITOR_STACK_BYTES);
+  if (rc == 0)
+    rc = pthread_create(&m->thread, &attr, run, m);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attr);
+  if (rc != 0)
+    return -1;
+  pthread_setname_np(m->thread, "rmq_monitor");
+  return 0;
+}
+
+int rmq_role_monitor_start(struct rmq_role_monitor *m, struct rmq_error *err) {
+  if (create_thread(m) != 0)
+    return rmq_error_set(err, "no thread could be started");
+  m->is_started = true;
+  return 0;
+}
+
+void rmq_role_monitor_tell_stop(struct rmq_role_monitor *m) {
+  pthread_mutex_lock(&m->life_lock);
+  m->is_stopping = true;
+  pthread_cond_broadcast(&m->life_changed);
+  pthread_mutex_unlock(&m->life_lock);
+  if (m->curl != NULL)
+    rmq_http_curl_cancel(m->curl);
+}
+
+int rmq_role_monitor_await_stop(struct rmq_role_monitor *m,
+                                struct rmq_mono deadline) {
+  struct timespec until = to_timespec(deadline);
+  int rc = 0;
+  if (!m->is_started)
+    return 0;
+  pthread_mutex_lock(&m->life_lock);
+  while (!m->has_ended && rc == 0)
+    rc = pthread_cond_timedwait(&m->life_changed, &m->life_lock, &until);
+  m->is_left_behind = !m->has_ended;
+  pthread_mutex_unlock(&m->life_lock);
+  m->is_started = false;
+  if (m->is_left_behind) {
+    pthread_detach(m->thread);
+    return -1;
+  }
+  pthread_join(m->thread, NULL);
+  return 0;
+}
+
+/* ---- life ---- */
+
+static int copy_urls(struct rmq_role_monitor *m) {
+  const struct rmq_strings *from = &m->config->urls;
+  m->urls.items = calloc(from->count + 1, sizeof(*m->urls.items));
+  if (m->urls.items == NULL)
+    return -1;
+  for (size_t i = 0; i < from->count; i++) {
+    size_t len = strlen(from->items[i]);
+    while (len > 0 && from->items[i][len - 1] == '/')
+      len--;
+    char *url = strndup(from->items[i], len);
+    if (url == NULL)
+      return -1;
+    m->urls.items[m->urls.count++] = url;
+  }
+  return 0;
+}
+
+static int set_http(struct rmq_role_monitor *m, const struct rmq_http *http,
+                    struct rmq_error *err) {
+  const struct rmq_role_monitor_config *c = m->config;
+  if (http != NULL) {
+    m->poll.http = *http;
+    return 0;
+  }
+  const struct rmq_http_curl_config curl = {
+      .user = c->user,
+      .password = c->password != NULL ? c->password : "guest",
+      .connect_timeout = c->connect_timeout,
+      .verify_peer = c->verify_peer,
+      .verify_host = c->verify_host,
+      .ca_cert = c->ca_cert,
+      .client_cert = c->client_cert,
+      .client_key = c->client_key};
+  m->curl = rmq_http_curl_new(&curl, err);
+  if (m->curl == NULL)
+    return -1;
+  m->poll.http = rmq_http_curl_http(m->curl);
+  return 0;
+}
+
+static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
+                  struct rmq_error *err) {
+  const struct rmq_role_monitor_config *c = m->config;
+  m->poll = (struct rmq_poll){.urls = &m->urls,
+                              .timeout = c->timeout,
+                              .clock_ctx = m->host->ctx,
+                              .mono = m->host->mono,
+                              .wall = m->host->wall};
+  rmq_poll_init(&m->poll);
+  m->indicators = rmq_indicators_new();
+  if (m->indicators == NULL || copy_urls(m) != 0 ||
+      rmq_series_object_init(RMQ_SERIES_CLUSTER, RMQ_MONITOR_PLUGIN, m->name,
+                             NULL, NULL, NULL, &m->cluster) != 0)
+    return rmq_error_set(err, "out of memory");
+  m->vhosts = rmq_filter_new(&c->include_vhost, &c->exclude_vhost, err);
+  m->queues = rmq_filter_new(&c->include_queue, &c->exclude_queue, err);
+  m->poll.vhosts = m->vhosts;
+  m->poll.queues = m->queues;
+  if (m->vhosts == NULL || m->queues == NULL)
+    return -1;
+  return set_http(m, http, err);
+}
+
+static void init_locks(struct rmq_role_monitor *m) {
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&m->life_changed, &attr);
+  pthread_condattr_destroy(&attr);
+  pthread_mutex_init(&m->life_lock, NULL);
+  pthread_mutex_init(&m->result_lock, NULL);
+}
+
+struct rmq_role_monitor *
+rmq_role_monitor_new(const struct rmq_host *host, const char *name,
+                     const struct rmq_role_monitor_config *config,
+                     const struct rmq_http *http, struct rmq_error *err) {
+  struct rmq_role_monitor *m = calloc(1, sizeof(*m));
+  if (m == NULL) {
+    rmq_error_set(err, "out of memory");
+    return NULL;
+  }
+  m->host = host;
+  m->name = name;
+  m->config = config;
+  rmq_monitor_log_init(&m->log, host, name, config);
+  for (size_t i = 0; i < 2; i++)
+    rmq_snapshot_init(&m->snapshots[i], (size_t)config->max_queues);
+  init_locks(m);
+  if (set_up(m, http, err) == 0)
+    return m;
+  rmq_role_monitor_free(m);
+  return NULL;
+}
+
+void rmq_role_monitor_free(struct rmq_role_monitor *m) {
+  if (m == NULL || m->is_left_behind)
+    return;
+  rmq_http_curl_free(m->curl);
+  rmq_poll_fini(&m->poll);
+  rmq_filter_free(m->vhosts);
+  rmq_filter_free(m->queues);
+  for (size_t i = 0; i < 2; i++)
+    rmq_snapshot_fini(&m->snapshots[i]);
+  rmq_indicators_free(m->indicators);
+  for (size_t i = 0; i < m->urls.count; i++)
+    free(m->urls.items[i]);
+  free(m->urls.items);
+  pthread_cond_destroy(&m->life_changed);
+  pthread_mutex_destroy(&m->life_lock);
+  pthread_mutex_destroy(&m->result_lock);
+  free(m);
+}

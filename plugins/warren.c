@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command warren: the same jobs as collectd's modules, behind standard
+ * input and output.
+ */
+#include "rmq_config.h"
+
+#include "plugins/warren.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+  const char *name;
+  int (*run)(int argc, char *const *argv);
+  const char *help;
+};
+
+static const struct command commands[] = {
+    {"monitor", warren_monitor,
+     "what a RabbitMQ cluster says about itself, as line protocol"},
+    {NULL, NULL, NULL}};
+
+static void print_usage(FILE *to) {
+  fprintf(to, "usage: warren COMMAND [OPTIONS]\n"
+              "       warren COMMAND --help\n"
+              "       warren --version\n\ncommands:\n");
+  for (const struct command *c = commands; c->name != NULL; c++)
+    fprintf(to, "  %-10s %s\n", c->name, c->help);
+}
+
+/* A reader that goes away is an error of write, not a death. */
+static void ignore_broken_pipes(void) {
+  struct sigaction ignore = {.sa_handler = SIG_IGN};
+  sigemptyset(&ignore.sa_mask);
+  sigaction(SIGPIPE, &ignore, NULL);
+}
+
+int main(int argc, char **argv) {
+  const char *name = argc > 1 ? argv[1] : "";
+  ignore_broken_pipes();
+  if (strcmp(name, "--version") == 0) {
+    printf("warren %s\n", RMQ_VERSION);
+    return WARREN_EXIT_OK;
+  }
+  if (strcmp(name, "--help") == 0) {
+    print_usage(stdout);
+    return WARREN_EXIT_OK;
+  }
+  for (const struct command *c = commands; c->name != NULL; c++)
+    if (strcmp(c->name, name) == 0)
+      return c->run(argc - 1, argv + 1);
+  if (name[0] != '\0')
+    fprintf(stderr, "E! warren: there is no command \"%s\"\n", name);
+  print_usage(stderr);
+  return WARREN_EXIT_USAGE;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sub-commands of warren. Each gets its own arguments (argv[0] is its name)
+ * and returns the exit status of the process.
+ */
+#ifndef RMQ_PLUGINS_WARREN_H
+#define RMQ_PLUGINS_WARREN_H
+
+enum warren_exit {
+  WARREN_EXIT_OK = 0,       /* end of standard input, or done */
+  WARREN_EXIT_FAILED = 1,   /* could not start, or standard output is gone */
+  WARREN_EXIT_USAGE = 2,    /* wrong arguments */
+  WARREN_EXIT_NO_ANSWER = 3 /* --once: the cluster did not answer */
+};
+
+int warren_monitor(int argc, char *const *argv);
+
+#endif

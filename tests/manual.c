@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "tests/manual.h"
+
+#include "tests/testing.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { MANUAL_FILE_MAX = 512 * 1024 };
+
+static void path_of(const char *name, char *path, size_t size) {
+  const char *top = getenv("top_srcdir");
+  snprintf(path, size, "%s/%s", top == NULL ? "." : top, name);
+}
+
+/* The whole file, NUL-terminated; the caller's to free. */
+static char *read_file(const char *name) {
+  char path[600];
+  path_of(name, path, sizeof(path));
+  FILE *f = fopen(path, "rb");
+  if (f == NULL)
+    fail_msg("there is no %s", path);
+  char *text = calloc(1, MANUAL_FILE_MAX);
+  assert_non_null(text);
+  size_t len = fread(text, 1, MANUAL_FILE_MAX - 1, f);
+  fclose(f);
+  assert_true(len > 0 && len < MANUAL_FILE_MAX - 1);
+  return text;
+}
+
+/* Where the part between the two marks begins, and its length. */
+static char *part(char *text, const char *what, size_t *ret_len) {
+  char begin[80], end[80];
+  snprintf(begin, sizeof(begin), "\n=for warren %s begin\n", what);
+  snprintf(end, sizeof(end), "\n=for warren %s end\n", what);
+  char *from = strstr(text, begin);
+  char *to = strstr(text, end);
+  if (from == NULL || to == NULL || to < from)
+    fail_msg("the marks \"=for warren %s begin\" and \"end\" are missing",
+             what);
+  from += strlen(begin);
+  *ret_len = to < from ? 0 : (size_t)(to - from);
+  return from;
+}
+
+/* ---- options ---- */
+
+static void paragraph_is_right(const char *text, const struct rmq_option *o) {
+  char item[100], want[300];
+  snprintf(item, sizeof(item), "=item B<%s>", o->name);
+  const char *at = strstr(text, item);
+  if (at == NULL)
+    fail_msg("the manual has no \"%s\"", item);
+  if (at == NULL || o->default_value == NULL)
+    return;
+  const char *next = strstr(at + 1, "\n=item ");
+  snprintf(want, sizeof(want), "Default: B<%s>", o->default_value);
+  const char *found = strstr(at, want);
+  if (found == NULL || (next != NULL && found > next))
+    fail_msg("the paragraph of %s does not say \"%s\"", o->name, want);
+}
+
+void manual_has_options(const char *page, const struct rmq_option *table) {
+  char *text = read_file(page);
+  size_t len;
+  char *options = part(text, "options", &len);
+  options[len] = '\0';
+  for (const struct rmq_option *o = table; o->name != NULL; o++)
+    paragraph_is_right(options, o);
+  for (const char *at = options; (at = strstr(at, "=item B<")) != NULL; at++) {
+    char name[80] = "";
+    sscanf(at, "=item B<%79[A-Za-z]>", name);
+    if (rmq_options_find(table, name) == NULL)
+      fail_msg("the manual explains \"%s\", which is no option", name);
+  }
+  free(text);
+}
+
+/* "  #Option value" or "  Option value" -> the option's name, or "". */
+static void option_of(const char *line, char ret_name[80]) {
+  line += strspn(line, " \t#");
+  ret_name[0] = '\0';
+  sscanf(line, "%79[A-Za-z]", ret_name);
+}
+
+static bool is_comment_of_prose(const char *line) {
+  line += strspn(line, " \t");
+  return line[0] == '#' && (line[1] == ' ' || line[1] == '\0');
+}
+
+void sample_has_options(const char *sample, const struct rmq_option *table,
+                        const char *plugin, const char *block) {
+  char *text = read_file(sample), *rest = text, *line;
+  char load[100], open[100];
+  size_t seen = 0, len = strlen(text), rows = 0;
+  assert_true(text[len - 1] == '\n'); /* else collectd skips the file */
+  snprintf(load, sizeof(load), "LoadPlugin %s\n", plugin);
+  snprintf(open, sizeof(open), "<%s \"", block);
+  assert_non_null(strstr(text, load));
+  assert_non_null(strstr(text, open));
+  while ((line = strsep(&rest, "\n")) != NULL) {
+    char name[80];
+    option_of(line, name);
+    if (name[0] == '\0' || is_comment_of_prose(line) ||
+        strncasecmp(name, "LoadPlugin", 10) == 0)
+      continue;
+    if (rmq_options_find(table, name) == NULL)
+      fail_msg("%s has \"%s\", which is no option", sample, name);
+    seen++;
+  }
+  for (const struct rmq_option *o = table; o->name != NULL; o++)
+    rows++;
+  if (seen < rows)
+    fail_msg("%s has %zu lines for %zu options", sample, seen, rows);
+  free(text);
+}
+
+/* ---- series ---- */
+
+static void write_row(const char *plugin, const struct rmq_series *row,
+                      const char *cause, struct rmq_buf *out) {
+  struct rmq_buf instance;
+  rmq_buf_init(&instance, 256);
+  rmq_series_type_instance(row, cause, &instance);
+  const char *ti = rmq_buf_text(&instance);
+  rmq_buf_appendf(out, "=item B<%s%s%s>\n\n%s. %s in %s", row->type,
+                  ti[0] == '\0' ? "" : "-", ti, row->help,
+                  row->kind == RMQ_GAUGE ? "Gauge" : "Counter", row->unit);
+  rmq_buf_append_text(out, "; Influx C<");
+  rmq_series_field(row->type, ti, out);
+  rmq_buf_append_text(out, ">, Prometheus C<");
+  rmq_series_prometheus(plugin, row->kind, row->type, ti, out);
+  rmq_buf_append_text(out, ">.\n\n");
+  rmq_buf_fini(&instance);
+}
+
+static void write_scope(const char *plugin, const struct rmq_series *table,
+                        enum rmq_series_scope scope, struct rmq_buf *out) {
+  bool is_open = false;
+  for (const struct rmq_series *row = table; row->type != NULL; row++) {
+    if (row->scope != scope)
+      continue;
+    if (!is_open)
+      rmq_buf_appendf(out, "\n=head2 Series of a %s\n\n=over 4\n\n",
+                      rmq_series_scope_to_str(scope));
+    is_open = true;
+    for (size_t i = 0; i < rmq_series_names_count(row); i++)
+      write_row(plugin, row, row->causes == NULL ? NULL : row->causes[i], out);
+  }
+  if (is_open)
+    rmq_buf_append_text(out, "=back\n");
+}
+
+static void update(const char *page, const char *before, size_t before_len,
+                   struct rmq_buf *want, const char *after) {
+  char path[600];
+  path_of(page, path, sizeof(path));
+  FILE *f = fopen(path, "wb");
+  assert_non_null(f);
+  fwrite(before, 1, before_len, f);
+  fwrite(rmq_buf_bytes(want), 1, want->len, f);
+  fputs(after, f);
+  fclose(f);
+}
+
+void manual_has_series(const char *page, const char *plugin,
+                       const struct rmq_series *table) {
+  char *text = read_file(page);
+  size_t len;
+  char *have = part(text, "series", &len);
+  struct rmq_buf want;
+  rmq_buf_init(&want, MANUAL_FILE_MAX);
+  write_scope(plugin, table, RMQ_SERIES_BLOCK, &want);
+  write_scope(plugin, table, RMQ_SERIES_CLUSTER, &want);
+  write_scope(plugin, table, RMQ_SERIES_NODE, &want);
+  write_scope(plugin, table, RMQ_SERIES_QUEUE, &want);
+  assert_false(want.failed);
+  if (getenv("UPDATE_MANUALS") != NULL)
+    update(page, text, (size_t)(have - text), &want, have + len);
+  else if (len != want.len || memcmp(have, rmq_buf_bytes(&want), len) != 0)
+    fail_msg("the series in %s are not those of the table; the test with "
+             "UPDATE_MANUALS=1 in the environment writes them",
+             page);
+  rmq_buf_fini(&want);
+  free(text);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checks that manual pages and samples say what the tables say. Files are found
+ * through $top_srcdir. With UPDATE_MANUALS=1 in the environment the generated
+ * appendix is written into the page instead of compared.
+ */
+#ifndef RMQ_TESTS_MANUAL_H
+#define RMQ_TESTS_MANUAL_H
+
+#include "common/base/options.h"
+#include "common/base/series.h"
+
+/* The page has an "=item B<NAME>" for every row and for nothing else between
+ * "=for warren options begin" and "=for warren options end", and every default
+ * is named there as "Default: B<TEXT>". */
+void manual_has_options(const char *page, const struct rmq_option *table);
+/* The sample names every option and no other; defaults stand behind '#'. */
+void sample_has_options(const char *sample, const struct rmq_option *table,
+                        const char *plugin, const char *block);
+/* Between "=for warren series begin" and "... end" the page has the table. */
+void manual_has_series(const char *page, const char *plugin,
+                       const struct rmq_series *table);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/baseline.h"
+
+#include "tests/testing.h"
+
+#include <math.h>
+
+/* Feeds rate every 10 s for a while; returns the time after it. */
+static int64_t feed(struct rmq_baseline *b, int64_t s, int64_t seconds,
+                    double rate) {
+  for (int64_t end = s + seconds; s < end; s += 10)
+    rmq_baseline_feed(b, rate, (struct rmq_mono){s * RMQ_NS_PER_S});
+  return s;
+}
+
+static void nothing_is_said_while_learning(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  int64_t s = feed(&b, 1000, 120, 50);
+  assert_true(isnan(rmq_baseline_drop(&b, 0)));
+  feed(&b, s, 10, 50); /* closes the twelfth slot */
+  assert_true(rmq_baseline_get(&b) == 50);
+}
+
+static void a_drop_is_measured_against_the_usual_rate(void **state) {
+  (void)state;
+  static const struct {
+    double rate, want_drop;
+  } rows[] = {{100, 0}, {130, 0}, {70, 30}, {50, 50}, {0, 100}};
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  feed(&b, 0, 600, 100);
+  for (size_t i = 0; i < COUNT_OF(rows); i++)
+    assert_true(rmq_baseline_drop(&b, rows[i].rate) == rows[i].want_drop);
+  assert_true(isnan(rmq_baseline_drop(&b, (double)NAN)));
+}
+
+static void a_burst_does_not_move_it(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  int64_t s = feed(&b, 0, 600, 100);
+  feed(&b, s, 60, 100000);
+  assert_true(rmq_baseline_get(&b) == 100);
+}
+
+static void an_outage_shows_for_five_minutes_and_then_is_normal(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  int64_t s = feed(&b, 0, 600, 100);
+  s = feed(&b, s, 280, 0);
+  assert_true(rmq_baseline_drop(&b, 0) == 100);
+  feed(&b, s, 60, 0);
+  assert_true(rmq_baseline_drop(&b, 0) == 0);
+}
+
+static void nothing_usual_is_no_drop(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  feed(&b, 0, 600, 0);
+  assert_true(rmq_baseline_drop(&b, 0) == 0);
+}
+
+static void many_measurements_of_a_slot_are_one_mean(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  for (int64_t s = 0; s < 200; s++)
+    rmq_baseline_feed(&b, s % 2 == 0 ? 10 : 30,
+                      (struct rmq_mono){s * RMQ_NS_PER_S});
+  assert_int_equal(b.slots_count, 19);
+  assert_true(rmq_baseline_get(&b) == 20);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(nothing_is_said_while_learning),
+      cmocka_unit_test(a_drop_is_measured_against_the_usual_rate),
+      cmocka_unit_test(a_burst_does_not_move_it),
+      cmocka_unit_test(an_outage_shows_for_five_minutes_and_then_is_normal),
+      cmocka_unit_test(nothing_usual_is_no_drop),
+      cmocka_unit_test(many_measurements_of_a_slot_are_one_mean),
+  };
+  return run_all(tests);
+}

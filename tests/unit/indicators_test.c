@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/indicators.h"
+
+#include "tests/testing.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A broker whose snapshots are made by hand, one every 10 s. */
+struct story {
+  struct rmq_indicators *x;
+  struct rmq_snapshot s;
+  struct rmq_indicators_result r;
+  int64_t seconds;
+  double uptime;
+};
+
+static void begin(struct story *t) {
+  memset(t, 0, sizeof(*t));
+  t->x = rmq_indicators_new();
+  assert_non_null(t->x);
+  rmq_snapshot_init(&t->s, 100);
+  t->seconds = 1000;
+  t->uptime = 5000;
+}
+
+static void end(struct story *t) {
+  rmq_snapshot_fini(&t->s);
+  rmq_indicators_free(t->x);
+}
+
+/* A new poll, with one running node and every queue list complete. */
+static void poll(struct story *t) {
+  rmq_snapshot_clear(&t->s);
+  t->seconds += 10;
+  t->uptime += 10;
+  t->s.taken.ns = t->seconds * RMQ_NS_PER_S;
+  t->s.time.ns = (1700000000 + t->seconds) * RMQ_NS_PER_S;
+  t->s.has_nodes = true;
+  t->s.has_all_queues = true;
+  struct rmq_snapshot_node *n = rmq_snapshot_add_node(&t->s, "rabbit@a");
+  assert_non_null(n);
+  n->running = 1;
+  n->uptime = t->uptime;
+}
+
+static void step(struct story *t) {
+  assert_int_equal(rmq_indicators_step(t->x, &t->s, &t->r), 0);
+}
+
+static struct rmq_snapshot_queue *add(struct story *t, const char *name,
+                                      double ready, int64_t published) {
+  struct rmq_snapshot_queue *q = rmq_snapshot_add_queue(&t->s, "/", name);
+  assert_non_null(q);
+  q->ready = ready;
+  q->unacked = 0;
+  q->stats[RMQ_STAT_PUBLISH] = published;
+  return q;
+}
+
+#define assert_absent(value) assert_true(isnan(value))
+#define assert_near(value, want) assert_true(fabs((value) - (want)) < 1e-9)
+
+static void what_an_empty_answer_says_is_that_it_was_reachable(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  for (int i = 0; i < 3; i++) {
+    poll(&t);
+    rmq_snapshot_clear(&t.s);
+    t.s.taken.ns = t.seconds * RMQ_NS_PER_S;
+    step(&t);
+    const struct rmq_report_cluster *c = &t.r.cluster;
+    assert_true(c->reachable == 1);
+    assert_absent(c->ready);
+    assert_absent(c->drain);
+    assert_absent(c->error_rate);
+    assert_absent(c->publish_rate);
+    assert_absent(c->throughput_drop);
+    assert_absent(c->nodes_total);
+    assert_int_equal(c->publish, -1);
+    assert_int_equal(c->returned, -1);
+    assert_int_equal(c->scrape_failed, 0);
+    assert_int_equal(t.r.nodes_count, 0);
+    assert_int_equal(t.r.queues_count, 0);
+  }
+  end(&t);
+}
+
+static void an_unreachable_broker_is_0_and_nothing_else(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  t.s.ready = 5;
+  step(&t);
+  for (int i = 1; i < 4; i++) {
+    rmq_indicators_fail(t.x, &t.r);
+    assert_true(t.r.cluster.reachable == 0);
+    assert_absent(t.r.cluster.ready);
+    assert_absent(t.r.cluster.nodes_running);
+    assert_int_equal(t.r.cluster.publish, -1);
+    assert_int_equal(t.r.cluster.scrape_failed, i);
+    assert_int_equal(t.r.nodes_count, 0);
+    assert_int_equal(t.r.queues_count, 0);
+  }
+  end(&t);
+}
+
+static void rates_are_what_was_published_between_two_polls(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  t.s.stats[RMQ_STAT_PUBLISH] = 1000;
+  t.s.stats[RMQ_STAT_DELIVER] = 500;
+  t.s.stats[RMQ_STAT_DELIVER_NO_ACK] = 7;
+  step(&t);
+  assert_absent(t.r.cluster.publish_rate);
+  assert_int_equal(t.r.cluster.publish, 0);
+  poll(&t);
+  t.s.stats[RMQ_STAT_PUBLISH] = 1050;
+  t.s.stats[RMQ_STAT_DELIVER] = 520;
+  t.s.stats[RMQ_STAT_DELIVER_NO_ACK] = 17;
+  step(&t);
+  assert_near(t.r.cluster.publish_rate, 5);
+  assert_near(t.r.cluster.deliver_rate, 3);
+  assert_absent(t.r.cluster.ack_rate);
+  assert_int_equal(t.r.cluster.publish, 50);
+  assert_int_equal(t.r.cluster.deliver, 30);
+  assert_int_equal(t.r.cluster.get, -1);
+  end(&t);
+}
+
+static void polls_that_failed_do_not_make_a_rate_higher(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  t.s.stats[RMQ_STAT_PUBLISH] = 100;
+  step(&t);
+  t.seconds += 30;
+  t.uptime += 30;
+  for (int i = 0; i < 3; i++)
+    rmq_indicators_fail(t.x, &t.r);
+  poll(&t);
+  t.s.stats[RMQ_STAT_PUBLISH] = 500; /* 10 a second all the time */
+  step(&t);
+  assert_near(t.r.cluster.publish_rate, 10);
+  end(&t);
+}
+
+static void a_restarted_broker_counts_from_0_without_a_spike(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  t.s.stats[RMQ_STAT_PUBLISH] = 1000000;
+  add(&t, "q", 10, 900000);
+  step(&t);
+  rmq_indicators_fail(t.x, &t.r);
+  t.seconds += 10;
+  t.uptime = -5; /* 5 s at the next poll */
+  poll(&t);
+  t.s.stats[RMQ_STAT_PUBLISH] = 40;
+  add(&t, "q", 2, 30);
+  step(&t);
+  assert_int_equal(t.r.cluster.publish, 40);
+  assert_near(t.r.cluster.publish_rate, 2);
+  assert_absent(t.r.cluster.drain); /* lost at the restart, not consumed */
+  assert_absent(t.r.queues[0].drain);
+  assert_int_equal(t.r.queues[0].publish, 30);
+  end(&t);
+}
+
+static void a_node_that_comes_back_makes_no_spike(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  int64_t sum_before = 0;
+  for (int i = 0; i < 10; i++) {
+    bool is_away = i >= 3 && i < 6; /* three intervals */
+    poll(&t);
+    struct rmq_snapshot_node *b = rmq_snapshot_add_node(&t.s, "rabbit@b");
+    b->running = is_away ? 0 : 1;
+    if (!is_away)
+      b->uptime = t.uptime;
+    /* each node has counted 10 more per poll; b keeps counting unseen */
+    int64_t part = 100000 + 10 * i;
+    t.s.stats[RMQ_STAT_PUBLISH] = is_away ? part : 2 * part;
+    struct rmq_snapshot_queue *q = add(&t, "q", 0, 0);
+    q->stats[RMQ_STAT_PUBLISH] = is_away ? part : 2 * part;
+    step(&t);
+    int64_t added = t.r.cluster.publish - sum_before;
+    sum_before = t.r.cluster.publish;
+    assert_true(added >= 0 && added <= 20);
+    assert_true(isnan(t.r.cluster.publish_rate) ||
+                t.r.cluster.publish_rate <= 2.0);
+    assert_true(t.r.queues[0].publish <= 20 * i);
+  }
+  assert_true(sum_before > 0);
+  end(&t);
+}
+
+static void a_queue_declared_anew_counts_from_0(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  add(&t, "q", 0, 5000);
+  step(&t);
+  poll(&t);
+  add(&t, "q", 0, 12); /* deleted and declared within the interval */
+  step(&t);
+  assert_int_equal(t.r.queues[0].publish, 12);
+  poll(&t);
+  step(&t); /* deleted */
+  assert_int_equal(t.r.queues_count, 0);
+  poll(&t);
+  add(&t, "q", 0, 100); /* again, seen an interval later */
+  step(&t);
+  assert_int_equal(t.r.queues[0].publish, 0);
+  end(&t);
+}
+
+static void a_queue_missing_from_half_a_list_keeps_its_sum(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  add(&t, "a", 0, 10);
+  add(&t, "q", 0, 100);
+  step(&t);
+  poll(&t);
+  add(&t, "a", 0, 10);
+  t.s.has_all_queues = false;
+  step(&t);
+  assert_int_equal(t.r.queues_count, 1);
+  poll(&t);
+  add(&t, "q", 0, 130);
+  add(&t, "a", 0, 10);
+  step(&t);
+  assert_int_equal(t.r.queues_count, 2);
+  assert_string_equal(t.r.queues[1].name, "q");
+  assert_int_equal(t.r.queues[1].publish, 30);
+  assert_absent(t.r.queues[1].drain);
+  end(&t);
+}
+
+static void drain_is_ready_by_minus_growth_and_absent_otherwise(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    double before_ready, before_unacked, ready, unacked;
+    double want; /* NaN = absent */
+  } rows[] = {
+      {"draining", 1000, 0, 900, 0, 90},
+      {"only moved to unacked", 100, 0, 60, 40, (double)NAN},
+      {"growing", 100, 0, 101, 0, (double)NAN},
+      {"standing", 100, 5, 100, 5, (double)NAN},
+      {"empty now", 100, 0, 0, 0, 0},
+      {"unknown before", (double)NAN, 0, 10, 0, (double)NAN},
+      {"unknown now", 10, 0, 5, (double)NAN, (double)NAN},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    struct story t;
+    begin(&t);
+    poll(&t);
+    t.s.ready = rows[i].before_ready;
+    t.s.unacked = rows[i].before_unacked;
+    add(&t, "q", rows[i].before_ready, 0)->unacked = rows[i].before_unacked;
+    step(&t);
+    assert_absent(t.r.cluster.drain);
+    poll(&t);
+    t.s.ready = rows[i].ready;
+    t.s.unacked = rows[i].unacked;
+    add(&t, "q", rows[i].ready, 0)->unacked = rows[i].unacked;
+    step(&t);
+    if (isnan(rows[i].want)) {
+      assert_absent(t.r.cluster.drain);
+      assert_absent(t.r.queues[0].drain);
+    } else {
+      assert_near(t.r.cluster.drain, rows[i].want);
+      assert_near(t.r.queues[0].drain, rows[i].want);
+    }
+    end(&t);
+  }
+}
+
+static void error_rate_is_errors_by_operations_or_errors(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    int64_t published, delivered, got, returned, dropped, redelivered;
+    double want;
+  } rows[] = {
+      {"nothing happened", 0, 0, 0, 0, 0, 0, (double)NAN},
+      {"all well", 50, 50, 0, 0, 0, 0, 0},
+      {"some of each", 50, 40, 10, 1, 2, 2, 5},
+      {"errors only", 0, 0, 0, 0, 0, 7, 100},
+      {"more errors than operations", 1, 0, 0, 5, 0, 0, 100},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    struct story t;
+    begin(&t);
+    for (int k = 0; k < 2; k++) {
+      poll(&t);
+      t.s.stats[RMQ_STAT_PUBLISH] = 1000 + k * rows[i].published;
+      t.s.stats[RMQ_STAT_DELIVER] = 1000 + k * rows[i].delivered;
+      t.s.stats[RMQ_STAT_GET] = 1000 + k * rows[i].got;
+      t.s.stats[RMQ_STAT_RETURNED] = 1000 + k * rows[i].returned;
+      t.s.stats[RMQ_STAT_DROPPED] = 1000 + k * rows[i].dropped;
+      t.s.stats[RMQ_STAT_REDELIVER] = 1000 + k * rows[i].redelivered;
+      step(&t);
+    }
+    if (isnan(rows[i].want))
+      assert_absent(t.r.cluster.error_rate);
+    else
+      assert_near(t.r.cluster.error_rate, rows[i].want);
+    assert_int_equal(t.r.cluster.returned, rows[i].returned);
+    assert_int_equal(t.r.cluster.dropped_unroutable, rows[i].dropped);
+    end(&t);
+  }
+}
+
+static void an_error_is_forgotten_after_a_minute(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  for (int k = 0; k < 12; k++) {
+    poll(&t);
+    t.s.stats[RMQ_STAT_PUBLISH] = 10 * k;
+    t.s.stats[RMQ_STAT_RETURNED] = k == 0 ? 0 : 5;
+    step(&t);
+    if (k == 1)
+      assert_near(t.r.cluster.error_rate, 50);
+    if (k > 7)
+      assert_near(t.r.cluster.error_rate, 0);
+  }
+  end(&t);
+}
+
+static void half_the_usual_rate_is_a_drop_of_50_percent(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  int64_t published = 0;
+  for (int k = 0; k < 20; k++) {
+    poll(&t);
+    t.s.stats[RMQ_STAT_PUBLISH] = published += 100;
+    step(&t);
+    if (k < 13)
+      assert_absent(t.r.cluster.throughput_drop);
+  }
+  assert_near(t.r.cluster.throughput_drop, 0);
+  poll(&t);
+  t.s.stats[RMQ_STAT_PUBLISH] = published + 50;
+  step(&t);
+  assert_near(t.r.cluster.throughput_drop, 50);
+  end(&t);
+}
+
+static void head_age_is_now_minus_the_publishers_timestamp(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  double now = (double)t.s.time.ns * 1e-9;
+  add(&t, "a", 1, 0)->head_timestamp = now - 30;
+  add(&t, "b", 1, 0)->head_timestamp = now - 90;
+  add(&t, "c", 1, 0)->head_timestamp = now * 1000; /* milliseconds */
+  add(&t, "d", 1, 0)->head_timestamp = 0;
+  add(&t, "e", 1, 0);
+  step(&t);
+  assert_near(t.r.queues[0].head_age, 30);
+  assert_near(t.r.queues[1].head_age, 90);
+  for (int i = 2; i < 5; i++)
+    assert_absent(t.r.queues[i].head_age);
+  assert_near(t.r.cluster.head_age, 90);
+  end(&t);
+}
+
+static void shares_of_a_node_need_both_numbers(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  t.s.nodes[0].memory_used = 750;
+  t.s.nodes[0].memory_limit = 1000;
+  t.s.nodes[0].fds_used = 10;
+  t.s.nodes[0].processes_used = 5;
+  t.s.nodes[0].processes_total = 0;
+  struct rmq_snapshot_node *b = rmq_snapshot_add_node(&t.s, "rabbit@b");
+  b->running = 0;
+  b->partitions = 2;
+  step(&t);
+  assert_int_equal(t.r.nodes_count, 2);
+  assert_near(t.r.nodes[0].memory, 75);
+  assert_absent(t.r.nodes[0].file_handles);
+  assert_absent(t.r.nodes[0].processes);
+  assert_absent(t.r.nodes[1].memory);
+  assert_near(t.r.nodes[1].running, 0);
+  assert_near(t.r.cluster.nodes_running, 1);
+  assert_near(t.r.cluster.nodes_total, 2);
+  assert_near(t.r.cluster.partitions, 2);
+  end(&t);
+}
+
+static void capacity_is_of_consumers_so_none_without_one(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  struct rmq_snapshot_queue *q = add(&t, "a", 1, 0);
+  q->consumers = 0;
+  q->consumer_capacity = 0;
+  q = add(&t, "b", 1, 0);
+  q->consumers = 2;
+  q->consumer_capacity = 0.25;
+  step(&t);
+  assert_absent(t.r.queues[0].consumer_capacity);
+  assert_near(t.r.queues[1].consumer_capacity, 25);
+  end(&t);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_an_empty_answer_says_is_that_it_was_reachable),
+      cmocka_unit_test(an_unreachable_broker_is_0_and_nothing_else),
+      cmocka_unit_test(rates_are_what_was_published_between_two_polls),
+      cmocka_unit_test(polls_that_failed_do_not_make_a_rate_higher),
+      cmocka_unit_test(a_restarted_broker_counts_from_0_without_a_spike),
+      cmocka_unit_test(a_node_that_comes_back_makes_no_spike),
+      cmocka_unit_test(a_queue_declared_anew_counts_from_0),
+      cmocka_unit_test(a_queue_missing_from_half_a_list_keeps_its_sum),
+      cmocka_unit_test(drain_is_ready_by_minus_growth_and_absent_otherwise),
+      cmocka_unit_test(error_rate_is_errors_by_operations_or_errors),
+      cmocka_unit_test(an_error_is_forgotten_after_a_minute),
+      cmocka_unit_test(half_the_usual_rate_is_a_drop_of_50_percent),
+      cmocka_unit_test(head_age_is_now_minus_the_publishers_timestamp),
+      cmocka_unit_test(shares_of_a_node_need_both_numbers),
+      cmocka_unit_test(capacity_is_of_consumers_so_none_without_one),
+  };
+  return run_all(tests);
+}

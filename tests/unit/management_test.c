@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/base/buf.h"
+#include "common/broker/management.h"
+
+#include "tests/testing.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A whole fixture, NUL-terminated; the test's to free. */
+static char *read_fixture(const char *name, size_t *ret_len) {
+  const char *top = getenv("top_srcdir");
+  char path[600];
+  snprintf(path, sizeof(path), "%s/tests/fixtures/mgmt/%s",
+           top == NULL ? "." : top, name);
+  FILE *f = fopen(path, "rb");
+  if (f == NULL)
+    fail_msg("no %s", path);
+  char *bytes = calloc(1, 100000);
+  *ret_len = fread(bytes, 1, 99999, f);
+  fclose(f);
+  return bytes;
+}
+
+static void load_overview(const char *name, struct rmq_snapshot *s) {
+  size_t len;
+  char *bytes = read_fixture(name, &len);
+  struct rmq_error err = {.text = ""};
+  assert_int_equal(rmq_management_overview(bytes, len, s, &err), 0);
+  assert_false(rmq_error_is_set(&err));
+  free(bytes);
+}
+
+static void load_nodes(const char *name, struct rmq_snapshot *s) {
+  size_t len;
+  char *bytes = read_fixture(name, &len);
+  struct rmq_error err = {.text = ""};
+  assert_int_equal(rmq_management_nodes(bytes, len, s, &err), 0);
+  free(bytes);
+}
+
+static size_t load_queues(const char *name, rmq_management_want want,
+                          struct rmq_snapshot *s) {
+  size_t len, pages = 0;
+  char *bytes = read_fixture(name, &len);
+  struct rmq_error err = {.text = ""};
+  assert_int_equal(rmq_management_queues(bytes, len, want, s, s, &pages, &err),
+                   0);
+  free(bytes);
+  return pages;
+}
+
+static const struct rmq_snapshot_queue *find(const struct rmq_snapshot *s,
+                                             const char *name) {
+  for (size_t i = 0; i < s->queues_count; i++)
+    if (strcmp(s->queues[i].name, name) == 0)
+      return &s->queues[i];
+  return NULL;
+}
+
+static void a_real_overview_is_read(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  rmq_snapshot_init(&s, 10);
+  load_overview("3.10.8/overview.json", &s);
+  assert_string_equal(s.version, "3.10.8");
+  assert_true(s.ready == 29);
+  assert_true(s.unacked == 4);
+  assert_true(s.connections == 3);
+  assert_true(s.connections_opened >= s.connections);
+  assert_true(s.connections_closed >= 1);
+  assert_int_equal(s.stats[RMQ_STAT_PUBLISH] % 46, 0);
+  assert_int_equal(s.stats[RMQ_STAT_RETURNED], s.stats[RMQ_STAT_DROPPED]);
+  assert_true(s.stats[RMQ_STAT_RETURNED] >= 3);
+  assert_true(s.stats[RMQ_STAT_REDELIVER] >= 2);
+  rmq_snapshot_fini(&s);
+}
+
+static void a_real_node_is_read(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  rmq_snapshot_init(&s, 10);
+  load_nodes("3.10.8/nodes.json", &s);
+  assert_true(s.has_nodes);
+  assert_int_equal(s.nodes_count, 1);
+  const struct rmq_snapshot_node *n = &s.nodes[0];
+  assert_non_null(strstr(n->name, "@localhost"));
+  assert_true(n->running == 1);
+  assert_true(n->memory_limit == 1e9);
+  assert_true(n->disk_limit == 5e7);
+  assert_true(n->fds_total == 20000);
+  assert_true(n->memory_alarm == 0);
+  assert_true(n->partitions == 0);
+  assert_true(n->uptime > 100 && n->uptime < 100000);
+  rmq_snapshot_fini(&s);
+}
+
+static void real_pages_of_queues_are_read_one_after_the_other(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  rmq_snapshot_init(&s, 10);
+  assert_int_equal(load_queues("3.10.8/queues-page1.json", NULL, &s), 2);
+  assert_int_equal(load_queues("3.10.8/queues-page2.json", NULL, &s), 2);
+  assert_int_equal(s.queues_count, 5);
+  const struct rmq_snapshot_queue *in = find(&s, "in");
+  assert_non_null(in);
+  assert_string_equal(in->vhost, "/");
+  assert_true(in->ready == 10);
+  assert_true(in->unacked == 4);
+  assert_true(in->consumers == 1);
+  assert_true(in->consumer_capacity > 0.2 && in->consumer_capacity < 0.3);
+  assert_true(in->head_timestamp > 1.7e9);
+  assert_int_equal(in->stats[RMQ_STAT_PUBLISH], 20);
+  assert_int_equal(in->stats[RMQ_STAT_DELIVER], 12);
+  assert_int_equal(in->stats[RMQ_STAT_REDELIVER], 2);
+  const struct rmq_snapshot_queue *idle = find(&s, "idle");
+  assert_non_null(idle);
+  assert_true(isnan(idle->head_timestamp)); /* null */
+  assert_int_equal(idle->stats[RMQ_STAT_PUBLISH], RMQ_ABSENT);
+  const struct rmq_snapshot_queue *odd = find(&s, "a-b/c d");
+  assert_non_null(odd);
+  assert_string_equal(odd->vhost, "team-a/x");
+  assert_non_null(find(&s, "na\xc3\xafve \"quoted\""));
+  rmq_snapshot_fini(&s);
+}
+
+static void absent_and_wrongly_typed_fields_are_absent_never_0(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  rmq_snapshot_init(&s, 10);
+  load_overview("4.x-by-hand/overview.json", &s);
+  assert_true(isnan(s.ready));
+  assert_true(isnan(s.unacked));
+  assert_true(s.connections == 4);
+  assert_int_equal(s.connections_opened, RMQ_ABSENT);
+  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
+    assert_int_equal(s.stats[i], RMQ_ABSENT);
+  load_nodes("4.x-by-hand/nodes.json", &s);
+  assert_int_equal(s.nodes_count, 2);
+  assert_true(isnan(s.nodes[0].fds_used));
+  assert_true(s.nodes[0].disk_alarm == 1);
+  assert_true(s.nodes[0].uptime == 5);
+  assert_true(s.nodes[1].running == 0);
+  assert_true(isnan(s.nodes[1].memory_used));
+  assert_true(isnan(s.nodes[1].partitions));
+  load_queues("4.x-by-hand/queues-page1.json", NULL, &s);
+  assert_int_equal(s.queues_count, 3);
+  const struct rmq_snapshot_queue *q = find(&s, "quorum");
+  assert_int_equal(q->stats[RMQ_STAT_PUBLISH], 9);
+  assert_int_equal(q->stats[RMQ_STAT_DELIVER], RMQ_ABSENT);
+  assert_int_equal(q->stats[RMQ_STAT_REDELIVER], RMQ_ABSENT);
+  assert_int_equal(q->stats[RMQ_STAT_GET], RMQ_ABSENT);
+  q = find(&s, "old");
+  assert_true(isnan(q->ready));
+  assert_true(isnan(q->consumer_capacity));
+  assert_true(isnan(q->head_timestamp));
+  q = find(&s, "utilised");
+  assert_true(q->consumer_capacity == 0.5);
+  assert_true(isnan(q->memory));
+  assert_true(isnan(q->ready));
+  rmq_snapshot_fini(&s);
+}
+
+static bool want_in(void *ctx, const char *vhost, const char *name) {
+  (void)ctx;
+  return strcmp(vhost, "/") == 0 && strcmp(name, "in") == 0;
+}
+
+static void unwanted_queues_take_no_room(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  rmq_snapshot_init(&s, 1);
+  load_queues("3.10.8/queues-page1.json", want_in, &s);
+  assert_int_equal(s.queues_count, 1);
+  assert_int_equal(s.queues_left_out, 0);
+  rmq_snapshot_clear(&s);
+  load_queues("3.10.8/queues-page1.json", NULL, &s);
+  assert_int_equal(s.queues_count, 1);
+  assert_int_equal(s.queues_left_out, 2);
+  rmq_snapshot_fini(&s);
+}
+
+static void what_is_not_the_api_is_refused_with_a_reason(void **state) {
+  (void)state;
+  static const char *const bodies[] = {"",
+                                       "<html>502</html>",
+                                       "null",
+                                       "7",
+                                       "[",
+                                       "[1,2]",
+                                       "{\"a\":1",
+                                       "\"a string\"",
+                                       "{}",
+                                       "\xff\xfe",
+                                       "{\"rabbitmq_version\":1e999}"};
+  struct rmq_snapshot s;
+  rmq_snapshot_init(&s, 10);
+  for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+    SHOW_ROW("%zu", i);
+    struct rmq_error a = {.text = ""}, b = {.text = ""}, c = {.text = ""};
+    size_t len = strlen(bodies[i]), pages = 77;
+    assert_int_equal(rmq_management_overview(bodies[i], len, &s, &a), -1);
+    assert_true(rmq_error_is_set(&a));
+    assert_int_equal(
+        rmq_management_queues(bodies[i], len, NULL, NULL, &s, &pages, &b), -1);
+    assert_true(rmq_error_is_set(&b));
+    assert_int_equal(pages, 77);
+    if (bodies[i][0] != '[' || len == 1) {
+      assert_int_equal(rmq_management_nodes(bodies[i], len, &s, &c), -1);
+      assert_true(rmq_error_is_set(&c));
+    }
+  }
+  rmq_snapshot_fini(&s);
+}
+
+static void an_endless_list_of_nodes_is_refused(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  struct rmq_buf b;
+  struct rmq_error err = {.text = ""};
+  rmq_snapshot_init(&s, 10);
+  rmq_buf_init(&b, 100000);
+  for (int i = 0; i < 300; i++)
+    rmq_buf_appendf(&b, "%c{\"name\":\"n%d\"}", i == 0 ? '[' : ',', i);
+  rmq_buf_append_char(&b, ']');
+  assert_int_equal(rmq_management_nodes(rmq_buf_bytes(&b), b.len, &s, &err),
+                   -1);
+  assert_int_equal(s.nodes_count, RMQ_SNAPSHOT_NODES_MAX);
+  assert_false(s.has_nodes);
+  rmq_buf_fini(&b);
+  rmq_snapshot_fini(&s);
+}
+
+static void the_brokers_own_reason_is_found(void **state) {
+  (void)state;
+  static const struct {
+    const char *body, *want;
+  } rows[] = {
+      {"{\"error\":\"not_authorised\",\"reason\":\"Not monitor user\"}",
+       "Not monitor user"},
+      {"{\"reason\":7}", ""},
+      {"<html>", ""},
+      {"", ""},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    char text[8 + 16];
+    rmq_management_reason(rows[i].body, strlen(rows[i].body), text,
+                          sizeof(text));
+    assert_string_equal(text, rows[i].want);
+  }
+}
+
+static void a_queue_that_is_on_two_pages_counts_once(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  rmq_snapshot_init(&s, 10);
+  load_queues("3.10.8/queues-page1.json", NULL, &s);
+  load_queues("3.10.8/queues-page1.json", NULL, &s);
+  assert_int_equal(s.queues_count, 6);
+  rmq_snapshot_sort(&s);
+  assert_int_equal(s.queues_count, 3);
+  assert_string_equal(s.queues[0].name, "idle");
+  assert_string_equal(s.queues[2].name, "quorum");
+  rmq_snapshot_fini(&s);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_real_overview_is_read),
+      cmocka_unit_test(a_real_node_is_read),
+      cmocka_unit_test(real_pages_of_queues_are_read_one_after_the_other),
+      cmocka_unit_test(absent_and_wrongly_typed_fields_are_absent_never_0),
+      cmocka_unit_test(unwanted_queues_take_no_room),
+      cmocka_unit_test(what_is_not_the_api_is_refused_with_a_reason),
+      cmocka_unit_test(an_endless_list_of_nodes_is_refused),
+      cmocka_unit_test(the_brokers_own_reason_is_found),
+      cmocka_unit_test(a_queue_that_is_on_two_pages_counts_once),
+  };
+  return run_all(tests);
+}
