@@ -122,9 +122,14 @@ static int expect_host(SSL *ssl, const char *host) {
 
 static void send_name(SSL *ssl, const char *host) {
   struct in6_addr address;
+  /* OpenSSL's macro casts to void *, and only reads. */
+  union {
+    const char *in;
+    char *out;
+  } name = {.in = host};
   if (inet_pton(AF_INET, host, &address) != 1 &&
       inet_pton(AF_INET6, host, &address) != 1)
-    SSL_set_tlsext_host_name(ssl, host);
+    SSL_set_tlsext_host_name(ssl, name.out);
 }
 
 static int prepare(struct rmq_tls *t, const struct rmq_tls_config *config,
