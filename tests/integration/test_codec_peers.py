@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What our codecs write is read by collectd itself: its amqp plugin's Subscribe
-and its unixsock. (What collectd writes, tests/unit/codec_fixtures_test.c reads;
-it also holds ours.txt to be what the codecs write.)"""
+and its unixsock; and modules of both kinds talk to each other. (What collectd
+writes, byte for byte, tests/unit/codec_fixtures_test.c reads; it also holds
+ours.txt to be what the codecs write.)"""
 
 import pathlib
 import socket
 
+import pytest
+
 from rig.collectd import block, plugin
+from rig.modules import only_to_writer
 from rig.waiting import wait_for
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "codec"
@@ -82,3 +86,43 @@ def test_collectds_unixsock_takes_our_notification(rig):
     wait_for(lambda: b.record.refresh().notifications, 5, "notified")
     assert b.record.notifications == [
         (2, "h/rabbitmq_monitor/queue_length", 'queue "C:\\x" is long, müll')]
+
+
+COUNT = 500
+
+
+def stock_publisher(rig, vhost, **options):
+    """A collectd whose own amqp plugin sees only what loadgen dispatches."""
+    return rig.daemon(
+        "A", ["match_regex", "loadgen", "amqp"],
+        plugin("loadgen", Total=COUNT, Delay=0.1),
+        plugin("amqp", block(
+            "Publish", "x", Host="127.0.0.1", Port=str(vhost.broker.amqp_port),
+            VHost=vhost.name, User="guest", Password="guest",
+            Exchange="amq.direct", RoutingKey="codec", **options)),
+        only_to_writer("loadgen", "amqp/x"))
+
+
+@pytest.mark.parametrize("form", ["Command", "JSON"])
+def test_what_collectds_amqp_publishes_we_consume(rig, broker, vhost, form):
+    vhost.queue("codec")
+    vhost.bind("amq.direct", "codec", "codec")
+    a = stock_publisher(rig, vhost, Format=form).start()
+    b = rig.consumer(broker, vhost, Queue="codec").start()
+    wait_for(lambda: len(b.record.numbers()) >= COUNT, 20, "all consumed")
+    assert sorted(b.record.numbers()) == list(range(COUNT))
+    assert b.stop() < 10
+    assert vhost.ready("codec") == 0
+    a.kill9()
+
+
+def test_what_we_publish_collectds_amqp_consumes(rig, broker, vhost):
+    b = subscriber(rig, vhost).start()
+    wait_for(lambda: vhost.consumers("codec") == 1, 10, "subscribed")
+    a = rig.publisher(broker, vhost, Total=COUNT, Delay=0.1,
+                      options={"Exchange": "amq.direct", "RoutingKey": "codec",
+                               "Format": "Command"}).start()
+    wait_for(lambda: len(b.record.numbers()) >= COUNT, 20, "all consumed")
+    assert sorted(b.record.numbers()) == list(range(COUNT))
+    assert a.stop() < 10
+    b.kill9()
