@@ -3,14 +3,13 @@
 
 #include "common/role/connection_options.h"
 
+#include "common/role/secret.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { PORT_AMQP = 5672, PORT_AMQPS = 5671, PASSWORD_FILE_MAX = 4096 };
+enum { PORT_AMQP = 5672, PORT_AMQPS = 5671 };
 
 const char *const rmq_host_selection_words[] = {"ordered", "random", NULL};
 const char *const rmq_auth_words[] = {"plain", "external", NULL};
@@ -103,32 +102,23 @@ int rmq_connection_options_check(const struct rmq_connection_options *o,
 
 /* ------------------------------------------------------------------------ */
 
-/* The first line of the file, without its end. */
-static int read_password(const char *path, struct rmq_buf *out,
-                         struct rmq_error *err) {
-  char text[PASSWORD_FILE_MAX], reason[96];
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-  int saved = errno;
-  if (fd >= 0)
-    close(fd);
-  if (n < 0)
-    return rmq_error_set(err, "cannot read PasswordFile \"%s\": %s", path,
-                         strerror_r(saved, reason, sizeof(reason)));
-  size_t len = 0;
-  while (len < (size_t)n && text[len] != '\n' && text[len] != '\r')
-    len++;
-  int rc = len == sizeof(text) ? -1 : rmq_buf_append(out, text, len);
-  explicit_bzero(text, sizeof(text));
+static int append_secret_of(const char *path, struct rmq_buf *out,
+                            struct rmq_error *err) {
+  char *secret = NULL;
+  struct rmq_error why = {""};
+  if (rmq_secret_read(path, &secret, &why) != 0)
+    return rmq_error_set(err, "PasswordFile: %s", why.text);
+  int rc = rmq_buf_append_text(out, secret);
+  rmq_secret_free(secret);
   return rc == 0 ? 0
-                 : rmq_error_set(err, "PasswordFile \"%s\" is too long", path);
+                 : rmq_error_set(err, "PasswordFile: \"%s\" is too long", path);
 }
 
 static int give_password(void *ctx, struct rmq_buf *ret_password,
                          struct rmq_error *err) {
   const struct rmq_connection_options *o = ctx;
   if (o->password_file != NULL)
-    return read_password(o->password_file, ret_password, err);
+    return append_secret_of(o->password_file, ret_password, err);
   if (o->password != NULL &&
       rmq_buf_append_text(ret_password, o->password) != 0)
     return rmq_error_set(err, "Password is too long");
