@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/monitor_log.h"
+#include "common/role/role_monitor.h"
+
+#include "common/host/host_clock.h"
+#include "tests/fake/host.h"
+#include "tests/manual.h"
+#include "tests/testing.h"
+
+#include <math.h>
+#include <semaphore.h>
+#include <string.h>
+
+#define MAIN "rabbitmq_monitor-main/"
+
+static struct fake_host fake;
+
+/* A broker of one node and one queue. */
+struct broker {
+  int status; /* 0 = nobody there */
+  int nodes_status;
+  long published, ready;
+  sem_t asked;   /* posted when the nodes are asked, which is last */
+  sem_t go_on;   /* waited for before that is answered */
+  bool is_gated; /* whether go_on is used */
+};
+
+static enum rmq_http_outcome get(void *ctx, const char *url,
+                                 struct rmq_dur timeout, struct rmq_buf *body,
+                                 int *ret_status, struct rmq_error *err) {
+  struct broker *b = ctx;
+  (void)timeout;
+  rmq_buf_clear(body);
+  if (b->status == 0) {
+    rmq_error_set(err, "Connection refused");
+    return RMQ_HTTP_FAILED;
+  }
+  *ret_status = b->status;
+  if (strstr(url, "/api/overview") != NULL) {
+    rmq_buf_appendf(body,
+                    "{\"rabbitmq_version\":\"3.10.8\",\"queue_totals\":"
+                    "{\"messages_ready\":%ld,\"messages_unacknowledged\":0},"
+                    "\"message_stats\":{\"publish\":%ld}}",
+                    b->ready, b->published);
+  } else if (strstr(url, "/api/queues") != NULL) {
+    rmq_buf_append_text(body, "{\"page_count\":1,\"items\":[{\"vhost\":\"/\","
+                              "\"name\":\"in\",\"messages_ready\":3}]}");
+  } else {
+    *ret_status = b->nodes_status;
+    rmq_buf_append_text(body, "[{\"name\":\"rabbit@a\",\"running\":true}]");
+    sem_post(&b->asked);
+    if (b->is_gated)
+      sem_wait(&b->go_on);
+  }
+  return RMQ_HTTP_ANSWERED;
+}
+
+struct fixture {
+  struct broker broker;
+  struct rmq_http http;
+  struct rmq_role_monitor_config config;
+  struct rmq_role_monitor *m;
+};
+
+static void set(struct fixture *f, const char *option, const char *text) {
+  struct rmq_error err = {.text = ""};
+  if (rmq_options_set_text(rmq_role_monitor_options, &f->config, option, text,
+                           NULL, &err) != 0)
+    fail_msg("%s", err.text);
+}
+
+static void prepare(struct fixture *f) {
+  struct rmq_error err = {.text = ""};
+  memset(f, 0, sizeof(*f));
+  fake_host_init(&fake);
+  f->broker.status = f->broker.nodes_status = 200;
+  sem_init(&f->broker.asked, 0, 0);
+  sem_init(&f->broker.go_on, 0, 0);
+  f->http = (struct rmq_http){&f->broker, get};
+  assert_int_equal(rmq_options_init(rmq_role_monitor_options, &f->config, &err),
+                   0);
+}
+
+static void set_up(struct fixture *f) {
+  struct rmq_error err = {.text = ""};
+  prepare(f);
+  f->m = rmq_role_monitor_new(&fake.host, "main", &f->config, &f->http, &err);
+  assert_non_null(f->m);
+}
+
+static void tear_down(struct fixture *f) {
+  rmq_role_monitor_free(f->m);
+  rmq_options_fini(rmq_role_monitor_options, &f->config);
+  sem_destroy(&f->broker.asked);
+  sem_destroy(&f->broker.go_on);
+}
+
+static void a_sample_reports_cluster_node_and_queue(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  f.broker.ready = 7;
+  assert_true(rmq_role_monitor_sample(f.m) > 10);
+  assert_true(fake_host_value(&fake, MAIN "bool-reachable") == 1);
+  assert_true(fake_host_value(&fake, MAIN "queue_length-ready") == 7);
+  assert_true(fake_host_value(&fake, "rabbitmq_monitor-main-node-rabbit@a/"
+                                     "bool-running") == 1);
+  const struct fake_sample *s = fake_host_find(
+      &fake, "rabbitmq_monitor-main-queue-%2F-in/queue_length-ready");
+  assert_non_null(s);
+  assert_true(s->value.gauge == 3);
+  assert_string_equal(s->labels, "cluster=main;vhost=/;queue=in;");
+  assert_int_equal(s->interval.ns, rmq_s(10).ns);
+  assert_int_equal(s->time.ns, fake.wall.ns);
+  assert_true(rmq_role_monitor_is_reachable(f.m));
+  tear_down(&f);
+}
+
+static void each_result_is_handed_over_once(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  assert_int_equal(rmq_role_monitor_read(f.m), 0);
+  rmq_role_monitor_sample(f.m);
+  size_t count = fake.samples_count;
+  assert_int_equal(rmq_role_monitor_read(f.m), 0);
+  assert_int_equal(fake.samples_count, count);
+  tear_down(&f);
+}
+
+static void an_unreachable_broker_is_a_state_that_is_reported(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  f.broker.status = 0;
+  for (int i = 1; i <= 3; i++) {
+    fake_host_advance(&fake, rmq_s(10));
+    fake.samples_count = 0;
+    rmq_role_monitor_sample(f.m);
+    assert_true(fake_host_value(&fake, MAIN "bool-reachable") == 0);
+    assert_true(fake_host_value(&fake, MAIN "total_events-scrape_failed") == i);
+    assert_null(fake_host_find(&fake, MAIN "queue_length-ready"));
+    assert_int_equal(fake_host_find(&fake, MAIN "bool-reachable")->time.ns,
+                     fake.wall.ns);
+    assert_false(rmq_role_monitor_is_reachable(f.m));
+  }
+  tear_down(&f);
+}
+
+static void the_log_hears_of_each_change_once(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  for (int i = 0; i < 20; i++) { /* 200 s: at 0, 60 and 180 s of the fault */
+    f.broker.status = i >= 1 && i < 20 ? 0 : 200;
+    rmq_role_monitor_sample(f.m);
+    fake_host_advance(&fake, rmq_s(10));
+  }
+  assert_int_equal(fake_host_count(&fake, "reachable"), 1);
+  assert_int_equal(fake_host_count(&fake, "unreachable"), 3);
+  assert_string_equal(fake.lines[1].state, "unreachable");
+  assert_int_equal(fake.lines[1].level, RMQ_LOG_ERROR);
+  assert_non_null(strstr(fake.lines[1].message,
+                         "http://localhost:15672: Connection refused"));
+  f.broker.status = 200;
+  rmq_role_monitor_sample(f.m);
+  rmq_role_monitor_sample(f.m);
+  assert_int_equal(fake_host_count(&fake, "reachable"), 2);
+  assert_non_null(strstr(fake.lines[fake.lines_count - 1].message,
+                         "answers again after 190 s"));
+  tear_down(&f);
+}
+
+static void a_refused_password_is_another_fault_than_no_broker(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  f.broker.status = 0;
+  rmq_role_monitor_sample(f.m);
+  f.broker.status = 401;
+  fake_host_advance(&fake, rmq_s(100));
+  rmq_role_monitor_sample(f.m);
+  assert_int_equal(fake_host_count(&fake, "unreachable"), 1);
+  assert_int_equal(fake_host_count(&fake, "refused"), 1);
+  tear_down(&f);
+}
+
+static void a_missing_part_is_said_once_and_its_return_too(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  for (int i = 0; i < 6; i++) {
+    f.broker.nodes_status = i < 3 ? 401 : 200;
+    rmq_role_monitor_sample(f.m);
+    fake_host_advance(&fake, rmq_s(10));
+  }
+  assert_int_equal(fake_host_count(&fake, "nodes_missing"), 2);
+  assert_int_equal(fake.lines[1].level, RMQ_LOG_WARNING);
+  assert_non_null(strstr(fake.lines[1].message, "\"monitoring\""));
+  assert_int_equal(fake.lines[2].level, RMQ_LOG_NOTICE);
+  tear_down(&f);
+}
+
+static void rates_come_with_the_second_poll(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  f.broker.published = 1000;
+  rmq_role_monitor_sample(f.m);
+  assert_null(fake_host_find(&fake, MAIN "gauge-publish_rate"));
+  f.broker.published = 1200;
+  fake_host_advance(&fake, rmq_s(10));
+  rmq_role_monitor_sample(f.m);
+  assert_true(fake_host_value(&fake, MAIN "gauge-publish_rate") == 20);
+  assert_true(fake_host_value(&fake, MAIN "total_operations-publish") == 200);
+  tear_down(&f);
+}
+
+/* With the real clock, since a condition waits on it; nothing sleeps. */
+static void the_thread_polls_at_once_and_stops_at_once(void **state) {
+  (void)state;
+  struct fixture f;
+  struct rmq_error err = {.text = ""};
+  prepare(&f);
+  set(&f, "Interval", "3600");
+  fake.host.mono = rmq_host_mono;
+  f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, &f.http, &err);
+  assert_int_equal(rmq_role_monitor_start(f.m, &err), 0);
+  sem_wait(&f.broker.asked);
+  rmq_role_monitor_tell_stop(f.m);
+  assert_int_equal(rmq_role_monitor_await_stop(
+                       f.m, rmq_mono_add(rmq_host_mono(NULL), rmq_s(60))),
+                   0);
+  assert_true(rmq_role_monitor_read(f.m) > 0);
+  assert_int_equal(rmq_role_monitor_await_stop(f.m, RMQ_NEVER), 0);
+  tear_down(&f);
+}
+
+static void reading_never_waits_for_a_poll(void **state) {
+  (void)state;
+  struct fixture f;
+  struct rmq_error err = {.text = ""};
+  prepare(&f);
+  fake.host.mono = rmq_host_mono;
+  f.broker.is_gated = true;
+  f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, &f.http, &err);
+  assert_int_equal(rmq_role_monitor_start(f.m, &err), 0);
+  sem_wait(&f.broker.asked); /* the broker hangs in the middle of a poll */
+  assert_int_equal(rmq_role_monitor_read(f.m), 0);
+  rmq_role_monitor_tell_stop(f.m);
+  sem_post(&f.broker.go_on);
+  assert_int_equal(rmq_role_monitor_await_stop(
+                       f.m, rmq_mono_add(rmq_host_mono(NULL), rmq_s(60))),
+                   0);
+  tear_down(&f);
+}
+
+static void a_late_thread_is_left_behind_with_its_memory(void **state) {
+  (void)state;
+  static struct fixture f; /* outlives the test, as the thread may */
+  struct rmq_error err = {.text = ""};
+  prepare(&f);
+  fake.host.mono = rmq_host_mono;
+  f.broker.is_gated = true;
+  f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, &f.http, &err);
+  assert_int_equal(rmq_role_monitor_start(f.m, &err), 0);
+  sem_wait(&f.broker.asked);
+  rmq_role_monitor_tell_stop(f.m);
+  assert_int_equal(rmq_role_monitor_await_stop(f.m, rmq_host_mono(NULL)), -1);
+  rmq_role_monitor_free(f.m); /* keeps everything: the thread still uses it */
+}
+
+static void a_wrong_configuration_is_told_line_by_line(void **state) {
+  (void)state;
+  static const struct {
+    const char *option, *value, *want;
+  } rows[] = {
+      {"URL", "localhost:15672",
+       "option URL: \"localhost:15672\" is not a URL"},
+      {"URL", "ftp://x", "option URL: \"ftp://x\" is not a URL"},
+      {"URL", "http:///x", "option URL: \"http:///x\" is not a URL"},
+      {"URL", "http://u:secret@x", "option URL: a user or password inside"},
+      {"URL", "http://x/?a=1", "has a query"},
+      {"ClientCert", "a.pem", "option ClientCert: ClientCert and ClientKey"},
+      {"ClientKey", "a.pem", "option ClientKey: ClientCert and ClientKey"},
+      {"IncludeQueue", "/(/", "option IncludeQueue: \"/(/\" is not a regular"},
+      {"ExcludeVHost", "/[/", "option ExcludeVHost: \"/[/\" is not a regular"},
+      {"MaxQueues", "0", NULL},
+      {"URL", "https://[::1]:15671/prefix/", NULL},
+      {"IncludeVHost", "/", NULL},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s %s", rows[i].option, rows[i].value);
+    struct fixture f;
+    struct rmq_buf errors;
+    prepare(&f);
+    rmq_buf_init(&errors, 4096);
+    set(&f, rows[i].option, rows[i].value);
+    int rc = rmq_role_monitor_check(&f.config, &errors);
+    assert_int_equal(rc, rows[i].want == NULL ? 0 : -1);
+    if (rows[i].want != NULL)
+      assert_non_null(strstr(rmq_buf_text(&errors), rows[i].want));
+    assert_null(strstr(rmq_buf_text(&errors), "secret"));
+    rmq_buf_fini(&errors);
+    tear_down(&f);
+  }
+}
+
+static void all_errors_of_a_block_are_told(void **state) {
+  (void)state;
+  struct fixture f;
+  struct rmq_buf errors;
+  prepare(&f);
+  rmq_buf_init(&errors, 4096);
+  set(&f, "URL", "ftp://x");
+  set(&f, "URL", "gopher://y");
+  set(&f, "Password", "a");
+  set(&f, "PasswordFile", "b");
+  set(&f, "IncludeQueue", "/(/");
+  assert_int_equal(rmq_role_monitor_check(&f.config, &errors), -1);
+  size_t lines = 0;
+  for (const char *c = rmq_buf_text(&errors); *c != '\0'; c++)
+    lines += *c == '\n' ? 1 : 0;
+  assert_int_equal(lines, 4);
+  rmq_buf_fini(&errors);
+  tear_down(&f);
+}
+
+static void a_password_file_is_needed_before_anything_is_asked(void **state) {
+  (void)state;
+  struct fixture f;
+  struct rmq_error err = {.text = ""};
+  prepare(&f);
+  set(&f, "PasswordFile", "/nonexistent/secret");
+  /* the real HTTP client: the fake takes no password; it is never called */
+  f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, NULL, &err);
+  assert_non_null(f.m);
+  rmq_role_monitor_sample(f.m);
+  assert_true(fake_host_value(&fake, MAIN "bool-reachable") == 0);
+  assert_int_equal(fake_host_count(&fake, "refused"), 1);
+  assert_non_null(strstr(fake.lines[0].message, "/nonexistent/secret\" cannot "
+                                                "be read: No such file"));
+  tear_down(&f);
+}
+
+static void manual_and_sample_have_every_option(void **state) {
+  (void)state;
+  manual_has_options("plugins/rabbitmq_monitor.pod", rmq_role_monitor_options);
+  sample_has_options("conf.d/rabbitmq_monitor.conf", rmq_role_monitor_options,
+                     "rabbitmq_monitor", "Cluster");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_sample_reports_cluster_node_and_queue),
+      cmocka_unit_test(each_result_is_handed_over_once),
+      cmocka_unit_test(an_unreachable_broker_is_a_state_that_is_reported),
+      cmocka_unit_test(the_log_hears_of_each_change_once),
+      cmocka_unit_test(a_refused_password_is_another_fault_than_no_broker),
+      cmocka_unit_test(a_missing_part_is_said_once_and_its_return_too),
+      cmocka_unit_test(rates_come_with_the_second_poll),
+      cmocka_unit_test(the_thread_polls_at_once_and_stops_at_once),
+      cmocka_unit_test(reading_never_waits_for_a_poll),
+      cmocka_unit_test(a_late_thread_is_left_behind_with_its_memory),
+      cmocka_unit_test(a_wrong_configuration_is_told_line_by_line),
+      cmocka_unit_test(all_errors_of_a_block_are_told),
+      cmocka_unit_test(a_password_file_is_needed_before_anything_is_asked),
+      cmocka_unit_test(manual_and_sample_have_every_option),
+  };
+  return run_all(tests);
+}
