@@ -365,8 +365,10 @@ struct fake_broker *fake_server_connect(void *server, const void *endpoint) {
   fake_server_end_channel(s);
   if (st->is_down)
     return NULL;
-  if (st->retired_count == sizeof(st->retired) / sizeof(st->retired[0]))
+  if (st->retired_count == sizeof(st->retired) / sizeof(st->retired[0])) {
+    fprintf(stderr, "fake server: the client connects without end\n");
     abort();
+  }
   s->links_count++;
   st->link = (struct fake_link){.unconfirmed = s->arrivals_count};
   st->link.broker = fake_broker_new(st->split, st->random);
