@@ -136,3 +136,8 @@ uint64_t rmq_outstanding_overdue(const struct rmq_outstanding *t,
   }
   return 0;
 }
+
+int64_t rmq_outstanding_note(const struct rmq_outstanding *t, uint64_t serial) {
+  const struct rmq_outstanding_slot *slot = find(t, serial);
+  return slot->serial == 0 ? 0 : slot->note;
+}

@@ -67,5 +67,7 @@ void rmq_outstanding_clear(struct rmq_outstanding *t);
  * ten times that. 0 = none. */
 uint64_t rmq_outstanding_overdue(const struct rmq_outstanding *t,
                                  struct rmq_dur timeout, struct rmq_mono now);
+/* The caller's note of an open delivery; 0 for an unknown serial. */
+int64_t rmq_outstanding_note(const struct rmq_outstanding *t, uint64_t serial);
 
 #endif

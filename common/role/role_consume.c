@@ -4,28 +4,18 @@
 #include "common/role/role_consume.h"
 
 #include "common/amqp/worker.h"
-#include "common/base/complain.h"
 #include "common/base/outstanding.h"
-#include "common/base/uuid.h"
 #include "common/codec/codec.h"
+#include "common/role/consume_rejection.h"
 #include "common/role/consume_series.h"
 #include "common/role/consume_topology.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char plugin_name[] = "rabbitmq_consume";
-/* Lines about rejected messages: so many at once, the rest is counted. */
-enum { LINES_PER_SPAN = 20, LINE_SPAN_S = 60, ERROR_WINDOW_S = 60 };
-enum { OVERDUE_CHECK_S = 1 };
-
-struct line_budget {
-  int left;
-  struct rmq_mono refill_at;
-  uint64_t missed;
-};
+enum { ERROR_WINDOW_S = 60, OVERDUE_CHECK_S = 1 };
 
 struct rmq_role_consume {
   const struct rmq_consume_options *options;
@@ -50,7 +40,7 @@ struct rmq_role_consume {
   /* The worker's thread. */
   struct rmq_consume_counters counters;
   struct rmq_outstanding_done *settling; /* taken from done */
-  struct line_budget budgets[RMQ_REJECTIONS_COUNT];
+  struct rmq_rejections rejections;
   struct rmq_mono overdue_check;
   bool is_draining, is_cancelled;
 
@@ -70,79 +60,7 @@ static void unlock(struct rmq_role_consume *r) {
 }
 
 /* ------------------------------------------------------------------------
- * Rejecting, with a reason that can be read */
-
-/* Whether one more line may be written; *ret_missed were not. */
-static bool take_line(struct line_budget *b, struct rmq_mono now,
-                      uint64_t *ret_missed) {
-  if (rmq_mono_reached(now, b->refill_at)) {
-    b->refill_at = rmq_mono_add(now, rmq_s(LINE_SPAN_S));
-    b->left = LINES_PER_SPAN;
-  }
-  if (b->left == 0) {
-    b->missed++;
-    return false;
-  }
-  b->left--;
-  *ret_missed = b->missed;
-  b->missed = 0;
-  return true;
-}
-
-static const char *fate(enum rmq_settle how, bool is_dropped) {
-  switch (how) {
-  case RMQ_SETTLE_ACK:
-    return is_dropped ? "dropped" : "acknowledged";
-  case RMQ_SETTLE_REQUEUE:
-    return "requeued";
-  case RMQ_SETTLE_DEAD_LETTER:
-    return "rejected to the dead-letter exchange, if the queue has one";
-  }
-  return "";
-}
-
-static void log_rejection(struct rmq_role_consume *r,
-                          const struct rmq_delivery *d,
-                          enum rmq_rejection cause, const char *detail,
-                          const char *what_became, struct rmq_mono now) {
-  uint64_t missed = 0;
-  if (!take_line(&r->budgets[cause], now, &missed))
-    return;
-  char text[900], trace_id[RMQ_TRACE_ID_SIZE];
-  bool has_trace =
-      rmq_uuid_trace_id(d->traceparent, strlen(d->traceparent), trace_id);
-  int n = snprintf(text, sizeof(text),
-                   "message of %llu bytes with routing key \"%s\" %s: %s%s%s",
-                   (unsigned long long)d->body_size, d->routing_key,
-                   what_became, rmq_rejection_meaning(cause),
-                   detail[0] == '\0' ? "" : ": ", detail);
-  if (missed > 0 && n > 0 && (size_t)n < sizeof(text))
-    snprintf(text + n, sizeof(text) - (size_t)n, " (and %llu others)",
-             (unsigned long long)missed);
-  rmq_session_log_write(
-      &r->session,
-      &(struct rmq_log_record){
-          .level = RMQ_LOG_WARNING,
-          .event = "rejected",
-          .delivery_tag = d->tag,
-          .message_id = d->message_id[0] != '\0' ? d->message_id : NULL,
-          .trace_id = has_trace ? trace_id : NULL,
-          .message = text});
-}
-
-/* Requeued at most once: after that a message would go round for ever. */
-static enum rmq_settle settle_for(enum rmq_on_failure policy,
-                                  bool is_redelivered) {
-  switch (policy) {
-  case RMQ_FAILURE_DROP:
-    return RMQ_SETTLE_ACK;
-  case RMQ_FAILURE_REQUEUE:
-    return is_redelivered ? RMQ_SETTLE_DEAD_LETTER : RMQ_SETTLE_REQUEUE;
-  case RMQ_FAILURE_DEAD_LETTER:
-    return RMQ_SETTLE_DEAD_LETTER;
-  }
-  return RMQ_SETTLE_DEAD_LETTER;
-}
+ * A delivery */
 
 static void reject(struct rmq_role_consume *r, uint64_t serial,
                    const struct rmq_delivery *d, enum rmq_rejection cause,
@@ -150,15 +68,12 @@ static void reject(struct rmq_role_consume *r, uint64_t serial,
   int policy = cause == RMQ_REJECTION_dispatch ? r->options->on_dispatch_error
                                                : r->options->on_parse_error;
   enum rmq_settle how =
-      settle_for((enum rmq_on_failure)policy, d->is_redelivered);
+      rmq_rejections_settle((enum rmq_on_failure)policy, d->is_redelivered);
   if (how != RMQ_SETTLE_REQUEUE)
     r->counters.rejected[cause]++;
-  log_rejection(r, d, cause, detail, fate(how, /* is_dropped = */ true), now);
+  rmq_rejections_log(&r->rejections, d, cause, detail, how, now);
   rmq_consumer_settle(r->consumer, serial, how, now);
 }
-
-/* ------------------------------------------------------------------------
- * A delivery */
 
 struct handing_out {
   struct rmq_role_consume *r;
@@ -218,20 +133,31 @@ static const char *detail_of(const struct rmq_delivery *d,
   return cause == RMQ_REJECTION_encoding ? d->content_encoding : "";
 }
 
+/* What is to be remembered of a delivery while its values are out: when it was
+ * published (milliseconds, 0 = unknown) and whether it came before. */
+static int64_t note_of(const struct rmq_delivery *d) {
+  bool is_known = d->has_timestamp && d->timestamp_ms > 0 &&
+                  d->timestamp_ms < INT64_MAX / 2;
+  return (is_known ? d->timestamp_ms : 0) * 2 + (d->is_redelivered ? 1 : 0);
+}
+static int64_t published_ms(int64_t note) { return note / 2; }
+static bool was_redelivered(int64_t note) { return note % 2 != 0; }
+
 static void forget(struct rmq_role_consume *r, uint64_t serial) {
   lock(r);
   rmq_outstanding_forget(&r->outstanding, serial);
   unlock(r);
 }
 
-static void note_latency(struct rmq_role_consume *r, int64_t published_ms) {
-  if (published_ms <= 0)
+static void note_latency(struct rmq_role_consume *r, int64_t note) {
+  int64_t then_ms = published_ms(note);
+  if (then_ms <= 0)
     return;
   int64_t now_ms = rmq_wall_ms(r->host->wall(r->host->ctx));
-  if (now_ms < published_ms)
+  if (now_ms < then_ms)
     return; /* the clocks differ: the latency is not known */
   lock(r);
-  rmq_latency_add(&r->latency, rmq_ms(now_ms - published_ms));
+  rmq_latency_add(&r->latency, rmq_ms(now_ms - then_ms));
   unlock(r);
 }
 
@@ -252,7 +178,7 @@ static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
     return;
   if (!is_complete)
     forget(r, h->serial);
-  note_latency(r, d->has_timestamp ? d->timestamp_ms : 0);
+  note_latency(r, note_of(d));
   rmq_consumer_settle(r->consumer, h->serial, RMQ_SETTLE_ACK, now);
 }
 
@@ -262,8 +188,8 @@ static void hand_out(struct rmq_role_consume *r, uint64_t serial,
   struct handing_out h = {.r = r, .serial = serial, .may_pass = true};
   struct rmq_error err = {""};
   lock(r);
-  bool has_slot = rmq_outstanding_begin(
-      &r->outstanding, serial, d->has_timestamp ? d->timestamp_ms : 0, now);
+  bool has_slot =
+      rmq_outstanding_begin(&r->outstanding, serial, note_of(d), now);
   unlock(r);
   if (!has_slot) { /* cannot be: it holds a prefetch of deliveries */
     rmq_consumer_settle(r->consumer, serial, RMQ_SETTLE_REQUEUE, now);
@@ -322,27 +248,16 @@ static void settle_done(struct rmq_role_consume *r, struct rmq_mono now) {
 }
 
 static void settle_overdue(struct rmq_role_consume *r, uint64_t serial,
-                           struct rmq_mono now) {
-  bool acks = r->options->on_written_timeout == 1;
-  char text[256];
-  uint64_t missed = 0;
-  forget(r, serial);
-  r->counters.rejected[RMQ_REJECTION_timeout]++;
-  rmq_consumer_settle(r->consumer, serial,
-                      acks ? RMQ_SETTLE_ACK : RMQ_SETTLE_REQUEUE, now);
-  if (!take_line(&r->budgets[RMQ_REJECTION_timeout], now, &missed))
-    return;
-  snprintf(text, sizeof(text),
-           "a message is %s: not all of its values came back from the writers "
-           "within %.0f s; does a filter chain (PostCacheChain) stop them? "
-           "(and %llu others)",
-           acks ? "acknowledged" : "requeued",
-           rmq_dur_seconds(r->options->written_timeout),
-           (unsigned long long)missed);
-  rmq_session_log_write(&r->session,
-                        &(struct rmq_log_record){.level = RMQ_LOG_ERROR,
-                                                 .event = "written_timeout",
-                                                 .message = text});
+                           bool is_redelivered, struct rmq_mono now) {
+  enum rmq_settle how =
+      r->options->on_written_timeout == 1
+          ? RMQ_SETTLE_ACK
+          : rmq_rejections_settle(RMQ_FAILURE_REQUEUE, is_redelivered);
+  if (how != RMQ_SETTLE_REQUEUE)
+    r->counters.rejected[RMQ_REJECTION_timeout]++;
+  rmq_consumer_settle(r->consumer, serial, how, now);
+  rmq_rejections_log_overdue(&r->rejections, how, r->options->written_timeout,
+                             now);
 }
 
 static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
@@ -354,9 +269,12 @@ static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
     lock(r);
     serial = rmq_outstanding_overdue(&r->outstanding,
                                      r->options->written_timeout, now);
+    int64_t note = rmq_outstanding_note(&r->outstanding, serial);
+    if (serial != 0)
+      rmq_outstanding_forget(&r->outstanding, serial);
     unlock(r);
     if (serial != 0)
-      settle_overdue(r, serial, now);
+      settle_overdue(r, serial, was_redelivered(note), now);
   } while (serial != 0);
 }
 
@@ -516,6 +434,7 @@ rmq_role_consume_new(const struct rmq_consume_options *options,
   r->host = host;
   r->sink = *sink;
   rmq_session_log_init(&r->session, host, plugin_name, block);
+  rmq_rejections_init(&r->rejections, &r->session);
   rmq_latency_clear(&r->latency);
   rmq_window_init(&r->errors, rmq_s(ERROR_WINDOW_S));
   if (rmq_series_object_init(RMQ_SERIES_BLOCK, plugin_name, block, NULL, NULL,
