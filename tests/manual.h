@@ -14,7 +14,8 @@
  * "=for warren options begin" and "=for warren options end", and every default
  * is named there as "Default: B<TEXT>". */
 void manual_has_options(const char *page, const struct rmq_option *table);
-/* The sample names every option and no other; defaults stand behind '#'. */
+/* The sample names every option and no other; what it has behind '#' without a
+ * space is the default, or an example where there is none. */
 void sample_has_options(const char *sample, const struct rmq_option *table,
                         const char *plugin, const char *block);
 /* Between "=for warren series begin" and "... end" the page has the table. */
