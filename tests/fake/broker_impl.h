@@ -71,6 +71,11 @@ struct fake_step *fake_broker_add(struct fake_broker *b, const char *where,
 void fake_broker_say(struct fake_broker *b, const void *bytes, size_t len);
 void fake_broker_fail(struct fake_broker *b, const char *format, ...)
     FAKE_PRINTF(2, 3);
+/* The conversation, of which a failure shows the end: a new line to be
+ * filled, or one for a frame. who: C or S. */
+struct fake_bytes *fake_broker_log_line(struct fake_broker *b, const char *who);
+void fake_broker_log_frame(struct fake_broker *b, const char *who,
+                           const uint8_t *frame, size_t len);
 void fake_content_encode(struct fake_bytes *out, unsigned channel,
                          const char *name, const char *fields,
                          const char *props, const void *body, size_t len,

@@ -133,6 +133,18 @@ static int value_size(uint8_t type) {
   }
 }
 
+uint64_t fake_be(const uint8_t *bytes, size_t size) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < size; i++)
+    value = value << 8 | bytes[i];
+  return value;
+}
+
+size_t fake_value_extent(const uint8_t *at) {
+  int size = value_size(*at);
+  return size >= 0 ? 1 + (size_t)size : 5 + (size_t)fake_be(at + 1, 4);
+}
+
 static void check_value(struct reader *r, unsigned depth) {
   uint8_t type = (uint8_t)read_uint(r, 1);
   if (r->trouble != NULL)

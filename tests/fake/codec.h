@@ -102,6 +102,11 @@ int fake_props_decode(const uint8_t *bytes, size_t len,
 int fake_table_check(const uint8_t *bytes, size_t len, unsigned depth,
                      char *why);
 
+/* Big-endian, as everything on the wire. */
+uint64_t fake_be(const uint8_t *bytes, size_t size);
+/* Bytes of a well-formed field value, from its type letter on. */
+size_t fake_value_extent(const uint8_t *at);
+
 /* NULL when absent or unknown. */
 const struct fake_field *fake_fields_get(const struct fake_fields *fields,
                                          const char *name);

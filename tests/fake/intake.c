@@ -38,13 +38,6 @@ broken(struct fake_intake *in, const char *format, ...) {
   return FAKE_INTAKE_BAD;
 }
 
-static uint64_t be(const uint8_t *bytes, size_t size) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < size; i++)
-    value = value << 8 | bytes[i];
-  return value;
-}
-
 static bool is_method(const struct fake_signature *s, const char *name) {
   return strcmp(s->name, name) == 0;
 }
@@ -202,10 +195,11 @@ static enum fake_intake_result take_header(struct fake_intake *in,
     return broken(in, "a header frame of %zu bytes", len);
   fake_bytes_put(&u->header_frame, frame, len);
   const uint8_t *payload = u->header_frame.data + 7;
-  if (be(payload, 2) != 60 || be(payload + 2, 2) != 0)
-    return broken(in, "header of class %u, weight %u", (unsigned)be(payload, 2),
-                  (unsigned)be(payload + 2, 2));
-  u->body_size = be(payload + 4, 8);
+  if (fake_be(payload, 2) != 60 || fake_be(payload + 2, 2) != 0)
+    return broken(in, "header of class %u, weight %u",
+                  (unsigned)fake_be(payload, 2),
+                  (unsigned)fake_be(payload + 2, 2));
+  u->body_size = fake_be(payload + 4, 8);
   if (fake_props_decode(payload + 12, len - FAKE_FRAME_OVERHEAD - 12, &u->props,
                         why) != 0)
     return broken(in, "%s", why);
@@ -243,7 +237,7 @@ static enum fake_intake_result take_heartbeat(struct fake_intake *in,
 static enum fake_intake_result take_frame(struct fake_intake *in,
                                           const uint8_t *frame, size_t len) {
   struct fake_unit *u = &in->unit;
-  unsigned channel = (unsigned)be(frame + 1, 2);
+  unsigned channel = (unsigned)fake_be(frame + 1, 2);
   size_t size = len - FAKE_FRAME_OVERHEAD;
   in->frames_count++;
   if (frame[len - 1] != FAKE_FRAME_END)
@@ -275,7 +269,7 @@ enum fake_intake_result fake_intake_next(struct fake_intake *in) {
     return take_protocol(in);
   enum fake_intake_result result = FAKE_INTAKE_MORE;
   while (result == FAKE_INTAKE_MORE && in->in.len >= 7) {
-    uint64_t size = be(in->in.data + 3, 4);
+    uint64_t size = fake_be(in->in.data + 3, 4);
     if (size + FAKE_FRAME_OVERHEAD > in->frame_max)
       return broken(in, "a frame of %llu bytes, negotiated are %llu",
                     (unsigned long long)(size + FAKE_FRAME_OVERHEAD),

@@ -7,6 +7,9 @@
 
 #include "tests/fake/rig.h"
 
+const enum fake_split fake_splits[] = {FAKE_WHOLE, FAKE_BYTE_BY_BYTE,
+                                       FAKE_RANDOM};
+
 /* More turns than this without rest: the machine or the script loops. */
 enum { TURNS_MAX = 2000000 };
 

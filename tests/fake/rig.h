@@ -88,4 +88,16 @@ void fake_rig_must_say(struct fake_rig *r, const char *text);
 void fake_rig_must_not_say(struct fake_rig *r, const char *text);
 void fake_rig_forget_events(struct fake_rig *r);
 
+/* Rows of a table of tests: the scenario with its bytes whole, one by one, and
+ * in random pieces. The test's state points to the split. */
+extern const enum fake_split fake_splits[];
+#define FAKE_PRESTATE(split) ((void *)(uintptr_t)&fake_splits[split])
+#define WHOLE(f)                                                               \
+  { #f, f, NULL, NULL, FAKE_PRESTATE(FAKE_WHOLE) }
+#define BYTE_BY_BYTE(f)                                                        \
+  { #f "_byte_by_byte", f, NULL, NULL, FAKE_PRESTATE(FAKE_BYTE_BY_BYTE) }
+#define IN_PIECES(f)                                                           \
+  { #f "_in_random_pieces", f, NULL, NULL, FAKE_PRESTATE(FAKE_RANDOM) }
+#define HOWEVER_SPLIT(f) WHOLE(f), BYTE_BY_BYTE(f), IN_PIECES(f)
+
 #endif

@@ -1176,15 +1176,6 @@ static void name_over_255_bytes_sends_nothing_and_uses_no_seqno(void **state) {
   fake_rig_free(r);
 }
 
-static const enum fake_split SPLITS[] = {FAKE_WHOLE, FAKE_BYTE_BY_BYTE,
-                                         FAKE_RANDOM};
-#define PRESTATE(split) ((void *)(uintptr_t)&SPLITS[split])
-#define HOWEVER_SPLIT(f)                                                       \
-  {#f, f, NULL, NULL, PRESTATE(FAKE_WHOLE)},                                   \
-      {#f "_byte_by_byte", f, NULL, NULL, PRESTATE(FAKE_BYTE_BY_BYTE)}, {      \
-#f "_in_random_pieces", f, NULL, NULL, PRESTATE(FAKE_RANDOM)               \
-  }
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       HOWEVER_SPLIT(publisher_logs_in_declares_and_is_ready),

@@ -367,15 +367,6 @@ static void stopping_finishes_and_acks_what_is_at_hand(void **state) {
   tear_down(f);
 }
 
-static const enum fake_split SPLITS[] = {FAKE_WHOLE, FAKE_BYTE_BY_BYTE,
-                                         FAKE_RANDOM};
-#define PRESTATE(split) ((void *)(uintptr_t)&SPLITS[split])
-#define HOWEVER_SPLIT(f)                                                       \
-  {#f, f, NULL, NULL, PRESTATE(FAKE_WHOLE)},                                   \
-      {#f "_byte_by_byte", f, NULL, NULL, PRESTATE(FAKE_BYTE_BY_BYTE)}, {      \
-#f "_in_random_pieces", f, NULL, NULL, PRESTATE(FAKE_RANDOM)               \
-  }
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       HOWEVER_SPLIT(a_full_batch_is_one_ack_with_multiple),
