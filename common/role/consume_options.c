@@ -103,7 +103,7 @@ const struct rmq_option rmq_consume_option_table[] = {
      FIELD(queue_max_length),
      .default_value = "0",
      .min = 0,
-     .max = 1e15,
+     .max = 1e12,
      .unit = "messages",
      .help = "Most messages in the queue; 0 = no limit."},
     {.name = "DeadLetterExchange",

@@ -56,8 +56,8 @@ const struct rmq_option rmq_publish_option_table[] = {
     {.name = "RoutingKeyNotification",
      .type = RMQ_OPT_STRING,
      FIELD(routing_key_notification),
-     .help = "Routing key of notifications; without it "
-             "collectd.notification.SEVERITY.HOST."},
+     .help = "Routing key of notifications, with %{severity} besides; without "
+             "it collectd.notification.SEVERITY.HOST."},
     {.name = "Persistent",
      .type = RMQ_OPT_BOOLEAN,
      FIELD(persistent),
@@ -154,9 +154,10 @@ const struct rmq_option rmq_publish_option_table[] = {
     RMQ_OPTIONS_END};
 
 static int check_key(const char *option, const char *template,
+                     int (*check)(const char *, struct rmq_error *),
                      struct rmq_buf *errors) {
   struct rmq_error err = {""};
-  if (template == NULL || rmq_rkey_check(template, &err) == 0)
+  if (template == NULL || check(template, &err) == 0)
     return 0;
   rmq_buf_appendf(errors, "option %s: %s\n", option, err.text);
   return -1;
@@ -173,9 +174,9 @@ static int check_length(const char *option, const char *text,
 int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
   const struct rmq_publish_options *o = options;
   int rc = rmq_connection_options_check(&o->connection, errors);
-  rc |= check_key("RoutingKey", o->routing_key, errors);
-  rc |=
-      check_key("RoutingKeyNotification", o->routing_key_notification, errors);
+  rc |= check_key("RoutingKey", o->routing_key, rmq_rkey_check, errors);
+  rc |= check_key("RoutingKeyNotification", o->routing_key_notification,
+                  rmq_rkey_check_event, errors);
   rc |= check_length("Exchange", o->exchange, errors);
   rc |= check_length("ExchangeType", o->exchange_type, errors);
   rc |= check_length("AppId", o->app_id, errors);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/consume_series.h"
+#include "common/role/role_consume.h"
+#include "tests/manual.h"
+#include "tests/sample.h"
+#include "tests/testing.h"
+
+#include <string.h>
+
+static const char page[] = "plugins/rabbitmq_consume.pod";
+static const char sample[] = "conf.d/rabbitmq_consume.conf";
+
+static void the_manual_explains_every_option(void **state) {
+  (void)state;
+  manual_has_options(page, rmq_consume_option_table);
+  manual_has_ranges(page, rmq_consume_option_table);
+}
+
+static void the_manual_lists_the_states(void **state) {
+  (void)state;
+  manual_has_states(page);
+}
+
+static void the_manual_explains_every_rejection(void **state) {
+  (void)state;
+  char *text = manual_read(page);
+  for (int i = 0; i < RMQ_REJECTIONS_COUNT; i++) {
+    char item[64];
+    snprintf(item, sizeof(item), "\n=item C<%s>\n",
+             rmq_rejection_to_str((enum rmq_rejection)i));
+    SHOW_ROW("%s", item + 1);
+    assert_non_null(strstr(text, item));
+  }
+  for (int i = RMQ_REFUSAL_none + 1; i <= RMQ_REFUSALS_COUNT; i++) {
+    char word[64];
+    snprintf(word, sizeof(word), "C<%s>",
+             rmq_refusal_to_str((enum rmq_refusal)i));
+    SHOW_ROW("%s", word);
+    assert_non_null(strstr(text, word));
+  }
+  free(text);
+}
+
+static void the_sample_shows_every_option(void **state) {
+  (void)state;
+  sample_has_options(sample, rmq_consume_option_table, "rabbitmq_consume",
+                     "Subscribe");
+  sample_shows_defaults(sample, rmq_consume_option_table,
+                        sizeof(struct rmq_consume_options),
+                        rmq_consume_options_check);
+}
+
+enum { LONG = 256 };
+static char too_long[LONG + 1];
+
+static void what_does_not_fit_together_is_said(void **state) {
+  (void)state;
+  memset(too_long, 'x', LONG);
+  static const struct {
+    const char *set[5][2];
+    const char *want; /* part of the error; NULL = none */
+  } rows[] = {
+      {{{NULL}}, "option Queue: without a name"},
+      {{{"Exchange", "amq.fanout"}}, NULL},
+      {{{"Queue", "q"}}, NULL},
+      {{{"Queue", "q"}, {"QueuePassive", "true"}}, NULL},
+      {{{"Exchange", "e"}, {"QueuePassive", "true"}}, "option QueuePassive: "},
+      {{{"Queue", "q"}, {"QueueType", "classic"}}, NULL},
+      {{{"Queue", "q"}, {"QueueType", "quorum"}}, NULL},
+      {{{"Queue", "q"}, {"QueueType", "stream"}}, "allowed are classic and"},
+      {{{"Exchange", "e"}, {"QueueType", "quorum"}}, "needs a name"},
+      {{{"Queue", "q"}, {"QueueType", "quorum"}, {"QueueDurable", "false"}},
+       "must be durable"},
+      {{{"Queue", "q"}, {"QueueType", "quorum"}, {"QueueExclusive", "true"}},
+       "cannot be exclusive"},
+      {{{"Queue", "q"}, {"QueueType", "quorum"}, {"QueueAutoDelete", "true"}},
+       "deleted automatically"},
+      {{{"Queue", too_long}}, "option Queue: longer"},
+      {{{"Queue", "q"}, {"Exchange", too_long}}, "option Exchange: longer"},
+      {{{"Queue", "q"}, {"ExchangeType", too_long}},
+       "option ExchangeType: longer"},
+      {{{"Queue", "q"}, {"ConsumerTag", too_long}},
+       "option ConsumerTag: longer"},
+      {{{"Queue", "q"}, {"RoutingKey", "a"}, {"RoutingKey", too_long}},
+       "option RoutingKey: longer"},
+      {{{"Queue", "q"}, {"Host", "h:0"}}, "option Host: "},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_consume_options o;
+    struct rmq_error err = {""};
+    struct rmq_buf errors;
+    rmq_buf_init(&errors, 4096);
+    SHOW_ROW("%zu: want %s", i, rows[i].want == NULL ? "-" : rows[i].want);
+    assert_int_equal(rmq_options_init(rmq_consume_option_table, &o, &err), 0);
+    for (size_t j = 0; rows[i].set[j][0] != NULL; j++)
+      assert_int_equal(rmq_options_set_text(rmq_consume_option_table, &o,
+                                            rows[i].set[j][0],
+                                            rows[i].set[j][1], NULL, &err),
+                       0);
+    assert_int_equal(rmq_consume_options_check(&o, &errors),
+                     rows[i].want == NULL ? 0 : -1);
+    if (rows[i].want == NULL)
+      assert_int_equal(errors.len, 0);
+    else
+      assert_non_null(strstr(rmq_buf_text(&errors), rows[i].want));
+    rmq_buf_fini(&errors);
+    rmq_options_fini(rmq_consume_option_table, &o);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_manual_explains_every_option),
+      cmocka_unit_test(the_manual_lists_the_states),
+      cmocka_unit_test(the_manual_explains_every_rejection),
+      cmocka_unit_test(the_sample_shows_every_option),
+      cmocka_unit_test(what_does_not_fit_together_is_said),
+  };
+  return run_all(tests);
+}
