@@ -28,7 +28,8 @@ struct rmq_publisher {
   size_t in_flight;    /* as the snapshot shows it */
   size_t wanted_bytes; /* largest message that delayed ones left no room for */
   size_t popped; /* taken from the outbox, neither in flight nor given back */
-  bool is_abandoned; /* ... to here */
+  bool found_nothing; /* the worker could publish and the outbox was empty */
+  bool is_abandoned;  /* ... to here */
 
   /* The worker's thread only. */
   struct rmq_confirms confirms;
@@ -151,11 +152,14 @@ bool rmq_publisher_accept(struct rmq_publisher *p, struct rmq_message *m,
   count_dropped(p, &dropped,
                 p->is_abandoned ? RMQ_PUBLISHER_DROP_shutdown
                                 : RMQ_PUBLISHER_DROP_overflow);
+  bool wakes = is_kept && p->found_nothing;
+  if (wakes)
+    p->found_nothing = false;
   pthread_mutex_unlock(&p->lock);
   if (ret_dropped != NULL)
     *ret_dropped = dropped.count;
   free_all(&dropped);
-  return is_kept;
+  return wakes;
 }
 
 void rmq_publisher_count_unencodable(struct rmq_publisher *p, uint32_t values) {
@@ -400,6 +404,7 @@ static size_t pop_some(struct rmq_publisher *p, struct rmq_message **messages,
   while (got < n && (messages[got] = rmq_outbox_pop(&p->outbox)) != NULL)
     got++;
   p->popped = got;
+  p->found_nothing = got == 0;
   pthread_mutex_unlock(&p->lock);
   return got;
 }

@@ -99,9 +99,11 @@ void rmq_publisher_free(struct rmq_publisher *p);
 /* Before the worker starts. */
 void rmq_publisher_attach(struct rmq_publisher *p, struct rmq_connection *c);
 
-/* Any thread. Takes m (also when it is dropped). True when it was kept: then
- * the worker is to be woken. dropped, when not NULL, gets the number of
- * messages that the bound cost, m or older ones. */
+/* Any thread. Takes m (also when it is dropped). True when the worker has to be
+ * woken: it could publish and found nothing. A worker that cannot publish, or
+ * is busy, will look by itself; waking it for each message would cost the
+ * daemon's write threads more than the message. dropped, when not NULL, gets
+ * the number of messages that the bound cost, m or older ones. */
 bool rmq_publisher_accept(struct rmq_publisher *p, struct rmq_message *m,
                           size_t *ret_dropped);
 /* Any thread: what never became a message. */

@@ -179,7 +179,9 @@ static void accept_one(struct world *w) {
   m->content_type = "text/collectd";
   m->values = 1;
   w->accepted++;
-  assert_true(rmq_publisher_accept(w->publisher, m, NULL));
+  size_t dropped = 0;
+  rmq_publisher_accept(w->publisher, m, &dropped);
+  assert_int_equal(dropped, 0);
 }
 
 static void change_policy(struct world *w) {

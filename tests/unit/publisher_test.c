@@ -158,6 +158,14 @@ static void accept(struct fixture *f, const char *key, const char *body) {
   rmq_publisher_accept(f->p, m, NULL);
 }
 
+/* Whether the worker has to be woken for one more message. */
+static bool wakes(struct fixture *f) {
+  struct rmq_message *m = rmq_message_new("k", "body", 4);
+  assert_non_null(m);
+  m->content_type = "text/collectd";
+  return rmq_publisher_accept(f->p, m, NULL);
+}
+
 /* The id of the n-th message. */
 static const char *id(unsigned n) {
   static char text[RMQ_MESSAGE_ID_SIZE];
@@ -498,9 +506,29 @@ static void the_balance_holds_while_threads_feed_it(void **state) {
   tear_down(&f);
 }
 
+static void the_worker_is_woken_only_when_it_waits_for_a_message(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  struct fake_broker *b = broker(&f);
+  for (unsigned n = 1; n <= 4; n++)
+    expect(b, n, "body");
+  start(&f);
+  assert_false(wakes(&f)); /* nowhere to publish it */
+  assert_false(wakes(&f));
+  connect_it(&f); /* both are published, and nothing is left */
+  assert_true(wakes(&f));
+  assert_false(wakes(&f)); /* it is on its way */
+  turn(&f);
+  assert_int_equal(snapshot(&f).in_flight, 4);
+  assert_false(wakes(&f)); /* the window is full: a confirm will wake it */
+  tear_down(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(accepted_messages_are_published_in_order_and_confirmed),
+      cmocka_unit_test(the_worker_is_woken_only_when_it_waits_for_a_message),
       cmocka_unit_test(no_more_than_the_window_is_in_flight),
       cmocka_unit_test(
           unknown_outcome_is_republished_first_with_same_message_id),
