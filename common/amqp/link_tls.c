@@ -50,11 +50,15 @@ static int protocol(enum rmq_tls_version v) {
   return TLS1_3_VERSION;
 }
 
-/* The oldest entry of this thread's error queue, which is emptied. */
+/* The oldest entry of this thread's error queue, which is emptied. For errors
+ * of the system OpenSSL 3 has no text. Valid until the thread's next call. */
 static const char *openssl_reason(void) {
+  static _Thread_local char of_system[96];
   unsigned long code = ERR_get_error();
   const char *text = ERR_reason_error_string(code);
   ERR_clear_error();
+  if (text == NULL && ERR_GET_LIB(code) == ERR_LIB_SYS)
+    text = strerror_r(ERR_GET_REASON(code), of_system, sizeof(of_system));
   return text != NULL ? text : "unknown reason";
 }
 
