@@ -200,7 +200,9 @@ static void sleep_until(struct rmq_worker *w, struct rmq_mono now,
     eventfd_t ignored;
     eventfd_read(w->wake_fd, &ignored);
   }
-  if (w->link_is_up && (fds[1].revents & (POLLIN | POLLERR | POLLHUP)) != 0)
+  /* Without output it is reading (TLS) that waits for POLLOUT. */
+  int readable = POLLIN | POLLERR | POLLHUP | (has_output ? 0 : POLLOUT);
+  if (w->link_is_up && (fds[1].revents & readable) != 0)
     w->may_read = true;
 }
 

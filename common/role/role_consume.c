@@ -16,6 +16,7 @@
 
 static const char plugin_name[] = "rabbitmq_consume";
 enum { ERROR_WINDOW_S = 60, OVERDUE_CHECK_S = 1 };
+enum { OVERDUE_AT_ONCE = 100 }; /* finding one means looking at all */
 
 struct rmq_role_consume {
   const struct rmq_consume_options *options;
@@ -265,6 +266,7 @@ static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
     return;
   r->overdue_check = rmq_mono_add(now, rmq_s(OVERDUE_CHECK_S));
   uint64_t serial = 0;
+  int left = OVERDUE_AT_ONCE;
   do {
     lock(r);
     serial = rmq_outstanding_overdue(&r->outstanding,
@@ -275,7 +277,7 @@ static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
     unlock(r);
     if (serial != 0)
       settle_overdue(r, serial, was_redelivered(note), now);
-  } while (serial != 0);
+  } while (serial != 0 && --left > 0);
 }
 
 static void share_counters(struct rmq_role_consume *r) {
