@@ -89,7 +89,7 @@ void manual_has_options(const char *page, const struct rmq_option *table) {
   }
   for (const char *at = options; (at = strstr(at, "=item B<")) != NULL; at++) {
     char name[80] = "";
-    sscanf(at, "=item B<%79[A-Za-z]>", name);
+    sscanf(at, "=item B<%79[A-Za-z0-9]>", name);
     if (rmq_options_find(table, name) == NULL)
       fail_msg("the manual explains \"%s\", which is no option", name);
   }
@@ -134,42 +134,71 @@ void manual_has_ranges(const char *page, const struct rmq_option *table) {
   free(text);
 }
 
-/* "  #Option value" or "  Option value" -> the option's name, or "". */
-static void option_of(const char *line, char ret_name[80]) {
-  line += strspn(line, " \t#");
-  ret_name[0] = '\0';
-  sscanf(line, "%79[A-Za-z]", ret_name);
+static bool has_default(const struct rmq_option *o) {
+  return o->default_value != NULL && o->default_value[0] != '\0';
 }
 
-static bool is_comment_of_prose(const char *line) {
+/* "  #Option value" or "  Option value": the option's name, or "", and what
+ * stands behind it, without quotes. */
+static void take_line_apart(const char *line, char ret_name[80],
+                            char ret_value[200]) {
+  line += strspn(line, " \t#");
+  ret_name[0] = ret_value[0] = '\0';
+  int len = 0;
+  if (sscanf(line, "%79[A-Za-z]%n", ret_name, &len) != 1)
+    return;
+  line += len;
+  line += strspn(line, " \t");
+  snprintf(ret_value, 200, "%s", line);
+  len = (int)strlen(ret_value);
+  if (len >= 2 && ret_value[0] == '"' && ret_value[len - 1] == '"') {
+    memmove(ret_value, ret_value + 1, (size_t)len - 2);
+    ret_value[len - 2] = '\0';
+  }
+}
+
+static bool is_commented_out(const char *line) {
+  return line[strspn(line, " \t")] == '#';
+}
+
+static bool is_prose(const char *line) {
   line += strspn(line, " \t");
   return line[0] == '#' && (line[1] == ' ' || line[1] == '\0');
+}
+
+static void line_is_right(const char *sample, const char *line,
+                          const struct rmq_option *table, bool *seen) {
+  char name[80], value[200];
+  take_line_apart(line, name, value);
+  if (name[0] == '\0' || is_prose(line) || strcmp(name, "LoadPlugin") == 0)
+    return;
+  const struct rmq_option *o = rmq_options_find(table, name);
+  if (o == NULL) {
+    fail_msg("%s has \"%s\", which is no option", sample, name);
+    return;
+  }
+  seen[o - table] = true;
+  if (is_commented_out(line) && has_default(o) &&
+      strcmp(value, o->default_value) != 0)
+    fail_msg("%s shows %s with \"%s\"; the default is \"%s\"", sample, name,
+             value, o->default_value);
 }
 
 void sample_has_options(const char *sample, const struct rmq_option *table,
                         const char *plugin, const char *block) {
   char *text = manual_read(sample), *rest = text, *line;
   char load[100], open[100];
-  size_t seen = 0, len = strlen(text), rows = 0;
-  assert_true(text[len - 1] == '\n'); /* else collectd skips the file */
+  bool seen[200] = {false};
+  assert_true(text[strlen(text) - 1] == '\n'); /* else collectd skips it */
   snprintf(load, sizeof(load), "LoadPlugin %s\n", plugin);
   snprintf(open, sizeof(open), "<%s \"", block);
   assert_non_null(strstr(text, load));
   assert_non_null(strstr(text, open));
-  while ((line = strsep(&rest, "\n")) != NULL) {
-    char name[80];
-    option_of(line, name);
-    if (name[0] == '\0' || is_comment_of_prose(line) ||
-        strncasecmp(name, "LoadPlugin", 10) == 0)
-      continue;
-    if (rmq_options_find(table, name) == NULL)
-      fail_msg("%s has \"%s\", which is no option", sample, name);
-    seen++;
-  }
+  while ((line = strsep(&rest, "\n")) != NULL)
+    line_is_right(sample, line, table, seen);
   for (const struct rmq_option *o = table; o->name != NULL; o++)
-    rows++;
-  if (seen < rows)
-    fail_msg("%s has %zu lines for %zu options", sample, seen, rows);
+    if (!seen[o - table])
+      fail_msg("%s has no line for %s", sample, o->name);
   free(text);
 }
 
@@ -182,10 +211,12 @@ static void write_row(const char *plugin, const struct rmq_series *row,
   rmq_series_type_instance(row, cause, &instance);
   const char *ti = rmq_buf_text(&instance);
   size_t len = strlen(row->help);
-  len -= len > 0 && row->help[len - 1] == '.' ? 1 : 0;
-  rmq_buf_appendf(out, "=item B<%s%s%s>\n\n%.*s. %s in %s", row->type,
-                  ti[0] == '\0' ? "" : "-", ti, (int)len, row->help,
-                  row->kind == RMQ_GAUGE ? "Gauge" : "Counter", row->unit);
+  int help_len = (int)(row->help[len - 1] == '.' ? len - 1 : len);
+  rmq_buf_appendf(out, "=item B<%s%s%s>\n\n%.*s. %s", row->type,
+                  ti[0] == '\0' ? "" : "-", ti, help_len, row->help,
+                  row->kind == RMQ_GAUGE ? "Gauge" : "Counter");
+  if (strcmp(row->unit, "1") != 0)
+    rmq_buf_appendf(out, " in %s", row->unit);
   rmq_buf_append_text(out, "; Influx C<");
   rmq_series_field(row->type, ti, out);
   rmq_buf_append_text(out, ">, Prometheus C<");

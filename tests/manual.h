@@ -23,7 +23,8 @@ void manual_has_ranges(const char *page, const struct rmq_option *table);
 /* Between "=for warren states begin" and "... end" the page has the states of
  * a session (common/base/session.h). */
 void manual_has_states(const char *page);
-/* The sample names every option and no other; defaults stand behind '#'. */
+/* The sample names every option and no other; what it has behind '#' without a
+ * space is the default, or an example where there is none. */
 void sample_has_options(const char *sample, const struct rmq_option *table,
                         const char *plugin, const char *block);
 /* Between "=for warren series begin" and "... end" the page has the table. */

@@ -9,11 +9,9 @@
 #include "common/base/options.h"
 
 /* As it is, and with every '#' before an option removed, the sample is a valid
- * configuration. What it shows is the default; where it shows an example, the
- * prose above says "Default: TEXT" or "No default". size is that of the
- * configuration struct, check the module's. */
-void sample_shows_defaults(const char *sample, const struct rmq_option *table,
-                           size_t size,
-                           int (*check)(const void *, struct rmq_buf *));
+ * configuration. Options without a default stand below the words "No default".
+ * size is that of the configuration struct, check the module's. */
+void sample_is_valid(const char *sample, const struct rmq_option *table,
+                     size_t size, int (*check)(const void *, struct rmq_buf *));
 
 #endif

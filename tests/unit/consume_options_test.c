@@ -1,56 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
-#include "common/role/consume_series.h"
 #include "common/role/role_consume.h"
-#include "tests/manual.h"
-#include "tests/sample.h"
 #include "tests/testing.h"
 
 #include <string.h>
-
-static const char page[] = "plugins/rabbitmq_consume.pod";
-static const char sample[] = "conf.d/rabbitmq_consume.conf";
-
-static void the_manual_explains_every_option(void **state) {
-  (void)state;
-  manual_has_options(page, rmq_consume_option_table);
-  manual_has_ranges(page, rmq_consume_option_table);
-}
-
-static void the_manual_lists_the_states(void **state) {
-  (void)state;
-  manual_has_states(page);
-}
-
-static void the_manual_explains_every_rejection(void **state) {
-  (void)state;
-  char *text = manual_read(page);
-  for (int i = 0; i < RMQ_REJECTIONS_COUNT; i++) {
-    char item[64];
-    snprintf(item, sizeof(item), "\n=item C<%s>\n",
-             rmq_rejection_to_str((enum rmq_rejection)i));
-    SHOW_ROW("%s", item + 1);
-    assert_non_null(strstr(text, item));
-  }
-  for (int i = RMQ_REFUSAL_none + 1; i <= RMQ_REFUSALS_COUNT; i++) {
-    char word[64];
-    snprintf(word, sizeof(word), "C<%s>",
-             rmq_refusal_to_str((enum rmq_refusal)i));
-    SHOW_ROW("%s", word);
-    assert_non_null(strstr(text, word));
-  }
-  free(text);
-}
-
-static void the_sample_shows_every_option(void **state) {
-  (void)state;
-  sample_has_options(sample, rmq_consume_option_table, "rabbitmq_consume",
-                     "Subscribe");
-  sample_shows_defaults(sample, rmq_consume_option_table,
-                        sizeof(struct rmq_consume_options),
-                        rmq_consume_options_check);
-}
 
 enum { LONG = 256 };
 static char too_long[LONG + 1];
@@ -112,10 +66,6 @@ static void what_does_not_fit_together_is_said(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_manual_explains_every_option),
-      cmocka_unit_test(the_manual_lists_the_states),
-      cmocka_unit_test(the_manual_explains_every_rejection),
-      cmocka_unit_test(the_sample_shows_every_option),
       cmocka_unit_test(what_does_not_fit_together_is_said),
   };
   return run_all(tests);

@@ -4,7 +4,6 @@
 #include "common/role/consume_series.h"
 
 #include "tests/fake/host.h"
-#include "tests/manual.h"
 #include "tests/stock.h"
 #include "tests/testing.h"
 
@@ -53,12 +52,6 @@ static bool is_absent(const char *name) { return isnan(sent(name)); }
 static void every_series_is_what_types_db_allows(void **state) {
   (void)state;
   stock_types_only(rmq_consume_series_table, "rabbitmq_consume");
-}
-
-static void the_manual_lists_these_series(void **state) {
-  (void)state;
-  manual_has_series("plugins/rabbitmq_consume.pod", "rabbitmq_consume",
-                    rmq_consume_series_table);
 }
 
 static void each_number_arrives_in_the_series_of_its_name(void **state) {
@@ -153,7 +146,6 @@ static void the_error_rate_is_absent_then_true_then_forgotten(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_series_is_what_types_db_allows),
-      cmocka_unit_test(the_manual_lists_these_series),
       cmocka_unit_test(each_number_arrives_in_the_series_of_its_name),
       cmocka_unit_test(percentiles_are_absent_until_something_is_settled),
       cmocka_unit_test(the_error_rate_is_absent_then_true_then_forgotten),

@@ -2,34 +2,9 @@
 #include "rmq_config.h"
 
 #include "common/role/role_publish.h"
-#include "tests/manual.h"
-#include "tests/sample.h"
 #include "tests/testing.h"
 
 #include <string.h>
-
-static const char page[] = "plugins/rabbitmq_publish.pod";
-static const char sample[] = "conf.d/rabbitmq_publish.conf";
-
-static void the_manual_explains_every_option(void **state) {
-  (void)state;
-  manual_has_options(page, rmq_publish_option_table);
-  manual_has_ranges(page, rmq_publish_option_table);
-}
-
-static void the_manual_lists_the_states(void **state) {
-  (void)state;
-  manual_has_states(page);
-}
-
-static void the_sample_shows_every_option(void **state) {
-  (void)state;
-  sample_has_options(sample, rmq_publish_option_table, "rabbitmq_publish",
-                     "Publish");
-  sample_shows_defaults(sample, rmq_publish_option_table,
-                        sizeof(struct rmq_publish_options),
-                        rmq_publish_options_check);
-}
 
 /* What the check of the whole says after these options were set. */
 static void check_after(const char *const set[][2], struct rmq_buf *errors,
@@ -103,9 +78,6 @@ static void all_errors_are_said_at_once(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_manual_explains_every_option),
-      cmocka_unit_test(the_manual_lists_the_states),
-      cmocka_unit_test(the_sample_shows_every_option),
       cmocka_unit_test(what_does_not_fit_together_is_said),
       cmocka_unit_test(all_errors_are_said_at_once),
   };

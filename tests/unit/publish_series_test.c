@@ -5,7 +5,6 @@
 #include "common/role/role_publish.h"
 
 #include "tests/fake/host.h"
-#include "tests/manual.h"
 #include "tests/stock.h"
 #include "tests/testing.h"
 
@@ -69,12 +68,6 @@ static void go(struct block *b, enum rmq_session_state from,
 static void every_series_is_what_types_db_allows(void **state) {
   (void)state;
   stock_types_only(rmq_publish_series_table, "rabbitmq_publish");
-}
-
-static void the_manual_lists_these_series(void **state) {
-  (void)state;
-  manual_has_series("plugins/rabbitmq_publish.pod", "rabbitmq_publish",
-                    rmq_publish_series_table);
 }
 
 static void each_number_arrives_in_the_series_of_its_name(void **state) {
@@ -204,7 +197,6 @@ static void with_nothing_published_every_drop_is_a_full_error(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_series_is_what_types_db_allows),
-      cmocka_unit_test(the_manual_lists_these_series),
       cmocka_unit_test(each_number_arrives_in_the_series_of_its_name),
       cmocka_unit_test(the_session_shows_as_connected_blocked_and_state),
       cmocka_unit_test(percentiles_are_absent_until_something_is_confirmed),
