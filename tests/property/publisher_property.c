@@ -166,7 +166,8 @@ static struct rmq_mono turn(struct world *w) {
 /* To the next deadline of anybody. */
 static void let_time_pass(struct world *w) {
   struct rmq_connection *c = w->rig->connection;
-  struct rmq_mono due = rmq_mono_min(turn(w), rmq_connection_next_deadline(c));
+  struct rmq_mono due = turn(w);
+  due = rmq_mono_min(due, rmq_connection_next_deadline(c));
   if (rmq_mono_is_never(due))
     return;
   if (!rmq_mono_reached(w->rig->now, due))
