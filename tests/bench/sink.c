@@ -6,7 +6,8 @@
  *
  *   <Plugin sink>
  *     File "PATH"
- *     Delay 0            # seconds each write takes, to play a slow writer
+ *     Delay 0            # seconds a write takes, to play a slow writer
+ *     DelayCount -1      # so many writes are slow, then no more; -1: all
  *   </Plugin>
  *
  *   V <time> <host>/<plugin>[-<pi>]/<type>[-<ti>] <value>[:<value>...]
@@ -17,10 +18,13 @@
 #include "common/host/collectd_api.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 
 static int fd = -1;
 static char *path;
 static double delay_s;
+static int delay_count = -1;
+static atomic_int delayed;
 
 /* One write(2) in append mode: lines of several threads never mix. */
 static int line_put(const char *line, int length) {
@@ -49,6 +53,14 @@ static void values_format(char *out, size_t size, const data_set_t *ds,
   }
 }
 
+static void be_slow(void) {
+  if (delay_s <= 0 ||
+      (delay_count >= 0 && atomic_fetch_add(&delayed, 1) >= delay_count))
+    return;
+  struct timespec t = CDTIME_T_TO_TIMESPEC(DOUBLE_TO_CDTIME_T(delay_s));
+  nanosleep(&t, NULL);
+}
+
 static int sink_write(const data_set_t *ds, const value_list_t *vl,
                       user_data_t *ud) {
   (void)ud;
@@ -60,10 +72,7 @@ static int sink_write(const data_set_t *ds, const value_list_t *vl,
   values_format(values, sizeof(values), ds, vl);
   int n = snprintf(line, sizeof(line), "V %.3f %s %s\n",
                    CDTIME_T_TO_DOUBLE(vl->time), name, values);
-  if (delay_s > 0) {
-    struct timespec t = CDTIME_T_TO_TIMESPEC(DOUBLE_TO_CDTIME_T(delay_s));
-    nanosleep(&t, NULL);
-  }
+  be_slow();
   return line_put(line, n);
 }
 
@@ -84,6 +93,8 @@ static int sink_config(oconfig_item_t *ci) {
       status = cf_util_get_string(child, &path);
     else if (strcasecmp("Delay", child->key) == 0)
       status = cf_util_get_double(child, &delay_s);
+    else if (strcasecmp("DelayCount", child->key) == 0)
+      status = cf_util_get_int(child, &delay_count);
     if (status != 0)
       return -1;
   }

@@ -52,6 +52,7 @@ def test_a_target_is_called_and_timed_once_per_value(rig):
 def test_a_persistent_message_survives_kill_9(victim, victim_vhost):
     victim_vhost.queue("q")
     victim_vhost.publish("", "q", b"survivor", delivery_mode=2)
+    victim.sync()
     port, pid = victim.amqp_port, victim.pid
     victim.restart()
     assert (victim.amqp_port, victim.pid != pid) == (port, True)

@@ -276,7 +276,7 @@ class Broker:
 
     def close_connections(self, why="test"):
         """Every client gets connection.close 320."""
-        self.ctl("close_all_connections", why)
+        self.ctl("close_all_connections", "--global", why)
 
     def memory_alarm(self, on):
         self.ctl("set_vm_memory_high_watermark", "absolute",
@@ -290,6 +290,11 @@ class Broker:
         else:
             self.eval(f"application:set_env(rabbit, consumer_timeout, {milliseconds}), "
                       "application:set_env(rabbit, channel_tick_interval, 500).")
+
+    def sync(self):
+        """Puts declarations on disk. Without it a kill -9 right after them
+        can cost a binding: mnesia writes its log behind."""
+        self.eval("mnesia:sync_log().")
 
     # -- virtual hosts -------------------------------------------------------
 
@@ -376,9 +381,14 @@ class VHost:
                 queue, passive=True).method.message_count
 
     def consumers(self, queue):
+        """How many consume from a queue; none while there is no such queue."""
+        import pika
         with self.connect() as connection:
-            return connection.channel().queue_declare(
-                queue, passive=True).method.consumer_count
+            try:
+                return connection.channel().queue_declare(
+                    queue, passive=True).method.consumer_count
+            except pika.exceptions.ChannelClosedByBroker:
+                return 0
 
     def take_all(self, queue, idle=0.5):
         """Empties a queue; returns [(properties, body)], in its order."""
@@ -389,7 +399,10 @@ class VHost:
             for method, properties, body in channel.consume(
                     queue, inactivity_timeout=idle):
                 if method is None:
-                    break
+                    if channel.queue_declare(
+                            queue, passive=True).method.message_count == 0:
+                        break
+                    continue
                 taken.append((properties, body))
                 if len(taken) % 500 == 0:
                     channel.basic_ack(method.delivery_tag, multiple=True)

@@ -29,6 +29,16 @@ def built_module(build, name):
     return None
 
 
+def built_program(build, name):
+    """The path of a program in a build directory, or None. A libtool wrapper
+    does as well as the program itself."""
+    for where in (name, os.path.join("plugins", name)):
+        path = os.path.join(build, where)
+        if os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    return None
+
+
 def collect_modules(build, directory, names=(*OURS, "loadgen", "sink")):
     """Copies the modules that the build holds (collectd refuses symlinks)."""
     os.makedirs(directory, exist_ok=True)
@@ -72,21 +82,23 @@ class Daemon:
     loaded follows from `load` (name or (name, options of LoadPlugin))."""
 
     def __init__(self, directory, modules, load, blocks=(), interval=1.0,
-                 write_threads=1, settings="", environment=None, wrapper=()):
+                 write_threads=1, settings="", environment=None, wrapper=(),
+                 host="rig.example.org"):
         self.dir = os.path.abspath(directory)
         os.makedirs(self.dir, exist_ok=True)
         self._modules = modules
         self._environment = environment or {}
         self._wrapper = list(wrapper)
         self.process = None
-        self._write_config(load, blocks, interval, write_threads, settings)
+        self._write_config(load, blocks, interval, write_threads,
+                           f"Hostname {quoted(host)}\n{settings}")
 
     def path(self, *parts):
         return os.path.join(self.dir, *parts)
 
     def _write_config(self, load, blocks, interval, write_threads, settings):
         lines = [
-            'Hostname "rig.example.org"', "FQDNLookup false",
+            "FQDNLookup false",
             f"BaseDir {quoted(self.path())}",
             f"PIDFile {quoted(self.path('pid'))}",
             f"Interval {interval}", f"WriteThreads {write_threads}",

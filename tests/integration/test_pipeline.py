@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""The main job: what enters a publisher leaves a consumer, whatever happens to
+the broker between. Sets are compared, ours of what was sent with the sink's of
+what arrived; our own counters are then held against the sets."""
+
+import collections
+import time
+
+import pytest
+
+from rig.waiting import wait_for
+
+TOTAL = 100_000
+SERIES = 1000
+
+
+def number_of(body):
+    """The number in a PUTVAL line of loadgen's."""
+    return int(float(body.decode().rstrip().rsplit(":", 1)[1]))
+
+
+def start_pipeline(rig, broker, vhost, total, rate, **options):
+    vhost.exchange("metrics", "topic")
+    vhost.queue("copy")
+    vhost.bind("metrics", "copy", "#")
+    b = rig.consumer(broker, vhost, Exchange="metrics", RoutingKey="#",
+                     Queue="sink").start()
+    wait_for(lambda: b.record.series("rabbitmq_consume-x/").get("bool-connected"),
+             20, "the consumer is connected")
+    a = rig.publisher(broker, vhost, options={"Exchange": "metrics", **options},
+                      Total=total, Series=SERIES, Rate=rate, Delay=0.2).start()
+    return a, b
+
+
+def arrived(b, part, of=TOTAL, patience=120):
+    wait_for(lambda: len(b.record.numbers()) >= part * of, patience,
+             f"{part:.0%} of {of} values arrived", pause=0.2)
+
+
+def settle(a, b, total):
+    """Waits until everything has arrived and both modules have said so."""
+    try:
+        wait_for(lambda: len(set(b.record.numbers())) >= total, 120,
+                 "all values arrived", pause=0.3)
+    except AssertionError as e:
+        missing = sorted(set(range(total)) - set(b.record.numbers()))
+        raise AssertionError(f"{e}: lost {len(missing)}, first {missing[:10]}"
+                             ) from None
+    wait_for(lambda: a.record.series("rabbitmq_publish-x/")
+             .get("total_operations-confirmed") == total, 30,
+             f"confirmed == {total}; " + str(a.record.series("rabbitmq_publish-x/")))
+    wait_for(lambda: b.record.series("rabbitmq_consume-x/")
+             .get("queue_length-unacked") == 0, 30, "nothing is unacked")
+
+
+def check_sets(b, total):
+    numbers = b.record.numbers()
+    assert set(numbers) == set(range(total))
+    first_seen = list(dict.fromkeys(numbers))
+    assert first_seen == sorted(first_seen), "a newer value overtook an older one"
+    return len(numbers) - total
+
+
+def check_copies(vhost, total):
+    """Every message is in the copy queue, each with an id of its own; the same
+    value twice means the same id twice."""
+    ids = collections.defaultdict(set)
+    order = []
+    copies = 0
+    for properties, body in vhost.take_all("copy"):
+        copies += 1
+        number = number_of(body)
+        order.append(number)
+        ids[number].add(properties.message_id)
+    assert set(ids) == set(range(total))
+    assert all(len(seen) == 1 and None not in seen for seen in ids.values())
+    assert len({next(iter(seen)) for seen in ids.values()}) == total
+    first_seen = list(dict.fromkeys(order))
+    assert first_seen == sorted(first_seen), "published out of order"
+    return copies - total
+
+
+def check_counters(a, b, total, more):
+    """The books balance, and say what the sets say."""
+    published = a.record.series("rabbitmq_publish-x/")
+    ops = collections.Counter({k[len("total_operations-"):]: v
+                               for k, v in published.items()
+                               if k.startswith("total_operations-")})
+    queues = collections.Counter({k[len("queue_length-"):]: v
+                                  for k, v in published.items()
+                                  if k.startswith("queue_length-")})
+    assert ops["accepted"] == total
+    assert ops["confirmed"] == total
+    dropped = sum(v for k, v in ops.items() if k.startswith("dropped_"))
+    assert (ops["accepted"] + ops["recovered"] ==
+            ops["confirmed"] + ops["returned"] + ops["rejected"] + ops["expired"]
+            + dropped + queues["outbox"] + queues["spooled"] + queues["in_flight"])
+    assert ops["published"] - ops["republished"] == total
+    consumed = b.record.series("rabbitmq_consume-x/")
+    assert consumed["total_values-dispatched"] == total + more
+    assert consumed["total_operations-acked"] >= total
+    return ops, consumed
+
+
+def stop_in_time(a, b, figure, what):
+    seconds = [a.stop(), b.stop()]
+    figure(f"{what}: SIGTERM to exit {seconds[0]:.2f} s (A), {seconds[1]:.2f} s (B)")
+    assert max(seconds) < 7
+    assert (a.status, b.status) == (0, 0)
+
+
+def report(figure, what, total, began, ops, consumed, copies, more):
+    seconds = time.monotonic() - began
+    figure(f"{what}: {total} values in {seconds:.1f} s "
+           f"({total / seconds:.0f}/s), 0 lost, {copies} duplicates in the queue, "
+           f"{more} in the sink, republished {ops['republished']:.0f}, "
+           f"redelivered {consumed['total_operations-redelivered']:.0f}")
+
+
+def test_100000_values_arrive_while_the_broker_closes_the_connection_three_times(
+        rig, victim, victim_vhost, figure):
+    began = time.monotonic()
+    a, b = start_pipeline(rig, victim, victim_vhost, TOTAL, rate=8000)
+    for part in (0.15, 0.4, 0.65):
+        arrived(b, part)
+        assert len(set(b.record.numbers())) < TOTAL
+        victim.close_connections()
+    settle(a, b, TOTAL)
+    opened = a.record.series("rabbitmq_publish-x/")["total_connections-opened"]
+    assert opened == 4
+    more = check_sets(b, TOTAL)
+    ops, consumed = check_counters(a, b, TOTAL, more)
+    copies = check_copies(victim_vhost, TOTAL)
+    report(figure, "three closes", TOTAL, began, ops, consumed, copies, more)
+    stop_in_time(a, b, figure, "three closes")
+
+
+def test_100000_values_arrive_when_the_broker_is_killed_and_restarted(
+        rig, victim, victim_vhost, figure):
+    began = time.monotonic()
+    a, b = start_pipeline(rig, victim, victim_vhost, TOTAL, rate=8000)
+    arrived(b, 0.3)
+    victim.restart()
+    settle(a, b, TOTAL)
+    more = check_sets(b, TOTAL)
+    ops, consumed = check_counters(a, b, TOTAL, more)
+    copies = check_copies(victim_vhost, TOTAL)
+    report(figure, "kill -9", TOTAL, began, ops, consumed, copies, more)
+    stop_in_time(a, b, figure, "kill -9")
+
+
+@pytest.mark.parametrize("form", ["Command", "JSON"])
+def test_values_arrive_unchanged_with_several_write_threads(
+        rig, broker, vhost, form):
+    vhost.exchange("metrics", "topic")
+    b = rig.consumer(broker, vhost, Exchange="metrics", RoutingKey="#",
+                     Queue="sink").start()
+    wait_for(lambda: vhost.consumers("sink") == 1, 20, "the consumer consumes")
+    a = rig.daemon("A", ["rabbitmq_publish", "cpu", "memory", "load", "df",
+                         "interface"],
+                   _publish(broker, vhost, form), interval=0.5, write_threads=5)
+    with a.start():
+        wait_for(lambda: len({n for _, n, _ in a.record.refresh().values}) > 20
+                 and len(a.record.values) > 150, 30, "some values")
+    sent = {(t, n): v for t, n, v in a.record.refresh().values}
+    wait_for(lambda: sent.keys() <= {(t, n) for t, n, _ in
+                                     b.record.refresh().values},
+             20, "all of them arrived")
+    got = {(t, n): v for t, n, v in b.record.values}
+    for key, value in sent.items():
+        for x, y in zip(value.split(":"), got[key].split(":"), strict=True):
+            assert x == y or float(x) == pytest.approx(float(y), rel=1e-14), key
+
+
+def _publish(broker, vhost, form):
+    from rig import modules as warren
+    return warren.publish(warren.publish_block(
+        "x", broker, vhost.name, Exchange="metrics", Format=form))

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""What a consumer must survive: each bad message is rejected with a line that
+says why, ends in the dead-letter queue, and the next good one flows."""
+
+import os
+import time
+
+import pytest
+
+from rig.waiting import wait_for
+
+GOOD = (b"PUTVAL h.example.org/good/gauge-n interval=10.000 %.3f:%d\n")
+TEXT = "text/collectd"
+
+# body, content type, what the log line has to say
+POISON = {
+    "20 MB": (b"PUTVAL x/y/gauge interval=1 N:1\n" * 700_000, TEXT,
+              r"20\d{6}|22\d{6}|MaxMessageBytes"),
+    "empty": (b"", TEXT, "empty"),
+    "unknown content type": (b"hello", "application/x-nobody-knows",
+                             "application/x-nobody-knows"),
+    "no content type": (b"\x00\x01\x02", None, "content"),
+    "garbage": (os.urandom(3000), TEXT, "."),
+    "garbage JSON": (b'[{"values":[1,', "application/json", "."),
+    "deep JSON": (b"[" * 100_000, "application/json", "."),
+    "another command": (b"FLUSH plugin=csv\n", TEXT, "."),
+    "unknown type": (b"PUTVAL h/p/nosuchtype interval=1 N:1\n", TEXT,
+                     "nosuchtype"),
+    "control characters": (b"PUTVAL \"h\x1b[31m\n/p\"/gauge 1:1\n", TEXT, "."),
+    "a path as host": (b"PUTVAL ../../etc/gauge-x interval=1 N:1\n", TEXT, "."),
+}
+
+
+@pytest.fixture
+def consumer(rig, broker, vhost):
+    """A consumer whose rejects end in the queue "dead"."""
+    vhost.exchange("dlx", "fanout")
+    vhost.queue("dead")
+    vhost.bind("dlx", "dead", "")
+    b = rig.consumer(broker, vhost, Queue="q", DeadLetterExchange="dlx")
+    b.start()
+    wait_for(lambda: vhost.consumers("q") == 1, 20, "the consumer consumes")
+    return b
+
+
+def send_good(vhost, number):
+    vhost.publish("", "q", GOOD % (time.time(), number), content_type=TEXT,
+                  delivery_mode=2)
+
+
+def good_arrives(consumer, number):
+    wait_for(lambda: (number in [v for _, v in
+                                 consumer.record.history("good/gauge-n")]),
+             15, f"good value {number} arrived")
+
+
+@pytest.mark.parametrize("kind", POISON)
+def test_poison_is_dead_lettered_with_a_reason_and_the_next_value_flows(
+        consumer, vhost, kind):
+    body, content_type, reason = POISON[kind]
+    vhost.publish("", "q", body, content_type=content_type)
+    send_good(vhost, 7)
+    good_arrives(consumer, 7)
+    wait_for(lambda: vhost.ready("dead") == 1, 10, "it is dead-lettered")
+    (properties, dead), = vhost.take_all("dead")
+    assert dead == body
+    assert properties.headers["x-death"][0]["reason"] == "rejected"
+    lines = consumer.log_lines(r"\[(error|warning)\]")
+    assert any("x" in line for line in lines)
+    line, = [m for m in lines if "reject" in m.lower() or "dead-letter" in m.lower()]
+    import re
+    assert re.search(reason, line), line
+    assert all(c.isprintable() for c in line), repr(line)
+    series = lambda: consumer.record.series("rabbitmq_consume-x/")
+    wait_for(lambda: series().get("total_operations-acked", 0) >= 1, 10, "acked")
+    wait_for(lambda: sum(v for k, v in series().items() if
+                         k.startswith("total_operations-rejected_")) == 1,
+             10, "one is counted as rejected")
+    assert consumer.stop() < 7
+    assert consumer.status == 0
+
+
+def test_a_hundred_poisoned_messages_among_good_ones_lose_no_good_one(
+        consumer, vhost):
+    import pika
+    with vhost.connect() as connection:
+        channel = connection.channel()
+        now = time.time()
+        for i in range(300):
+            bad = i % 3 == 0
+            channel.basic_publish(
+                "", "q", os.urandom(50) if bad else GOOD % (now + i * 0.01, i),
+                pika.BasicProperties(content_type=TEXT, delivery_mode=2))
+    want = [i for i in range(300) if i % 3]
+    wait_for(lambda: len(consumer.record.history("good/gauge-n")) >= len(want), 20,
+             "the good ones arrived")
+    assert [v for _, v in consumer.record.history("good/gauge-n")] == want
+    wait_for(lambda: vhost.ready("dead") == 100, 10, "the bad ones are dead")
