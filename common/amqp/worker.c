@@ -245,7 +245,10 @@ static bool turn(struct rmq_worker *w) {
   follow_wish(w, now);
   advance_link(w, now);
   struct rmq_mono job_deadline = w->job.step(w->job.ctx, now);
+  bool was_full = !rmq_connection_can_publish(w->connection);
   send_output(w, now);
+  if (was_full && rmq_connection_can_publish(w->connection))
+    job_deadline = now; /* there is room again for what the job held back */
   if (stop_step(w, now))
     return true;
   follow_wish(w, now);
