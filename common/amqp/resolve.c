@@ -78,12 +78,14 @@ struct rmq_resolve *rmq_resolve_start(const char *host, uint16_t port,
     return r;
   }
   r->wake_fd = fcntl(wake_fd, F_DUPFD_CLOEXEC, 0);
-  atomic_fetch_add(&r->references, 1);
-  if (r->wake_fd >= 0 && rmq_thread_start(NULL, /* is_detached = */ true,
-                                          "rmq_resolve", run, r, err) == 0)
-    return r;
+  if (r->wake_fd >= 0) {
+    atomic_fetch_add(&r->references, 1); /* the thread's */
+    if (rmq_thread_start(NULL, /* is_detached = */ true, "rmq_resolve", run, r,
+                         err) == 0)
+      return r;
+    atomic_fetch_sub(&r->references, 1);
+  }
   rmq_error_set(err, "no file descriptor to resolve \"%s\"", host);
-  rmq_resolve_release(r);
   rmq_resolve_release(r);
   return NULL;
 }

@@ -6,6 +6,7 @@
 #ifndef RMQ_BASE_LIST_H
 #define RMQ_BASE_LIST_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -46,6 +47,7 @@ static inline struct rmq_node *rmq_list_last(const struct rmq_list *l) {
 static inline void rmq_list_insert_after(struct rmq_list *l,
                                          struct rmq_node *where,
                                          struct rmq_node *n) {
+  assert(where->next != NULL); /* the list is initialised */
   n->prev = where;
   n->next = where->next;
   where->next->prev = n;
