@@ -175,6 +175,27 @@ static void channel_closed(struct rmq_connection *c,
   rmq_connection_apply(c, RMQ_SESSION_ON_CHANNEL_CLOSED, now);
 }
 
+/* RabbitMQ closes the whole connection for an unknown type of exchange (503) or
+ * what it has not implemented; the same again would be refused again. */
+bool rmq_channel_is_refusal(const struct rmq_wire_frame *f) {
+  uint16_t code = f->u.close.code;
+  return code == 503 || code == 530 || code == 540;
+}
+
+void rmq_channel_refused(struct rmq_connection *c,
+                         const struct rmq_wire_frame *f, struct rmq_mono now) {
+  char text[256];
+  rmq_span_copy(f->u.close.text, text, sizeof(text));
+  rmq_connection_because(c, f->u.close.code,
+                         c->setup == RMQ_SETUP_EXCHANGE
+                             ? "correct ExchangeType, or enable the broker's "
+                               "plugin for it"
+                             : "",
+                         "the broker closed the connection while %s: %u %s",
+                         setup_name(c->setup), f->u.close.code, text);
+  rmq_connection_apply(c, RMQ_SESSION_ON_LOGIN_REFUSED, now);
+}
+
 /* The broker ended our subscription: the queue is gone, or its node. A new
  * channel is the one way to be sure of what is still unacked. */
 static void consumer_cancelled(struct rmq_connection *c,

@@ -103,12 +103,14 @@ static struct rmq_dur new_round(struct rmq_connection *c) {
   return rmq_backoff_next(&c->retry, rmq_prng_next(&c->prng));
 }
 
-/* The delay before the next attempt; none while hosts of this round are left.
- */
-static struct rmq_dur next_host(struct rmq_connection *c) {
+/* The delay before the next attempt; none while hosts of this round are left,
+ * unless a connection was lost, and many others may have lost theirs. */
+static struct rmq_dur next_host(struct rmq_connection *c, bool was_up) {
   if (++c->tried >= c->config.endpoints_count)
     return new_round(c);
   c->endpoint = (c->endpoint + 1) % c->config.endpoints_count;
+  if (was_up)
+    return rmq_backoff_next(&c->retry, rmq_prng_next(&c->prng));
   return rmq_s(0);
 }
 
@@ -163,7 +165,8 @@ static void perform(struct rmq_connection *c, unsigned actions, bool was_up,
     want_link(c, false);
   /* A host that worked is the first choice again, one that did not is not. */
   if ((actions & RMQ_DO_RETRY) != 0)
-    *ret_delay = was_up && c->has_progress ? new_round(c) : next_host(c);
+    *ret_delay =
+        was_up && c->has_progress ? new_round(c) : next_host(c, was_up);
   if ((actions & RMQ_DO_RETRY_LATER) != 0)
     *ret_delay = refused_delay(c);
   if ((actions & RMQ_DO_REOPEN_LATER) != 0)
@@ -435,6 +438,10 @@ static void connection_closed(struct rmq_connection *c,
   char text[256];
   rmq_span_copy(f->u.close.text, text, sizeof(text));
   rmq_wire_put_close_ok(&c->out);
+  if (c->state == RMQ_SESSION_OPENING && rmq_channel_is_refusal(f)) {
+    rmq_channel_refused(c, f, now);
+    return;
+  }
   rmq_connection_because(c, f->u.close.code, "",
                          "the broker closed the connection: %u %s",
                          f->u.close.code, text);

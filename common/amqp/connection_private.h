@@ -93,6 +93,10 @@ void rmq_login_method(struct rmq_connection *c, const struct rmq_wire_frame *f,
 
 /* channel.c */
 void rmq_channel_open(struct rmq_connection *c, struct rmq_mono now);
+/* connection.close that refuses the set-up of the channel. */
+bool rmq_channel_is_refusal(const struct rmq_wire_frame *f);
+void rmq_channel_refused(struct rmq_connection *c,
+                         const struct rmq_wire_frame *f, struct rmq_mono now);
 /* A method on the channel, with the channel being set up, up or closing. */
 void rmq_channel_method(struct rmq_connection *c,
                         const struct rmq_wire_frame *f, struct rmq_mono now);

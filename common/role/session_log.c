@@ -65,9 +65,10 @@ static struct rmq_complain *trouble(struct rmq_session_log *l, uint64_t kind) {
 }
 
 static const char *event_word(const struct rmq_connection_change *c) {
-  if (c->event == RMQ_SESSION_ON_LOGIN_REFUSED)
+  bool is_refused = c->event == RMQ_SESSION_ON_LOGIN_REFUSED;
+  if (is_refused && c->from == RMQ_SESSION_LOGIN)
     return "login_refused";
-  if (c->to == RMQ_SESSION_REOPENING)
+  if (is_refused || c->to == RMQ_SESSION_REOPENING)
     return "channel_closed";
   return rmq_session_is_up(c->from) ? "connection_lost" : "connect_failed";
 }
