@@ -43,6 +43,7 @@ struct rmq_indicators {
 /* One poll, as the functions below see it. */
 struct turn {
   enum rmq_continuity continuity;
+  struct rmq_mono taken;
   double elapsed; /* seconds since the last; NaN = there was none */
   double now;     /* wall clock, seconds */
 };
@@ -94,10 +95,6 @@ static double share(double part, double whole) {
   return whole > 0 ? 100 * part / whole : (double)NAN;
 }
 
-static double per_second(int64_t added, double elapsed) {
-  return added >= 0 && elapsed > 0 ? (double)added / elapsed : (double)NAN;
-}
-
 /* ready / -growth; NaN unless the depth fell by being consumed. */
 static double drain(const struct turn *turn, double ready, double depth,
                     double depth_before) {
@@ -118,17 +115,23 @@ static double head_age(const struct turn *turn, double head_timestamp) {
 struct growth {
   int64_t added[RMQ_STATS_COUNT]; /* RMQ_ABSENT = not known */
   int64_t sums[RMQ_STATS_COUNT];  /* RMQ_ABSENT = not known now */
+  double rates[RMQ_STATS_COUNT];  /* per second; NaN = not known */
 };
+
+static double per_second(int64_t added, double elapsed) {
+  return added >= 0 && elapsed > 0 ? (double)added / elapsed : (double)NAN;
+}
 
 static struct growth grow(struct rmq_meter meters[RMQ_STATS_COUNT],
                           const int64_t stats[RMQ_STATS_COUNT],
-                          enum rmq_continuity continuity,
-                          enum rmq_decrease decrease) {
+                          const struct turn *turn, enum rmq_decrease decrease) {
   struct growth g;
   for (size_t i = 0; i < RMQ_STATS_COUNT; i++) {
-    rmq_meter_continue(&meters[i], continuity);
-    g.added[i] = rmq_meter_feed(&meters[i], stats[i], decrease);
-    g.sums[i] = stats[i] < 0 ? RMQ_ABSENT : meters[i].sum;
+    int64_t value = turn->continuity == RMQ_UNSURE ? RMQ_ABSENT : stats[i];
+    rmq_meter_continue(&meters[i], turn->continuity);
+    g.added[i] = rmq_meter_feed(&meters[i], value, decrease, turn->taken);
+    g.sums[i] = value < 0 ? RMQ_ABSENT : meters[i].sum;
+    g.rates[i] = per_second(g.added[i], meters[i].elapsed);
   }
   return g;
 }
@@ -143,6 +146,16 @@ static int64_t gotten(const int64_t values[RMQ_STATS_COUNT]) {
 
 /* ---- cluster ---- */
 
+/* The sum of one counter of the cluster. */
+static int64_t count(struct rmq_meter *meter, int64_t value,
+                     const struct turn *turn) {
+  if (value < 0 || turn->continuity == RMQ_UNSURE)
+    return RMQ_ABSENT;
+  rmq_meter_continue(meter, turn->continuity);
+  rmq_meter_feed(meter, value, RMQ_DECREASE_IS_LOSS, turn->taken);
+  return meter->sum;
+}
+
 static void report_connections(struct rmq_indicators *x,
                                const struct rmq_snapshot *now,
                                const struct turn *turn,
@@ -150,14 +163,8 @@ static void report_connections(struct rmq_indicators *x,
   c->reachable = 1;
   c->response_time = now->response_time;
   c->connections_open = now->connections;
-  rmq_meter_continue(&x->opened, turn->continuity);
-  rmq_meter_continue(&x->closed, turn->continuity);
-  rmq_meter_feed(&x->opened, now->connections_opened, RMQ_DECREASE_IS_LOSS);
-  rmq_meter_feed(&x->closed, now->connections_closed, RMQ_DECREASE_IS_LOSS);
-  if (now->connections_opened >= 0)
-    c->connections_opened = x->opened.sum;
-  if (now->connections_closed >= 0)
-    c->connections_closed = x->closed.sum;
+  c->connections_opened = count(&x->opened, now->connections_opened, turn);
+  c->connections_closed = count(&x->closed, now->connections_closed, turn);
 }
 
 /* Adds a number that may be NaN to a sum that starts as NaN. */
@@ -213,17 +220,18 @@ static void report_errors(struct rmq_indicators *x, const struct growth *g,
 }
 
 static void report_throughput(struct rmq_indicators *x, const struct growth *g,
-                              const struct turn *turn, struct rmq_mono now,
+                              struct rmq_mono now,
                               struct rmq_report_cluster *c) {
   c->publish = g->sums[RMQ_STAT_PUBLISH];
   c->confirm = g->sums[RMQ_STAT_CONFIRM];
   c->deliver = delivered(g->sums);
   c->ack = g->sums[RMQ_STAT_ACK];
   c->get = gotten(g->sums);
-  c->publish_rate = per_second(g->added[RMQ_STAT_PUBLISH], turn->elapsed);
-  c->deliver_rate = per_second(add_known(delivered(g->added), gotten(g->added)),
-                               turn->elapsed);
-  c->ack_rate = per_second(g->added[RMQ_STAT_ACK], turn->elapsed);
+  c->publish_rate = g->rates[RMQ_STAT_PUBLISH];
+  c->deliver_rate =
+      plus(plus(g->rates[RMQ_STAT_DELIVER], g->rates[RMQ_STAT_DELIVER_NO_ACK]),
+           plus(g->rates[RMQ_STAT_GET], g->rates[RMQ_STAT_GET_NO_ACK]));
+  c->ack_rate = g->rates[RMQ_STAT_ACK];
   c->throughput_drop = rmq_baseline_drop(&x->publish_rate, c->publish_rate);
   rmq_baseline_feed(&x->publish_rate, c->publish_rate, now);
 }
@@ -233,12 +241,11 @@ static void report_cluster(struct rmq_indicators *x,
                            const struct turn *turn,
                            struct rmq_report_cluster *c) {
   rmq_report_cluster_clear(c);
-  struct growth g =
-      grow(x->meters, now->stats, turn->continuity, RMQ_DECREASE_IS_LOSS);
+  struct growth g = grow(x->meters, now->stats, turn, RMQ_DECREASE_IS_LOSS);
   report_connections(x, now, turn, c);
   report_members(now, c);
   report_lag(x, now, turn, c);
-  report_throughput(x, &g, turn, now->taken, c);
+  report_throughput(x, &g, now->taken, c);
   report_errors(x, &g, now->taken, c);
   c->scrape_failed = x->scrape_failed;
 }
@@ -279,8 +286,7 @@ static int report_nodes(struct rmq_indicators *x,
 
 static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
                          const struct turn *turn, struct rmq_report_queue *r) {
-  struct growth g =
-      grow(t->meters, q->stats, turn->continuity, RMQ_DECREASE_IS_RESET);
+  struct growth g = grow(t->meters, q->stats, turn, RMQ_DECREASE_IS_RESET);
   double depth = q->ready + q->unacked;
   rmq_report_queue_clear(r);
   r->vhost = q->vhost;
@@ -384,7 +390,8 @@ static int report_queues(struct rmq_indicators *x,
 int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
                         struct rmq_indicators_result *ret_result) {
   struct rmq_indicators_result result = {.nodes_count = now->nodes_count};
-  struct turn turn = {.elapsed = NAN, .now = rmq_wall_seconds(now->time)};
+  struct turn turn = {
+      .taken = now->taken, .elapsed = NAN, .now = rmq_wall_seconds(now->time)};
   if (x->has_before)
     turn.elapsed = rmq_dur_seconds(rmq_mono_since(now->taken, x->taken));
   rmq_snapshot_sort(now);

@@ -3,8 +3,12 @@
 
 #include "common/broker/members.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* How old the numbers of a node may be: twice RabbitMQ's default interval. */
+static const double MEMBERS_STALE_S = 10;
 
 void rmq_members_init(struct rmq_members *m) {
   *m = (struct rmq_members){.items = NULL};
@@ -29,21 +33,35 @@ static bool is_running(const struct rmq_snapshot_node *n) {
   return n->running > 0; /* false for NaN */
 }
 
+/* A node that runs on says an uptime that is larger by the time that has
+ * passed, but up to a statistics interval old, and never a smaller one. A
+ * restart soon after a start shows in that the node is younger than the last
+ * poll. Taking a restart for none costs some counts, taking none for a restart
+ * counts twice. */
+static bool has_restarted(double before, double now, double elapsed) {
+  return now < before ||
+         (now <= elapsed && before + elapsed - now > MEMBERS_STALE_S);
+}
+
 /* What the list says; restarted nodes count as lost and as fresh. */
 struct difference {
   size_t stayed, fresh, returned;
+  size_t silent; /* running, and their uptime is not known yet */
 };
 
 static struct difference compare(const struct rmq_members *m,
                                  const struct rmq_snapshot *now) {
-  struct difference d = {0, 0, 0};
+  struct difference d = {0, 0, 0, 0};
   double elapsed = rmq_dur_seconds(rmq_mono_since(now->taken, m->taken));
   for (size_t i = 0; i < now->nodes_count; i++) {
     const struct rmq_snapshot_node *n = &now->nodes[i];
     const struct rmq_member *before = find(m, n->name);
     if (!is_running(n))
       continue;
-    if (before != NULL && !(n->uptime < before->uptime))
+    if (isnan(n->uptime) && (before == NULL || !isnan(before->uptime)))
+      d.silent++;
+    else if (before != NULL &&
+             !has_restarted(before->uptime, n->uptime, elapsed))
       d.stayed++;
     else if (before != NULL || n->uptime <= elapsed)
       d.fresh++; /* its counters began at 0 since the last poll */
@@ -57,9 +75,11 @@ static enum rmq_continuity judge(const struct rmq_members *m,
                                  const struct rmq_snapshot *now) {
   if (!m->has_before || (!m->is_known && !now->has_nodes))
     return RMQ_SAME;
-  if (!m->is_known || !now->has_nodes)
+  if (!m->is_known)
     return RMQ_CHANGED;
   struct difference d = compare(m, now);
+  if (!now->has_nodes || d.silent > 0)
+    return m->unsure_count < RMQ_MEMBERS_UNSURE_MAX ? RMQ_UNSURE : RMQ_CHANGED;
   if (d.fresh > 0 && d.stayed == 0 && d.returned == 0)
     return RMQ_RESTARTED;
   bool is_lost = d.stayed < m->count;
@@ -92,6 +112,10 @@ static void remember(struct rmq_members *m, const struct rmq_snapshot *now) {
 enum rmq_continuity rmq_members_step(struct rmq_members *m,
                                      const struct rmq_snapshot *now) {
   enum rmq_continuity c = judge(m, now);
+  if (c == RMQ_UNSURE) { /* the next poll is compared with the one before */
+    m->unsure_count++;
+    return c;
+  }
   bool is_changed = c == RMQ_CHANGED;
   if (c == RMQ_SAME && m->was_changed)
     c = RMQ_CHANGED;

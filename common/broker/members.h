@@ -10,6 +10,8 @@
 #include "common/broker/meter.h"
 #include "common/broker/snapshot.h"
 
+enum { RMQ_MEMBERS_UNSURE_MAX = 3 };
+
 struct rmq_member {
   char *name;    /* owned */
   double uptime; /* seconds; NaN = absent */
@@ -21,6 +23,7 @@ struct rmq_members {
   bool has_before;  /* there was a poll */
   bool is_known;    /* the last poll listed them */
   bool was_changed; /* the last poll saw a change */
+  int unsure_count; /* polls in a row that said nothing */
   struct rmq_mono taken;
 };
 
@@ -29,8 +32,10 @@ void rmq_members_fini(struct rmq_members *m);
 
 /* What happened to the cluster's counters since the last poll. A change counts
  * for the poll after it too: the parts of one poll are not of one moment.
- * Without a list of nodes, now and before, nothing is known to have changed;
- * the first poll says SAME, since there is nothing yet that could go on.
+ * A list that fails, or a node that does not say its uptime yet, makes the poll
+ * UNSURE, RMQ_MEMBERS_UNSURE_MAX times; then it is CHANGED. Where there never
+ * was a list, nothing is known to have changed; the first poll says SAME, since
+ * there is nothing yet that could go on.
  * Without memory the next step says CHANGED. */
 enum rmq_continuity rmq_members_step(struct rmq_members *m,
                                      const struct rmq_snapshot *now);

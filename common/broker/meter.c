@@ -11,6 +11,8 @@ const char *rmq_continuity_to_str(enum rmq_continuity c) {
     return "restarted";
   case RMQ_CHANGED:
     return "changed";
+  case RMQ_UNSURE:
+    return "unsure";
   }
   return "unknown";
 }
@@ -32,6 +34,7 @@ void rmq_meter_init(struct rmq_meter *t) {
 void rmq_meter_continue(struct rmq_meter *t, enum rmq_continuity c) {
   switch (c) {
   case RMQ_SAME:
+  case RMQ_UNSURE:
     return;
   case RMQ_RESTARTED:
     /* Only where there was a baseline: what is new to us stays new. */
@@ -45,11 +48,13 @@ void rmq_meter_continue(struct rmq_meter *t, enum rmq_continuity c) {
 }
 
 int64_t rmq_meter_feed(struct rmq_meter *t, int64_t value,
-                       enum rmq_decrease decrease) {
+                       enum rmq_decrease decrease, struct rmq_mono now) {
   if (value < 0)
     return RMQ_ABSENT;
   int64_t last = t->last;
+  t->elapsed = rmq_dur_seconds(rmq_mono_since(now, t->at));
   t->last = value;
+  t->at = now;
   if (last == RMQ_ABSENT || (value < last && decrease == RMQ_DECREASE_IS_LOSS))
     return RMQ_ABSENT;
   int64_t added = value < last ? value : value - last;

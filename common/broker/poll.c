@@ -153,7 +153,7 @@ static void ask_queues(struct run *r, struct rmq_error *err) {
     return;
   }
   size_t page = 1;
-  while (ask_page(r, page, err) && !r->is_cancelled)
+  while (ask_page(r, page, err))
     page++;
 }
 

@@ -38,6 +38,20 @@ static void a_drop_is_measured_against_the_usual_rate(void **state) {
   assert_true(isnan(rmq_baseline_drop(&b, (double)NAN)));
 }
 
+static void the_median_is_the_middle_or_the_mean_of_the_two(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  int64_t s = 0;
+  for (int i = 0; i < 12; i++) /* 1 ... 11 are closed */
+    s = feed(&b, s, 10, i + 1);
+  assert_true(isnan(rmq_baseline_get(&b)));
+  s = feed(&b, s, 10, 13); /* 1 ... 12 */
+  assert_true(rmq_baseline_get(&b) == 6.5);
+  feed(&b, s, 10, 14); /* 1 ... 13 */
+  assert_true(rmq_baseline_get(&b) == 7);
+}
+
 static void a_burst_does_not_move_it(void **state) {
   (void)state;
   struct rmq_baseline b;
@@ -81,6 +95,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nothing_is_said_while_learning),
       cmocka_unit_test(a_drop_is_measured_against_the_usual_rate),
+      cmocka_unit_test(the_median_is_the_middle_or_the_mean_of_the_two),
       cmocka_unit_test(a_burst_does_not_move_it),
       cmocka_unit_test(an_outage_shows_for_five_minutes_and_then_is_normal),
       cmocka_unit_test(nothing_usual_is_no_drop),

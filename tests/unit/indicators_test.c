@@ -175,6 +175,38 @@ static void a_restarted_broker_counts_from_0_without_a_spike(void **state) {
   end(&t);
 }
 
+static void a_restart_that_shows_late_is_counted_once(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  static const struct {
+    int64_t published;
+    double uptime;    /* NaN = the node does not say it yet */
+    int64_t want_sum; /* -1 = not known */
+    double want_rate;
+  } polls[] = {{300, 5000, 0, (double)NAN},
+               {310, 5010, 10, 1},
+               {10, (double)NAN, -1, (double)NAN},
+               {20, (double)NAN, -1, (double)NAN},
+               {30, 25, 40, 1},
+               {60, 35, 70, 3}};
+  for (size_t i = 0; i < COUNT_OF(polls); i++) {
+    SHOW_ROW("poll %zu", i);
+    poll(&t);
+    t.s.nodes[0].uptime = polls[i].uptime;
+    t.s.stats[RMQ_STAT_PUBLISH] = polls[i].published;
+    add(&t, "q", 1, polls[i].published);
+    step(&t);
+    assert_int_equal(t.r.cluster.publish, polls[i].want_sum);
+    assert_int_equal(t.r.queues[0].publish, polls[i].want_sum);
+    if (isnan(polls[i].want_rate))
+      assert_absent(t.r.cluster.publish_rate);
+    else
+      assert_near(t.r.cluster.publish_rate, polls[i].want_rate);
+  }
+  end(&t);
+}
+
 static void a_node_that_comes_back_makes_no_spike(void **state) {
   (void)state;
   struct story t;
@@ -231,7 +263,7 @@ static void a_queue_missing_from_half_a_list_keeps_its_sum(void **state) {
   begin(&t);
   poll(&t);
   add(&t, "a", 0, 10);
-  add(&t, "q", 0, 100);
+  add(&t, "q", 100, 100);
   step(&t);
   poll(&t);
   add(&t, "a", 0, 10);
@@ -239,7 +271,7 @@ static void a_queue_missing_from_half_a_list_keeps_its_sum(void **state) {
   step(&t);
   assert_int_equal(t.r.queues_count, 1);
   poll(&t);
-  add(&t, "q", 0, 130);
+  add(&t, "q", 50, 130);
   add(&t, "a", 0, 10);
   step(&t);
   assert_int_equal(t.r.queues_count, 2);
@@ -434,6 +466,7 @@ int main(void) {
       cmocka_unit_test(rates_are_what_was_published_between_two_polls),
       cmocka_unit_test(polls_that_failed_do_not_make_a_rate_higher),
       cmocka_unit_test(a_restarted_broker_counts_from_0_without_a_spike),
+      cmocka_unit_test(a_restart_that_shows_late_is_counted_once),
       cmocka_unit_test(a_node_that_comes_back_makes_no_spike),
       cmocka_unit_test(a_queue_declared_anew_counts_from_0),
       cmocka_unit_test(a_queue_missing_from_half_a_list_keeps_its_sum),

@@ -7,8 +7,8 @@
 
 #include <math.h>
 
-/* A poll every 10 s; "a100 b-" = node a up for 100 s, b not running; "?" = no
- * list of nodes. */
+/* A poll every 10 s; "a100 b-" = node a up for 100 s, b not running; "a?" =
+ * its uptime is not known; "?" = no list of nodes. */
 static void read_nodes(struct rmq_snapshot *s, const char *text) {
   rmq_snapshot_clear(s);
   if (text[0] == '?')
@@ -20,6 +20,8 @@ static void read_nodes(struct rmq_snapshot *s, const char *text) {
     assert_non_null(n);
     n->running = *text == '-' ? 0 : 1;
     if (*text == '-') {
+      text++;
+    } else if (*text == '?') {
       text++;
     } else {
       char *end;
@@ -65,12 +67,24 @@ static void what_the_nodes_say_about_their_counters(void **state) {
       {"an old node joins",
        {"a100", "a110 b500", "a120 b510", "a130 b520"},
        {RMQ_SAME, RMQ_CHANGED, RMQ_CHANGED, RMQ_SAME}},
-      {"nodes may not be listed",
-       {"?", "?", "?", "?"},
+      {"a restart that the uptime cannot tell is taken for none",
+       {"a2", "a9", "a19", "a29"},
        {RMQ_SAME, RMQ_SAME, RMQ_SAME, RMQ_SAME}},
       {"the list fails once",
        {"a100", "?", "a120", "a130"},
-       {RMQ_SAME, RMQ_CHANGED, RMQ_CHANGED, RMQ_CHANGED}},
+       {RMQ_SAME, RMQ_UNSURE, RMQ_SAME, RMQ_SAME}},
+      {"a restart behind a list that failed",
+       {"a100", "?", "a5", "a15"},
+       {RMQ_SAME, RMQ_UNSURE, RMQ_RESTARTED, RMQ_SAME}},
+      {"a restarted node does not say its uptime at once",
+       {"a100", "a?", "a5", "a15"},
+       {RMQ_SAME, RMQ_UNSURE, RMQ_RESTARTED, RMQ_SAME}},
+      {"no uptime, and none before",
+       {"a?", "a?", "a100", "a110"},
+       {RMQ_SAME, RMQ_SAME, RMQ_SAME, RMQ_SAME}},
+      {"nodes may not be listed",
+       {"?", "?", "?", "?"},
+       {RMQ_SAME, RMQ_SAME, RMQ_SAME, RMQ_SAME}},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     struct rmq_members m;
@@ -89,16 +103,54 @@ static void what_the_nodes_say_about_their_counters(void **state) {
   }
 }
 
-static void an_unknown_uptime_is_no_restart(void **state) {
+/* The broker was away for 30 s, so that its uptime can be larger than before.
+ */
+static void a_node_younger_than_the_last_poll_has_restarted(void **state) {
   (void)state;
+  static const struct {
+    const char *before, *now;
+    enum rmq_continuity want;
+  } rows[] = {
+      {"a5", "a8", RMQ_RESTARTED},       {"a5", "a20", RMQ_RESTARTED},
+      {"a5", "a26", RMQ_SAME},           {"a5", "a35", RMQ_SAME},
+      {"a5", "a31", RMQ_SAME},           {"a100", "a100", RMQ_SAME},
+      {"a100", "a130", RMQ_SAME},        {"a100", "a99", RMQ_RESTARTED},
+      {"a5 b5", "a8 b8", RMQ_RESTARTED}, {"a5 b50", "a8 b80", RMQ_CHANGED},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s, %s", rows[i].before, rows[i].now);
+    struct rmq_members m;
+    struct rmq_snapshot s;
+    rmq_members_init(&m);
+    rmq_snapshot_init(&s, 10);
+    read_nodes(&s, rows[i].before);
+    s.taken.ns = 1000 * RMQ_NS_PER_S;
+    rmq_members_step(&m, &s);
+    read_nodes(&s, rows[i].now);
+    s.taken.ns = 1030 * RMQ_NS_PER_S;
+    assert_string_equal(rmq_continuity_to_str(rmq_members_step(&m, &s)),
+                        rmq_continuity_to_str(rows[i].want));
+    rmq_snapshot_fini(&s);
+    rmq_members_fini(&m);
+  }
+}
+
+static void
+a_list_that_fails_for_good_is_a_change_and_then_normal(void **state) {
+  (void)state;
+  static const enum rmq_continuity want[] = {
+      RMQ_SAME,    RMQ_UNSURE,  RMQ_UNSURE, RMQ_UNSURE,
+      RMQ_CHANGED, RMQ_CHANGED, RMQ_SAME,   RMQ_SAME};
   struct rmq_members m;
   struct rmq_snapshot s;
   rmq_members_init(&m);
   rmq_snapshot_init(&s, 10);
-  read_nodes(&s, "a100");
-  rmq_members_step(&m, &s);
-  s.nodes[0].uptime = (double)NAN;
-  assert_int_equal(rmq_members_step(&m, &s), RMQ_SAME);
+  for (size_t k = 0; k < COUNT_OF(want); k++) {
+    SHOW_ROW("poll %zu", k);
+    read_nodes(&s, k == 0 ? "a100" : "?");
+    s.taken.ns = (1000 + 10 * (int64_t)k) * RMQ_NS_PER_S;
+    assert_int_equal(rmq_members_step(&m, &s), want[k]);
+  }
   rmq_snapshot_fini(&s);
   rmq_members_fini(&m);
 }
@@ -106,7 +158,8 @@ static void an_unknown_uptime_is_no_restart(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_the_nodes_say_about_their_counters),
-      cmocka_unit_test(an_unknown_uptime_is_no_restart),
+      cmocka_unit_test(a_node_younger_than_the_last_poll_has_restarted),
+      cmocka_unit_test(a_list_that_fails_for_good_is_a_change_and_then_normal),
   };
   return run_all(tests);
 }

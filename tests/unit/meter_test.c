@@ -82,7 +82,8 @@ static void sums_grow_by_what_was_counted_and_by_no_more(void **state) {
     for (int k = 0; k < 6; k++) {
       rmq_meter_continue(&t,
                          k == rows[i].change_at ? rows[i].change : RMQ_SAME);
-      added = rmq_meter_feed(&t, rows[i].values[k], rows[i].decrease);
+      added = rmq_meter_feed(&t, rows[i].values[k], rows[i].decrease,
+                             (struct rmq_mono){k * RMQ_NS_PER_S});
     }
     assert_int_equal(t.sum, rows[i].want_sum);
     assert_int_equal(added, rows[i].want_last_added);
@@ -94,7 +95,9 @@ static void a_restart_before_first_sight_leaves_it_first_sight(void **state) {
   struct rmq_meter t;
   rmq_meter_init(&t);
   rmq_meter_continue(&t, RMQ_RESTARTED);
-  assert_int_equal(rmq_meter_feed(&t, 100, RMQ_DECREASE_IS_LOSS), RMQ_ABSENT);
+  assert_int_equal(
+      rmq_meter_feed(&t, 100, RMQ_DECREASE_IS_LOSS, (struct rmq_mono){0}),
+      RMQ_ABSENT);
   assert_int_equal(t.sum, 0);
 }
 
@@ -102,9 +105,9 @@ static void a_hostile_counter_saturates(void **state) {
   (void)state;
   struct rmq_meter t;
   rmq_meter_init(&t);
-  rmq_meter_feed(&t, 0, RMQ_DECREASE_IS_RESET);
-  rmq_meter_feed(&t, INT64_MAX, RMQ_DECREASE_IS_RESET);
-  rmq_meter_feed(&t, 5, RMQ_DECREASE_IS_RESET);
+  rmq_meter_feed(&t, 0, RMQ_DECREASE_IS_RESET, (struct rmq_mono){0});
+  rmq_meter_feed(&t, INT64_MAX, RMQ_DECREASE_IS_RESET, (struct rmq_mono){0});
+  rmq_meter_feed(&t, 5, RMQ_DECREASE_IS_RESET, (struct rmq_mono){0});
   assert_int_equal(t.sum, INT64_MAX);
 }
 
@@ -130,12 +133,29 @@ static void the_sum_never_exceeds_the_truth(void **state) {
       if (is_seen)
         truth += more;
       if (x % 7 != 0) {
-        rmq_meter_feed(&t, counter, RMQ_DECREASE_IS_RESET);
+        rmq_meter_feed(&t, counter, RMQ_DECREASE_IS_RESET,
+                       (struct rmq_mono){0});
         is_seen = true;
       }
       assert_true(t.sum <= truth);
     }
   }
+}
+
+static void an_addition_knows_the_time_that_it_covers(void **state) {
+  (void)state;
+  struct rmq_meter t;
+  rmq_meter_init(&t);
+  static const int64_t values[] = {100, 110, -1, -1, 140};
+  static const double want[] = {10, 10};
+  size_t seen = 0;
+  for (int k = 0; k < 5; k++) {
+    int64_t added = rmq_meter_feed(&t, values[k], RMQ_DECREASE_IS_RESET,
+                                   (struct rmq_mono){k * RMQ_NS_PER_S});
+    if (added != RMQ_ABSENT)
+      assert_true((double)added / t.elapsed == want[seen++]);
+  }
+  assert_int_equal(seen, 2);
 }
 
 int main(void) {
@@ -144,6 +164,7 @@ int main(void) {
       cmocka_unit_test(a_restart_before_first_sight_leaves_it_first_sight),
       cmocka_unit_test(a_hostile_counter_saturates),
       cmocka_unit_test(the_sum_never_exceeds_the_truth),
+      cmocka_unit_test(an_addition_knows_the_time_that_it_covers),
   };
   return run_all(tests);
 }

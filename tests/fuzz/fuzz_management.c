@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Whatever a web server says, the parser survives it and the indicators of it
+ * are inside the ranges of their series. The first byte says which endpoint. */
+#include "rmq_config.h"
+
+#include "common/broker/indicators.h"
+#include "common/broker/management.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <math.h>
+
+static struct rmq_indicators *indicators;
+static struct rmq_snapshot snapshots[2];
+static int64_t now_s = 1000;
+
+static void report(void) {
+  struct rmq_indicators_result r;
+  struct rmq_snapshot *s = &snapshots[now_s % 2];
+  s->taken.ns = now_s * RMQ_NS_PER_S;
+  s->time.ns = s->taken.ns;
+  if (rmq_indicators_step(indicators, s, &r) != 0)
+    return;
+  fuzz_must(r.cluster.reachable == 1);
+  fuzz_must(isnan(r.cluster.publish_rate) || r.cluster.publish_rate >= 0);
+  fuzz_must(isnan(r.cluster.error_rate) ||
+            (r.cluster.error_rate >= 0 && r.cluster.error_rate <= 100));
+  for (size_t i = 0; i < r.queues_count; i++)
+    fuzz_must(r.queues[i].publish >= -1 && r.queues[i].name != NULL);
+  now_s += 10;
+  rmq_snapshot_clear(&snapshots[now_s % 2]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  struct rmq_error err = {.text = ""};
+  size_t pages = 0;
+  if (indicators == NULL) {
+    indicators = rmq_indicators_new();
+    rmq_snapshot_init(&snapshots[0], 20);
+    rmq_snapshot_init(&snapshots[1], 20);
+  }
+  if (size == 0 || indicators == NULL)
+    return 0;
+  const char *bytes = (const char *)data + 1;
+  struct rmq_snapshot *s = &snapshots[now_s % 2];
+  char reason[32];
+  switch (data[0] % 4) {
+  case 0:
+    rmq_management_overview(bytes, size - 1, s, &err);
+    break;
+  case 1:
+    rmq_management_nodes(bytes, size - 1, s, &err);
+    break;
+  case 2:
+    rmq_management_queues(bytes, size - 1, NULL, NULL, s, &pages, &err);
+    break;
+  default:
+    rmq_management_reason(bytes, size - 1, reason, sizeof(reason));
+    report();
+    break;
+  }
+  return 0;
+}

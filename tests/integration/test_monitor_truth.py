@@ -1,0 +1,464 @@
+# SPDX-License-Identifier: MIT
+"""That the monitor tells the truth, costs what it may cost and ends when it
+should: in the daemon and as a command, with a broker that restarts or hangs, and
+with web servers that misbehave."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from rig import modules as warren
+from rig.collectd import block
+from rig.ports import free_ports
+from rig.process import spawn
+from rig.waiting import wait_for
+from rig.web import Web
+
+MAIN = "rabbitmq_monitor-main/"
+
+
+def cluster(url, name="main", **options):
+    """A <Cluster> block; options may override what is given here."""
+    return block("Cluster", name, **{
+        "URL": url, "User": "guest", "Password": "guest", "Interval": 1,
+        "Timeout": 1, **options})
+
+
+def monitor(rig, *blocks, name="M"):
+    return rig.daemon(name, ["rabbitmq_monitor"], warren.monitor(*blocks))
+
+
+def wait_series(daemon, name, predicate, timeout=20):
+    """Waits until the newest value of a series satisfies the predicate."""
+    def newest():
+        value = daemon.record.series().get(name)
+        return value is not None and predicate(value) and (value,)
+    try:
+        return wait_for(newest, timeout, f"{name}")[0]
+    except AssertionError as e:
+        raise AssertionError(f"{e}; newest: {daemon.record.series().get(name)}; "
+                             f"log:\n{daemon.log()[-3000:]}") from None
+
+
+def queue_series(vhost, queue):
+    where = vhost.name.replace("-", "%2D").replace("/", "%2F")
+    return f"rabbitmq_monitor-main-queue-{where}-{queue}/"
+
+
+def test_the_five_indicators_of_a_real_broker(rig, broker, vhost):
+    vhost.queue("in")
+    m = monitor(rig, cluster(broker.url, IncludeVHost=vhost.name)).start()
+    wait_series(m, MAIN + "bool-reachable", lambda v: v == 1)
+    # a fresh broker has no counters at all: the first sight is the baseline
+    vhost.publish("", "in", b"x", timestamp=int(time.time()) - 100)
+    wait_series(m, queue_series(vhost, "in") + "queue_length-ready",
+                lambda v: v == 1)
+    wait_series(m, MAIN + "total_operations-publish", lambda v: v >= 0)
+    for _ in range(7):
+        vhost.publish("", "in", b"x")
+    wait_series(m, queue_series(vhost, "in") + "queue_length-ready",
+                lambda v: v == 8)
+    age = wait_series(m, queue_series(vhost, "in") + "duration-head_age",
+                      lambda v: v > 99)
+    assert age < 160
+    # connection status, resource use, throughput
+    seen = wait_for(lambda: MAIN + "gauge-publish_rate" in (
+        s := m.record.series()) and s, 10, "rates")
+    node = f"rabbitmq_monitor-main-node-{broker.node}/"
+    assert seen[MAIN + "gauge-nodes_running"] == 1
+    assert seen[MAIN + "gauge-partitions"] == 0
+    assert 0 < seen[MAIN + "response_time-management"] < 5
+    assert seen[node + "bool-running"] == 1
+    assert 0 < seen[node + "percent-memory"] <= 100
+    assert seen[node + "bool-memory_alarm"] == 0
+    # all that was published and nothing else
+    assert wait_series(m, MAIN + "total_operations-publish",
+                       lambda v: v >= 7) == 7
+    assert len(vhost.take_all("in")) == 8
+    wait_series(m, queue_series(vhost, "in") + "queue_length-ready",
+                lambda v: v == 0)
+    assert m.stop() < 5
+    assert m.status == 0
+
+
+def test_lag_and_drain_of_a_backlog(rig, broker, vhost):
+    vhost.queue("in")
+    with vhost.connect() as connection:
+        channel = connection.channel()
+        for _ in range(400):
+            channel.basic_publish("", "in", b"x")
+        m = monitor(rig, cluster(broker.url, IncludeVHost=vhost.name)).start()
+        ready = queue_series(vhost, "in") + "queue_length-ready"
+        wait_series(m, ready, lambda v: v == 400)
+        assert queue_series(vhost, "in") + "duration-drain" not in \
+            m.record.series()
+        for _ in range(100):
+            method, _, _ = channel.basic_get("in")
+            channel.basic_ack(method.delivery_tag)
+        wait_series(m, ready, lambda v: v == 300)
+    drain = wait_series(m, queue_series(vhost, "in") + "duration-drain",
+                        lambda v: v >= 0)
+    assert 0 < drain < 100
+
+
+def test_errors_show_as_a_rate(rig, broker, vhost):
+    vhost.queue("in")
+    m = monitor(rig, cluster(broker.url, MaxQueues=0)).start()
+    # the counters must be there before they can grow
+    end = time.monotonic() + 40
+    with vhost.connect() as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        while time.monotonic() < end:
+            channel.basic_publish("", "in", b"x")
+            channel.basic_publish("", "nowhere", b"x")
+            rate = m.record.series().get(MAIN + "percent-error_rate")
+            if rate and 20 < rate <= 60:
+                break
+            time.sleep(0.2)
+    assert rate and 20 < rate <= 60, m.record.series(MAIN)
+    assert m.record.series()[MAIN + "total_events-dropped_unroutable"] > 0
+    assert not any("-queue-" in name for name in m.record.series())
+
+
+def test_a_restarted_broker_makes_no_spike(rig, victim, victim_vhost):
+    victim_vhost.queue("in")
+    m = monitor(rig, cluster(victim.url)).start()
+    published = 0
+    with victim_vhost.connect() as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for _ in range(300):
+            channel.basic_publish("", "in", b"x")
+            published += 1
+    wait_series(m, queue_series(victim_vhost, "in") + "queue_length-ready",
+                lambda v: v == 300)
+    # a node says its uptime every 5 s; by it a restart is told from a loss
+    wait_series(m, f"rabbitmq_monitor-main-node-{victim.node}/uptime",
+                lambda v: v > 15, 40)
+    victim.restart()
+    wait_series(m, MAIN + "bool-reachable", lambda v: v == 1)
+    m.wait_log("answers again after")
+    assert len(m.log_lines(r"\[error\].*not observed")) == 1
+    before = m.record.series()[MAIN + "total_operations-publish"]
+    for _ in range(3):
+        victim_vhost.publish("", "in", b"x", delivery_mode=2)
+        published += 1
+    # counted from 0 after the restart, once
+    wait_series(m, MAIN + "total_operations-publish", lambda v: v == before + 3,
+                40)
+    time.sleep(3)  # what a spike would need to show
+    sums = [v for _, v in m.record.refresh().history(
+        MAIN + "total_operations-publish")]
+    assert sums == sorted(sums), "a counter decreased"
+    assert sums[-1] <= published
+    rates = [v for _, v in m.record.history(MAIN + "gauge-publish_rate")]
+    assert max(rates) <= 300 / 0.8
+
+
+def test_a_hung_broker_neither_stalls_reads_nor_the_end(rig, victim):
+    m = monitor(rig, cluster(victim.url, Timeout=30, Interval=30),
+                cluster(victim.url, name="quick")).start()
+    wait_series(m, MAIN + "bool-reachable", lambda v: v == 1)
+    victim.hang()
+    try:
+        wait_series(m, "rabbitmq_monitor-quick/bool-reachable",
+                    lambda v: v == 0, 10)
+        took = m.stop()
+        assert took < 3, "the running request was not interrupted"
+        assert m.status == 0
+    finally:
+        victim.cont()
+
+
+def test_a_wrong_password_is_said_and_read_again(rig, broker, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("wr0ng-s3cret\n")
+    m = monitor(rig, cluster(broker.url, Password=None,
+                             PasswordFile=str(secret))).start()
+    wait_series(m, MAIN + "bool-reachable", lambda v: v == 0)
+    line = m.wait_log("HTTP status 401")[0]
+    assert "check User and Password" in line
+    assert len(m.log_lines("HTTP status 401")) == 1
+    secret.write_text("guest\n")
+    wait_series(m, MAIN + "bool-reachable", lambda v: v == 1)
+    m.wait_log("answers again")
+    assert "s3cret" not in m.log()
+
+
+def test_errors_of_the_world_do_not_keep_collectd_from_starting(
+        rig, broker, tmp_path):
+    ca = tmp_path / "ca.pem"
+    m = monitor(rig,
+                cluster(broker.url.replace("http", "https"), name="ca",
+                        CACert=str(ca)),
+                cluster(broker.url, name="file", Password=None,
+                        PasswordFile=str(tmp_path / "secret")),
+                cluster(broker.url, name="good")).start()
+    for name in ("ca", "file"):
+        wait_series(m, f"rabbitmq_monitor-{name}/bool-reachable",
+                    lambda v: v == 0)
+    wait_series(m, "rabbitmq_monitor-good/bool-reachable", lambda v: v == 1)
+    assert len(m.wait_log(r'block "ca": .*not observed.*' + str(ca))) == 1
+    assert len(m.wait_log(r'block "file": .*secret" cannot be read')) == 1
+    (tmp_path / "secret").write_text("guest")
+    wait_series(m, "rabbitmq_monitor-file/bool-reachable", lambda v: v == 1)
+
+
+def test_a_user_without_the_tag_sees_what_it_may(rig, broker, vhost):
+    broker.must("PUT", "users/nobody", {"password": "x", "tags": "management"})
+    vhost.permit("nobody")
+    vhost.queue("in")
+    try:
+        m = monitor(rig, cluster(broker.url, User="nobody", Password="x")).start()
+        wait_series(m, queue_series(vhost, "in") + "queue_length-ready",
+                    lambda v: v == 0)
+        assert m.record.series()[MAIN + "bool-reachable"] == 1
+        assert MAIN + "gauge-nodes_total" not in m.record.series()
+        lines = m.wait_log("nodes: not reported.*Not monitor user")
+        assert len(lines) == 1 and 'the tag "monitoring"' in lines[0]
+    finally:
+        broker.must("DELETE", "users/nobody")
+
+
+def test_every_error_of_the_configuration_is_listed(rig):
+    m = monitor(
+        rig,
+        cluster("http://localhost:1", name="a", Intervall=5, MaxQueues=-1),
+        cluster("http://u:s3cret@localhost:1", name="b", IncludeQueue="/(/",
+                LogFormat="xml"),
+        cluster("ftp://x", name="b2", ClientCert="x"),
+        cluster("http://localhost:1", name="not/a name"),
+        cluster("http://localhost:1", name="twice"),
+        cluster("http://localhost:1", name="twice"),
+        block("Clutser", "c"))
+    assert m.run_to_end() == 1
+    for pattern in (r'block "a": option "Intervall" is not known.*"Interval"',
+                    r'block "a": option "MaxQueues": the value "-1".*0 to 1000000',
+                    r'block "b": option "LogFormat": the value "xml".*text, json',
+                    r'block "b2": option URL: "ftp://x" is not a URL',
+                    r'block "b2": option ClientCert',
+                    r'"not/a name" cannot be the name of a <Cluster> block',
+                    r'there are two <Cluster "twice"> blocks',
+                    r'"Clutser" is not known here; allowed are <Cluster "NAME">'):
+        assert m.log_lines(pattern), f"{pattern}\n{m.log()}"
+    assert "s3cret" not in m.log()
+
+
+def test_the_sample_configuration_is_accepted(rig, broker):
+    top = os.path.join(os.path.dirname(__file__), "..", "..")
+    with open(f"{top}/conf.d/rabbitmq_monitor.conf", encoding="ascii") as f:
+        text = f.read()
+    body = text[text.index("<Plugin"):].replace(
+        "http://localhost:15672", broker.url)
+    uncommented = re.sub(r'^(\s+)#([A-Z])', r'\1\2', body, flags=re.M)
+    for number, config in enumerate((body, re.sub(
+            r'^\s+(PasswordFile|CACert|Client\w+|LogFile) .*\n', "",
+            uncommented, flags=re.M))):
+        m = rig.daemon(f"S{number}", ["rabbitmq_monitor"], config).start()
+        wait_series(m, MAIN + "bool-reachable", lambda v: v == 1)
+        m.stop()
+
+
+def test_json_lines_go_to_their_file(rig, tmp_path):
+    path = tmp_path / "monitor.log"
+    (port,) = free_ports(1)
+    m = monitor(rig, cluster(f"http://127.0.0.1:{port}", LogFormat="json",
+                             LogFile=str(path))).start()
+    wait_series(m, MAIN + "bool-reachable", lambda v: v == 0)
+    line = wait_for(lambda: path.exists() and path.read_text(), 5, "a line")
+    assert line.startswith('{"timestamp":') and line.endswith("}\n")
+    assert '"event":"unreachable"' in line
+    assert "not observed" not in m.log()
+
+
+# -- the command ----------------------------------------------------------------
+
+
+@pytest.fixture
+def command(build):
+    made = []
+
+    def start(*args, password="guest", **how):
+        environment = {"PATH": "/usr/bin", "WARREN_PASSWORD": password}
+        process = spawn([os.path.join(build, "warren"), "monitor", *args],
+                        env=environment, stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                        text=True, bufsize=1, **how)
+        made.append(process)
+        return process
+
+    yield start
+    for process in made:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+
+def read_set(process):
+    """Lines until the one of the cluster's last part: sets have no end mark, so
+    the next line is asked for only when this one was seen."""
+    line = process.stdout.readline()
+    assert line.startswith("rabbitmq_monitor,cluster=main "), line
+    return line
+
+
+def once(command, *args, **how):
+    process = command("--once", *args, **how)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_a_line_on_standard_input_is_a_set_of_samples(command, broker):
+    p = command("--url", broker.url, "--max-queues", "0", "--exclude-vhost",
+                "/./")
+    times = []
+    for _ in range(3):
+        p.stdin.write("\n")
+        p.stdin.flush()
+        line = read_set(p)
+        assert re.search(r"[ ,]bool_reachable=1[, ]", line)
+        times.append(int(line.rsplit(" ", 1)[1]))
+        assert p.stdout.readline().startswith(
+            f"rabbitmq_monitor,cluster=main,node={broker.node} ")
+    assert times == sorted(set(times))
+    p.stdin.close()
+    assert p.wait(5) == 0
+    assert p.stdout.read() == ""
+    assert all(re.match(r"[EWID]! ", line) for line in p.stderr)
+
+
+def test_an_interval_needs_no_lines_and_ends_with_the_pipe(command, broker):
+    p = command("--url", broker.url, "--max-queues", "0", "--interval", "1")
+    for _ in range(2):
+        read_set(p)
+        p.stdout.readline()
+    p.stdin.close()
+    assert p.wait(5) == 0
+
+
+def test_raw_names_are_tags(command, broker, vhost):
+    vhost.queue("a b,c=d/é")
+    want = (f"rabbitmq_monitor,cluster=pr.od,vhost={vhost.name},"
+            r"queue=a\ b\,c\=d/é queue_length_ready=0")
+
+    def is_listed():  # the broker lists a new queue a moment later
+        status, out, _ = once(command, "--url", broker.url, "--name", "pr.od",
+                              "--include-vhost", vhost.name)
+        assert status == 0
+        return want in out
+
+    wait_for(is_listed, 20, want, pause=0.5)
+
+
+def test_exit_statuses_say_what_happened(command, broker):
+    (port,) = free_ports(1)
+    status, out, err = once(command, "--url", f"http://127.0.0.1:{port}")
+    assert (status, "bool_reachable=0" in out) == (3, True)
+    assert err.startswith("E! ")
+    status, out, err = once(command, "--url", broker.url, password="s3cret")
+    assert status == 3 and "HTTP status 401" in err and "s3cret" not in err + out
+    status, out, err = once(command, "--urls", "x")
+    assert (status, out) == (2, "") and "no option --urls" in err
+    status, out, err = once(command, "--password", "x")
+    assert status == 2 and "not taken from an argument" in err
+    p = command("--url", broker.url)
+    p.stdout.close()
+    p.stdin.write("\n")
+    p.stdin.close()
+    assert p.wait(20) == 1
+
+
+def evil(command, answer, *args):
+    """What one set and the log say of a server that answers so; the requests."""
+    with Web(answer) as web:
+        began = time.monotonic()
+        status, out, err = once(command, "--url", web.url, "--timeout", "1",
+                                *args)
+        return status, out, err, web.requests, time.monotonic() - began
+
+
+def test_a_redirect_is_not_followed(command):
+    with Web(lambda h: h.reply(200, b"{}")) as other:
+        status, _, err, requests, _ = evil(
+            command, lambda h: h.reply(302, Location=other.url + "/api/overview"))
+        assert other.requests == []
+    assert status == 3 and "HTTP status 302" in err
+    assert [path for path, _ in requests] == ["/api/overview"]
+    assert requests[0][1]["Authorization"].startswith("Basic ")
+
+
+def test_an_endless_body_is_cut_off(command):
+    sent = []
+
+    def pour(h):
+        h.send_response(200)
+        h.send_header("Transfer-Encoding", "chunked")
+        h.end_headers()
+        piece = b" " * 1048576
+        for _ in range(200):
+            h.wfile.write(b"100000\r\n" + piece + b"\r\n")
+            sent.append(1)
+
+    status, _, err, _, _ = evil(command, pour, "--timeout", "30", "--interval",
+                                "30")
+    assert status == 3
+    assert "larger than 33554432 bytes" in err
+    assert len(sent) < 60
+
+
+def test_a_server_that_hangs_costs_its_timeout(command):
+    status, out, err, _, took = evil(command, lambda h: h.hang())
+    assert status == 3 and took < 4
+    assert "timed out" in err.lower()
+
+    def half(h):
+        h.send_response(200)
+        h.send_header("Content-Length", "1000")
+        h.end_headers()
+        h.wfile.write(b"{")
+        h.wfile.flush()
+        h.hang()
+
+    status, out, err, _, took = evil(command, half)
+    assert status == 3 and took < 4 and "bool_reachable=0" in out
+
+
+def test_other_answers_are_not_taken_for_a_broker(command):
+    for body in (b"", b"<html>", b"[]", b"{}", b'{"a":' * 3000, b"\xff\xfe"):
+        status, out, err, _, _ = evil(command, lambda h, b=body: h.reply(200, b))
+        assert status == 3 and "bool_reachable=0" in out and err, body
+
+
+def test_the_environments_proxy_is_not_for_loopback(command, broker, build):
+    (port,) = free_ports(1)
+    done = subprocess.run(
+        [os.path.join(build, "warren"), "monitor", "--once", "--url", broker.url],
+        env={"WARREN_PASSWORD": "guest", "http_proxy": f"http://127.0.0.1:{port}"},
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_netrc_is_not_read(command, tmp_path, build):
+    (tmp_path / ".netrc").write_text(
+        "machine 127.0.0.1 login evil password netrc\n")
+    with Web(lambda h: h.reply(401)) as web:
+        subprocess.run(
+            [os.path.join(build, "warren"), "monitor", "--once", "--url", web.url,
+             "--user", "me"], env={"HOME": str(tmp_path),
+                                   "WARREN_PASSWORD": "mine"},
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        assert web.requests[0][1]["Authorization"] == "Basic bWU6bWluZQ=="
+
+
+def test_sigterm_ends_it_at_once(command, broker):
+    p = command("--url", broker.url, "--max-queues", "0", "--interval", "1")
+    read_set(p)
+    os.kill(p.pid, signal.SIGTERM)
+    assert p.wait(5) == -signal.SIGTERM

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/host/host_collectd.h"
+#include "common/host/host_collectd_config.h"
+
+#include "tests/fake/collectd.h"
+#include "tests/testing.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct rmq_collectd_host host;
+
+static void set_up(void) {
+  fake_collectd_clear();
+  rmq_collectd_host_init(&host, RMQ_LOG_TEXT, NULL);
+}
+
+/* ---- samples into collectd ---- */
+
+static const struct rmq_datum gauge = {
+    .name = "value", .kind = RMQ_GAUGE, .value.gauge = 1.5};
+
+static struct rmq_sample sample(void) {
+  return (struct rmq_sample){.id = {"h", "p", "pi", "gauge", "ti"},
+                             .time = {INT64_C(1700000000500000000)},
+                             .interval = rmq_s(10),
+                             .values = &gauge,
+                             .values_count = 1};
+}
+
+static void a_sample_becomes_a_value_list(void **state) {
+  (void)state;
+  set_up();
+  const struct rmq_meta meta[] = {
+      {"queue", RMQ_META_STRING, {.string = "a/b"}},
+      {"n", RMQ_META_UNSIGNED, {.unsigned_int = 7}}};
+  struct rmq_sample s = sample();
+  s.meta = meta;
+  s.meta_count = 2;
+  uint64_t tag = 99;
+  assert_int_equal(rmq_collectd_dispatch(&host, &s, &tag),
+                   RMQ_COLLECTD_ACCEPTED);
+  const value_list_t *vl = &fake_collectd.vl;
+  assert_string_equal(vl->host, "h");
+  assert_string_equal(vl->plugin, "p");
+  assert_string_equal(vl->plugin_instance, "pi");
+  assert_string_equal(vl->type, "gauge");
+  assert_string_equal(vl->type_instance, "ti");
+  assert_int_equal(vl->values_len, 1);
+  assert_true(vl->values[0].gauge == 1.5);
+  assert_int_equal(vl->time, (UINT64_C(1700000000) << 30) + (1 << 29));
+  assert_int_equal(vl->interval, UINT64_C(10) << 30);
+  assert_string_equal(fake_collectd.meta,
+                      "queue=a/b;n=7;rabbitmq_consume:tag=99;");
+}
+
+static void what_is_not_said_is_collectds(void **state) {
+  (void)state;
+  set_up();
+  struct rmq_sample s = sample();
+  s.id.host = s.id.plugin_instance = s.id.type_instance = "";
+  s.time.ns = 0;
+  s.interval.ns = 0;
+  plugin_set_ctx((plugin_ctx_t){.interval = 0}); /* a thread of our own */
+  assert_int_equal(rmq_collectd_dispatch(&host, &s, NULL),
+                   RMQ_COLLECTD_ACCEPTED);
+  assert_int_equal(plugin_get_ctx().interval, 0); /* and stays so */
+  plugin_set_ctx((plugin_ctx_t){.interval = 7});
+  assert_string_equal(fake_collectd.vl.host, "fake.example.org");
+  assert_int_equal(fake_collectd.vl.time, 0);
+  assert_int_equal(fake_collectd.vl.interval, 7);
+  assert_int_equal(fake_collectd.context_interval, 7);
+  assert_string_equal(fake_collectd.meta, "");
+}
+
+static void what_collectd_would_drop_silently_is_refused(void **state) {
+  (void)state;
+  static char long_name[200];
+  static const struct rmq_datum derive = {
+      .name = "value", .kind = RMQ_DERIVE, .value.derive = 1};
+  static const struct {
+    const char *plugin, *type, *type_instance;
+    const struct rmq_datum *values;
+    size_t count;
+    enum rmq_collectd_verdict want;
+  } rows[] = {
+      {"p", "unheard_of", "", &gauge, 1, RMQ_COLLECTD_UNKNOWN_TYPE},
+      {"p", "gauge", "", &gauge, 0, RMQ_COLLECTD_WRONG_VALUES},
+      {"p", "four", "", &gauge, 1, RMQ_COLLECTD_WRONG_VALUES},
+      {"p", "gauge", "", &derive, 1, RMQ_COLLECTD_WRONG_VALUES},
+      {"", "gauge", "", &gauge, 1, RMQ_COLLECTD_BAD_NAME},
+      {"p", "", "", &gauge, 1, RMQ_COLLECTD_BAD_NAME},
+      {"p", "gauge", "a/b", &gauge, 1, RMQ_COLLECTD_BAD_NAME},
+      {"p", "gauge", "a\nb", &gauge, 1, RMQ_COLLECTD_BAD_NAME},
+      {"..", "gauge", "", &gauge, 1, RMQ_COLLECTD_BAD_NAME},
+      {"p", "gauge", "\xff", &gauge, 1, RMQ_COLLECTD_BAD_NAME},
+      {long_name, "gauge", "", &gauge, 1, RMQ_COLLECTD_BAD_NAME},
+  };
+  memset(long_name, 'x', 128);
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%zu", i);
+    set_up();
+    struct rmq_sample s = sample();
+    s.id.plugin = rows[i].plugin;
+    s.id.type = rows[i].type;
+    s.id.type_instance = rows[i].type_instance;
+    s.values = rows[i].values;
+    s.values_count = rows[i].count;
+    assert_string_equal(
+        rmq_collectd_verdict_to_str(rmq_collectd_dispatch(&host, &s, NULL)),
+        rmq_collectd_verdict_to_str(rows[i].want));
+    assert_int_equal(fake_collectd.dispatched, 0);
+    assert_int_equal(host.host.sample(host.host.ctx, &s), -1);
+  }
+}
+
+static void what_collectd_refuses_has_failed(void **state) {
+  (void)state;
+  set_up();
+  fake_collectd.dispatch_result = -1;
+  struct rmq_sample s = sample();
+  assert_int_equal(rmq_collectd_dispatch(&host, &s, NULL), RMQ_COLLECTD_FAILED);
+}
+
+/* ---- value lists out of collectd ---- */
+
+static void a_value_list_is_seen_as_a_sample(void **state) {
+  (void)state;
+  set_up();
+  value_t values[4] = {{.gauge = (double)NAN},
+                       {.derive = -3},
+                       {.counter = UINT64_MAX},
+                       {.absolute = 5}};
+  value_list_t vl = {.values = values,
+                     .values_len = 4,
+                     .time = UINT64_C(3) << 29,
+                     .interval = UINT64_C(10) << 30,
+                     .host = "h",
+                     .plugin = "p",
+                     .type = "four"};
+  vl.meta = meta_data_create();
+  meta_data_add_string(vl.meta, "s", "text");
+  meta_data_add_unsigned_int(vl.meta, RMQ_COLLECTD_TAG_KEY, 8);
+  meta_data_add_boolean(vl.meta, "b", true);
+  meta_data_add_double(vl.meta, "d", 0.5);
+  meta_data_add_signed_int(vl.meta, "i", -1);
+  struct rmq_collectd_view v;
+  assert_int_equal(rmq_collectd_view_init(&v, plugin_get_ds("four"), &vl), 0);
+  assert_ptr_equal(v.sample.id.host, vl.host);
+  assert_string_equal(v.sample.id.type_instance, "");
+  assert_int_equal(v.sample.time.ns, 1500000000);
+  assert_int_equal(v.sample.interval.ns, rmq_s(10).ns);
+  assert_int_equal(v.sample.values_count, 4);
+  assert_string_equal(v.sample.values[1].name, "d");
+  assert_true(isnan(v.sample.values[0].value.gauge));
+  assert_int_equal(v.sample.values[1].value.derive, -3);
+  assert_int_equal(v.sample.values[2].kind, RMQ_COUNTER);
+  assert_true(v.sample.values[2].value.counter == UINT64_MAX);
+  assert_int_equal(v.sample.values[3].value.absolute, 5);
+  assert_int_equal(v.sample.meta_count, 4); /* without our tag */
+  assert_string_equal(v.sample.meta[0].value.string, "text");
+  assert_true(v.sample.meta[1].value.boolean);
+  assert_int_equal(v.sample.meta[3].value.signed_int, -1);
+  rmq_collectd_view_fini(&v);
+  uint64_t tag = 0;
+  assert_true(rmq_collectd_tag(&vl, &tag));
+  assert_int_equal(tag, 8);
+  meta_data_destroy(vl.meta);
+  vl.meta = NULL;
+  assert_false(rmq_collectd_tag(&vl, &tag));
+  assert_int_equal(rmq_collectd_view_init(&v, plugin_get_ds("gauge"), &vl), -1);
+}
+
+static void types_are_those_of_collectd(void **state) {
+  (void)state;
+  set_up();
+  struct rmq_types types = rmq_collectd_types();
+  struct rmq_datum sources[4];
+  assert_int_equal(types.get(types.ctx, "four", sources, 4), 4);
+  assert_string_equal(sources[2].name, "c");
+  assert_int_equal(sources[2].kind, RMQ_COUNTER);
+  assert_int_equal(types.get(types.ctx, "four", sources, 3), -1);
+  assert_int_equal(types.get(types.ctx, "unheard_of", sources, 4), -1);
+}
+
+/* ---- notifications and log ---- */
+
+static void an_event_becomes_a_notification_and_back(void **state) {
+  (void)state;
+  set_up();
+  static char message[400];
+  memset(message, 'm', sizeof(message) - 1);
+  const struct rmq_meta meta[] = {{"s", RMQ_META_STRING, {.string = "text"}},
+                                  {"n", RMQ_META_DOUBLE, {.number = 1}}};
+  const struct rmq_event e = {.severity = RMQ_WARNING,
+                              .time = {INT64_C(1500000000)},
+                              .id = {"", "p", "pi", "t", ""},
+                              .message = message,
+                              .meta = meta,
+                              .meta_count = 2};
+  host.host.event(host.host.ctx, &e);
+  const notification_t *n = &fake_collectd.notification;
+  assert_int_equal(n->severity, NOTIF_WARNING);
+  assert_int_equal(n->time, UINT64_C(3) << 29);
+  assert_string_equal(n->host, "fake.example.org");
+  assert_int_equal(strlen(n->message), NOTIF_MAX_MSG_LEN - 1);
+  assert_string_equal(fake_collectd.notification_meta, "s:0;n:3;");
+  notification_t with_meta = *n;
+  notification_meta_t m = {
+      .name = "k", .type = NM_TYPE_BOOLEAN, .nm_value.nm_boolean = true};
+  with_meta.meta = &m;
+  struct rmq_collectd_notice back;
+  rmq_collectd_notice_init(&back, &with_meta);
+  assert_int_equal(back.event.severity, RMQ_WARNING);
+  assert_int_equal(back.event.time.ns, 1500000000);
+  assert_string_equal(back.event.id.plugin, "p");
+  assert_int_equal(back.event.meta_count, 1);
+  assert_true(back.event.meta[0].value.boolean);
+}
+
+static void lines_go_to_the_log_or_to_their_file(void **state) {
+  (void)state;
+  char path[] = "/tmp/rmq_log.XXXXXX", text[600] = "";
+  int fd = mkstemp(path);
+  const struct rmq_log_record r = {.level = RMQ_LOG_WARNING,
+                                   .plugin = "p",
+                                   .block = "b",
+                                   .message = "100% hello"};
+  set_up();
+  host.host.log(host.host.ctx, &r);
+  assert_string_equal(fake_collectd.lines[0],
+                      "p plugin: block \"b\": 100% hello");
+  assert_int_equal(fake_collectd.levels[0], LOG_WARNING);
+  fake_collectd_clear();
+  rmq_collectd_host_init(&host, RMQ_LOG_JSON, path);
+  host.host.log(host.host.ctx, &r);
+  assert_int_equal(fake_collectd.lines_count, 0);
+  assert_true(read(fd, text, sizeof(text) - 1) > 0);
+  assert_non_null(strstr(text, "\"service\":\"collectd\""));
+  assert_int_equal(text[strlen(text) - 1], '\n');
+  close(fd);
+  unlink(path);
+  rmq_collectd_host_init(&host, RMQ_LOG_TEXT, "/nonexistent/log");
+  host.host.log(host.host.ctx, &r);
+  host.host.log(host.host.ctx, &r);
+  assert_int_equal(fake_collectd.lines_count, 3); /* one more: why */
+  assert_true(fake_collectd_said("LogFile \"/nonexistent/log\""));
+}
+
+/* ---- configuration ---- */
+
+struct config {
+  int64_t number;
+  char *text;
+};
+static const struct rmq_option table[] = {
+    {.name = "Number",
+     .type = RMQ_OPT_INTEGER,
+     .offset = offsetof(struct config, number),
+     .default_value = "5",
+     .min = 0,
+     .max = 10,
+     .help = "n"},
+    {.name = "Text",
+     .type = RMQ_OPT_STRING,
+     .offset = offsetof(struct config, text),
+     .help = "t"},
+    RMQ_OPTIONS_END};
+
+static char added[200]; /* NAME=NUMBER; of every block */
+
+static int check(const void *config, struct rmq_buf *errors) {
+  const struct config *c = config;
+  if (c->number != 7)
+    return 0;
+  rmq_buf_append_text(errors, "seven is right out\nand so is 7\n");
+  return -1;
+}
+
+static bool is_taken(const char *name) {
+  char want[100];
+  snprintf(want, sizeof(want), "%s=", name);
+  return strstr(added, want) != NULL;
+}
+
+static int add(char *name, void *config);
+static const struct rmq_collectd_blocks kind = {.plugin = "fake",
+                                                .block = "Block",
+                                                .table = table,
+                                                .config_size =
+                                                    sizeof(struct config),
+                                                .check = check,
+                                                .is_taken = is_taken,
+                                                .add = add};
+
+static int add(char *name, void *config) {
+  const struct config *c = config;
+  size_t used = strlen(added);
+  snprintf(added + used, sizeof(added) - used, "%s=%d%s;", name, (int)c->number,
+           c->text == NULL ? "" : c->text);
+  free(name);
+  rmq_collectd_config_free(&kind, config);
+  return 0;
+}
+
+/* A tree of at most three levels, in static storage. */
+static oconfig_item_t items[64];
+static oconfig_value_t all_values[64];
+static size_t items_count, values_count;
+
+static oconfig_value_t text_value(const char *text) {
+  return (oconfig_value_t){.type = OCONFIG_TYPE_STRING,
+                           .value.string = (char *)(uintptr_t)text};
+}
+
+static oconfig_value_t number_value(double number) {
+  return (oconfig_value_t){.type = OCONFIG_TYPE_NUMBER, .value.number = number};
+}
+
+static oconfig_item_t item(const char *key, oconfig_value_t value) {
+  all_values[values_count] = value;
+  return (oconfig_item_t){.key = (char *)(uintptr_t)key,
+                          .values = &all_values[values_count++],
+                          .values_num = 1};
+}
+
+static oconfig_item_t block(const char *name, const oconfig_item_t *options,
+                            size_t count) {
+  oconfig_item_t b = item("Block", text_value(name));
+  b.children = &items[items_count];
+  b.children_num = (int)count;
+  for (size_t i = 0; i < count; i++)
+    b.children[i] = options[i];
+  items_count += count;
+  return b;
+}
+
+static int configure(oconfig_item_t *blocks, size_t count) {
+  oconfig_item_t plugin = {.children = blocks, .children_num = (int)count};
+  set_up();
+  added[0] = '\0';
+  return rmq_collectd_config(&kind, &plugin);
+}
+
+static void blocks_are_added_with_their_options(void **state) {
+  (void)state;
+  items_count = values_count = 0;
+  const oconfig_item_t options[] = {item("number", number_value(3)),
+                                    item("Text", text_value("x"))};
+  oconfig_item_t blocks[] = {block("a", options, 2), block("b.c_1", NULL, 0)};
+  assert_int_equal(configure(blocks, 2), 0);
+  assert_string_equal(added, "a=3x;b.c_1=5;");
+  assert_int_equal(fake_collectd.lines_count, 0);
+}
+
+static void every_error_of_every_block_is_logged(void **state) {
+  (void)state;
+  items_count = values_count = 0;
+  oconfig_item_t nested = item("Number", number_value(1));
+  oconfig_item_t inner = item("Probe", text_value("x"));
+  inner.children = &nested;
+  inner.children_num = 1;
+  const oconfig_item_t wrong[] = {item("Number", number_value(11)),
+                                  item("Tekst", text_value("x")), inner};
+  const oconfig_item_t seven[] = {item("Number", number_value(7))};
+  oconfig_item_t nameless = block("x", NULL, 0);
+  nameless.values_num = 0;
+  oconfig_item_t numeric = block("x", NULL, 0);
+  numeric.values[0] = number_value(1);
+  oconfig_item_t blocks[] = {block("a", wrong, 3),
+                             block("b", seven, 1),
+                             block("c/d", wrong, 1),
+                             block("twice", NULL, 0),
+                             block("twice", NULL, 0),
+                             nameless,
+                             numeric,
+                             block("", NULL, 0),
+                             item("Blok", text_value("x")),
+                             block("good", NULL, 0)};
+  assert_int_equal(configure(blocks, COUNT_OF(blocks)), -1);
+  static const char *const want[] = {
+      "fake plugin: block \"a\": option \"Number\": the value \"11\"",
+      "fake plugin: block \"a\": option \"Tekst\" is not known here; did you "
+      "mean \"Text\"?",
+      "fake plugin: block \"a\": there is no block <Probe> inside <Block>",
+      "fake plugin: block \"b\": seven is right out",
+      "fake plugin: block \"b\": and so is 7",
+      "fake plugin: \"c/d\" cannot be the name of a <Block> block",
+      "fake plugin: block \"?\": option \"Number\"",
+      "fake plugin: there are two <Block \"twice\"> blocks",
+      "needs exactly one name in quotes",
+      "\"\" cannot be the name",
+      "fake plugin: \"Blok\" is not known here; allowed are <Block \"NAME\">"};
+  for (size_t i = 0; i < COUNT_OF(want); i++)
+    if (!fake_collectd_said(want[i]))
+      fail_msg("the log lacks: %s", want[i]);
+  assert_string_equal(added, "twice=5;good=5;");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_sample_becomes_a_value_list),
+      cmocka_unit_test(what_is_not_said_is_collectds),
+      cmocka_unit_test(what_collectd_would_drop_silently_is_refused),
+      cmocka_unit_test(what_collectd_refuses_has_failed),
+      cmocka_unit_test(a_value_list_is_seen_as_a_sample),
+      cmocka_unit_test(types_are_those_of_collectd),
+      cmocka_unit_test(an_event_becomes_a_notification_and_back),
+      cmocka_unit_test(lines_go_to_the_log_or_to_their_file),
+      cmocka_unit_test(blocks_are_added_with_their_options),
+      cmocka_unit_test(every_error_of_every_block_is_logged),
+  };
+  return run_all(tests);
+}
