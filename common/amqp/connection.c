@@ -9,8 +9,9 @@
 #include <string.h>
 
 enum {
-  OUT_MAX = 256 << 20,       /* hard limit: one message of the largest size */
-  OUT_HIGH_WATER = 512 << 10 /* no more publishing above this */
+  OUT_MAX = 256 << 20,        /* hard limit: one message of the largest size */
+  OUT_HIGH_WATER = 512 << 10, /* no more publishing above this */
+  OUT_KEEP = 2 << 20          /* memory kept between large messages */
 };
 /* A topology error waits this many times longer than a broken link. */
 enum { TOPOLOGY_DELAY_FACTOR = 5 };
@@ -417,6 +418,7 @@ static void tick_unsent(struct rmq_connection *c, struct rmq_mono now) {
 }
 
 void rmq_connection_tick(struct rmq_connection *c, struct rmq_mono now) {
+  rmq_buf_shrink(&c->out, OUT_KEEP);
   tick_unsent(c, now);
   tick_state(c, now);
   tick_heartbeat(c, now);

@@ -1154,6 +1154,25 @@ static void publishing_pauses_when_the_link_takes_nothing(void **state) {
   fake_rig_free(r);
 }
 
+static void memory_of_a_large_message_is_given_back(void **state) {
+  struct fake_rig *r = fake_rig_new(FAKE_WHOLE, 1);
+  (void)state;
+  struct fake_broker *b = publisher(r);
+  static char body[10 << 20];
+  struct rmq_wire_publish p = {
+      .exchange = "x", .routing_key = "k", .body = {body, sizeof(body)}};
+  fake_expect_publishes(b, 1);
+  fake_rig_start(r);
+  assert_int_equal(rmq_connection_publish(r->connection, &p), 0);
+  assert_true(rmq_connection_output(r->connection)->capacity > sizeof(body));
+  rmq_connection_tick(r->connection, r->now);
+  assert_true(rmq_connection_output(r->connection)->len > sizeof(body));
+  fake_rig_run(r);
+  rmq_connection_tick(r->connection, r->now);
+  assert_true(rmq_connection_output(r->connection)->capacity <= 2 << 20);
+  fake_rig_free(r);
+}
+
 /* A reject that is not sent would be covered by a later multiple ack. */
 static void ack_or_reject_without_memory_ends_the_connection(void **state) {
   for (int is_ack = 0; is_ack <= 1; is_ack++) {
@@ -1253,6 +1272,7 @@ int main(void) {
       HOWEVER_SPLIT(host_that_never_worked_is_left_for_the_next),
       HOWEVER_SPLIT(fail_by_the_owner_reconnects_as_a_broken_link),
       HOWEVER_SPLIT(publishing_pauses_when_the_link_takes_nothing),
+      cmocka_unit_test(memory_of_a_large_message_is_given_back),
       HOWEVER_SPLIT(ack_or_reject_without_memory_ends_the_connection),
       HOWEVER_SPLIT(name_over_255_bytes_sends_nothing_and_uses_no_seqno),
   };
