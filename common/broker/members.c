@@ -71,6 +71,12 @@ static struct difference compare(const struct rmq_members *m,
   return d;
 }
 
+static bool is_unsure_for_long(const struct rmq_members *m,
+                               const struct rmq_snapshot *now) {
+  return m->is_unsure && rmq_mono_since(now->taken, m->unsure_at).ns >=
+                             RMQ_MEMBERS_UNSURE_S * RMQ_NS_PER_S;
+}
+
 static enum rmq_continuity judge(const struct rmq_members *m,
                                  const struct rmq_snapshot *now) {
   if (!m->has_before || (!m->is_known && !now->has_nodes))
@@ -79,7 +85,7 @@ static enum rmq_continuity judge(const struct rmq_members *m,
     return RMQ_CHANGED;
   struct difference d = compare(m, now);
   if (!now->has_nodes || d.silent > 0)
-    return m->unsure_count < RMQ_MEMBERS_UNSURE_MAX ? RMQ_UNSURE : RMQ_CHANGED;
+    return is_unsure_for_long(m, now) ? RMQ_CHANGED : RMQ_UNSURE;
   if (d.fresh > 0 && d.stayed == 0 && d.returned == 0)
     return RMQ_RESTARTED;
   bool is_lost = d.stayed < m->count;
@@ -113,7 +119,9 @@ enum rmq_continuity rmq_members_step(struct rmq_members *m,
                                      const struct rmq_snapshot *now) {
   enum rmq_continuity c = judge(m, now);
   if (c == RMQ_UNSURE) { /* the next poll is compared with the one before */
-    m->unsure_count++;
+    if (!m->is_unsure)
+      m->unsure_at = now->taken;
+    m->is_unsure = true;
     return c;
   }
   bool is_changed = c == RMQ_CHANGED;

@@ -10,7 +10,7 @@
 #include "common/broker/meter.h"
 #include "common/broker/snapshot.h"
 
-enum { RMQ_MEMBERS_UNSURE_MAX = 3 };
+enum { RMQ_MEMBERS_UNSURE_S = 30 };
 
 struct rmq_member {
   char *name;    /* owned */
@@ -23,7 +23,8 @@ struct rmq_members {
   bool has_before;  /* there was a poll */
   bool is_known;    /* the last poll listed them */
   bool was_changed; /* the last poll saw a change */
-  int unsure_count; /* polls in a row that said nothing */
+  bool is_unsure;   /* the last poll said nothing, the first one at unsure_at */
+  struct rmq_mono unsure_at;
   struct rmq_mono taken;
 };
 
@@ -33,10 +34,10 @@ void rmq_members_fini(struct rmq_members *m);
 /* What happened to the cluster's counters since the last poll. A change counts
  * for the poll after it too: the parts of one poll are not of one moment.
  * A list that fails, or a node that does not say its uptime yet, makes the poll
- * UNSURE, RMQ_MEMBERS_UNSURE_MAX times; then it is CHANGED. Where there never
- * was a list, nothing is known to have changed; the first poll says SAME, since
- * there is nothing yet that could go on.
- * Without memory the next step says CHANGED. */
+ * UNSURE, for up to RMQ_MEMBERS_UNSURE_S seconds; then it is CHANGED. Where
+ * there never was a list, nothing is known to have changed; the first poll says
+ * SAME, since there is nothing yet that could go on. Without memory the next
+ * step says CHANGED. */
 enum rmq_continuity rmq_members_step(struct rmq_members *m,
                                      const struct rmq_snapshot *now);
 

@@ -139,7 +139,7 @@ static void
 a_list_that_fails_for_good_is_a_change_and_then_normal(void **state) {
   (void)state;
   static const enum rmq_continuity want[] = {
-      RMQ_SAME,    RMQ_UNSURE,  RMQ_UNSURE, RMQ_UNSURE,
+      RMQ_SAME,    RMQ_UNSURE,  RMQ_UNSURE, RMQ_UNSURE, /* 30 s at the next */
       RMQ_CHANGED, RMQ_CHANGED, RMQ_SAME,   RMQ_SAME};
   struct rmq_members m;
   struct rmq_snapshot s;
