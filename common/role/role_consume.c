@@ -10,6 +10,7 @@
 #include "common/role/consume_series.h"
 #include "common/role/consume_topology.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -476,10 +477,33 @@ void rmq_role_consume_stop(struct rmq_role_consume *r,
     rmq_worker_stop(r->worker, deadline);
 }
 
+/* The last report is up to an interval old when the daemon ends. */
+static void log_totals(struct rmq_role_consume *r) {
+  lock(r);
+  struct rmq_consume_counters c = r->shared;
+  unlock(r);
+  uint64_t rejected = 0;
+  for (int i = 0; i < RMQ_REJECTIONS_COUNT; i++)
+    rejected += c.rejected[i];
+  struct rmq_error text = {""};
+  rmq_error_set(&text,
+                "ended: %" PRIu64 " messages delivered, %" PRIu64
+                " of them again; %" PRIu64 " acknowledged, %" PRIu64
+                " requeued, %" PRIu64 " rejected",
+                c.consumer.delivered, c.consumer.redelivered, c.consumer.acked,
+                c.consumer.requeued, rejected);
+  rmq_session_log_write(&r->session,
+                        &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
+                                                 .event = "ended",
+                                                 .message = text.text});
+}
+
 bool rmq_role_consume_join(struct rmq_role_consume *r,
                            struct rmq_mono deadline) {
   if (r->is_started && !rmq_worker_join(r->worker, deadline))
     return false;
+  if (r->is_started)
+    log_totals(r);
   r->is_started = false;
   return true;
 }

@@ -11,6 +11,7 @@
 #include "common/role/publish_series.h"
 #include "common/role/session_log.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,6 +299,26 @@ static void log_abandoned(struct rmq_role_publish *r, size_t left) {
                                                  .message = text});
 }
 
+/* The last report is up to an interval old when the daemon ends. */
+static void log_totals(struct rmq_role_publish *r) {
+  struct rmq_publisher_snapshot s;
+  rmq_publisher_snapshot(r->publisher, /* take_latency = */ false, &s);
+  uint64_t dropped = 0;
+  for (int i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
+    dropped += s.counters.dropped[i];
+  struct rmq_error text = {""};
+  rmq_error_set(&text,
+                "ended: %" PRIu64 " messages accepted, %" PRIu64
+                " confirmed, %" PRIu64 " returned, %" PRIu64
+                " rejected, %" PRIu64 " dropped; %" PRIu64 " republished",
+                s.counters.accepted, s.counters.confirmed, s.counters.returned,
+                s.counters.rejected, dropped, s.counters.republished);
+  rmq_session_log_write(&r->session,
+                        &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
+                                                 .event = "ended",
+                                                 .message = text.text});
+}
+
 bool rmq_role_publish_join(struct rmq_role_publish *r,
                            struct rmq_mono deadline) {
   if (r->is_started && !rmq_worker_join(r->worker, deadline))
@@ -306,6 +327,7 @@ bool rmq_role_publish_join(struct rmq_role_publish *r,
   size_t left = rmq_publisher_abandon(r->publisher);
   if (left > 0)
     log_abandoned(r, left);
+  log_totals(r);
   return true;
 }
 

@@ -148,6 +148,22 @@ def test_every_message_carries_the_properties_of_the_contract(
         assert (version, len(trace), len(span), len(flags)) == ("00", 32, 16, 2)
 
 
+def test_the_last_line_of_each_module_is_its_account(rig, broker, vhost):
+    vhost.exchange("metrics", "topic")
+    b = rig.consumer(broker, vhost, Exchange="metrics", RoutingKey="#",
+                     Queue="sink").start()
+    wait_for(lambda: vhost.consumers("sink") == 1, 20, "consuming")
+    a = rig.publisher(broker, vhost, options={"Exchange": "metrics"}, Total=321,
+                      Delay=0.1).start()
+    wait_for(lambda: len(b.record.numbers()) == 321, 20, "all arrived")
+    a.stop()
+    b.stop()
+    assert a.log_lines("ended: 321 messages accepted, 321 confirmed, 0 returned,"
+                       " 0 rejected, 0 dropped; 0 republished")
+    assert b.log_lines("ended: 321 messages delivered, 0 of them again; "
+                       "321 acknowledged, 0 requeued, 0 rejected")
+
+
 # --- consumer ---------------------------------------------------------------
 
 def put(vhost, number, **properties):
