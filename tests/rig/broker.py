@@ -50,6 +50,9 @@ log.file.level = info
 num_acceptors.tcp = 2
 collect_statistics_interval = 1000
 management.rates_mode = basic
+management.sample_retention_policies.global.minute = 1
+management.sample_retention_policies.basic.minute = 1
+management.sample_retention_policies.detailed.minute = 1
 """
 
 
