@@ -102,7 +102,7 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
 /* ---- hand-over ---- */
 
 static size_t emit_nodes(struct rmq_role_monitor *m,
-                         struct rmq_series_report *report) {
+                         struct rmq_series_report report) {
   size_t sent = 0;
   for (size_t i = 0; i < m->result.nodes_count; i++) {
     const struct rmq_report_node *n = &m->result.nodes[i];
@@ -110,14 +110,14 @@ static size_t emit_nodes(struct rmq_role_monitor *m,
     if (rmq_series_object_init(RMQ_SERIES_NODE, RMQ_MONITOR_PLUGIN, m->name,
                                n->name, NULL, NULL, &object) != 0)
       continue;
-    report->object = &object;
-    sent += rmq_series_emit_all(report, rmq_report_series, RMQ_SERIES_NODE, n);
+    report.object = &object;
+    sent += rmq_series_emit_all(&report, rmq_report_series, RMQ_SERIES_NODE, n);
   }
   return sent;
 }
 
 static size_t emit_queues(struct rmq_role_monitor *m,
-                          struct rmq_series_report *report) {
+                          struct rmq_series_report report) {
   size_t sent = 0;
   for (size_t i = 0; i < m->result.queues_count; i++) {
     const struct rmq_report_queue *q = &m->result.queues[i];
@@ -125,8 +125,9 @@ static size_t emit_queues(struct rmq_role_monitor *m,
     if (rmq_series_object_init(RMQ_SERIES_QUEUE, RMQ_MONITOR_PLUGIN, m->name,
                                NULL, q->vhost, q->name, &object) != 0)
       continue;
-    report->object = &object;
-    sent += rmq_series_emit_all(report, rmq_report_series, RMQ_SERIES_QUEUE, q);
+    report.object = &object;
+    sent +=
+        rmq_series_emit_all(&report, rmq_report_series, RMQ_SERIES_QUEUE, q);
   }
   return sent;
 }
@@ -143,8 +144,8 @@ size_t rmq_role_monitor_read(struct rmq_role_monitor *m) {
                                        .interval = m->config->interval};
     sent = rmq_series_emit_all(&report, rmq_report_series, RMQ_SERIES_CLUSTER,
                                &m->result.cluster);
-    sent += emit_nodes(m, &report);
-    sent += emit_queues(m, &report);
+    sent += emit_nodes(m, report);
+    sent += emit_queues(m, report);
     m->has_result = false;
   }
   pthread_mutex_unlock(&m->result_lock);

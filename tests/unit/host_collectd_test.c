@@ -383,8 +383,8 @@ static void every_error_of_every_block_is_logged(void **state) {
   assert_int_equal(configure(blocks, COUNT_OF(blocks)), -1);
   static const char *const want[] = {
       "fake plugin: block \"a\": option \"Number\": the value \"11\"",
-      "fake plugin: block \"a\": option \"Tekst\" is not known here; did you "
-      "mean \"Text\"?",
+      ("fake plugin: block \"a\": option \"Tekst\" is not known here; did you "
+       "mean \"Text\"?"),
       "fake plugin: block \"a\": there is no block <Probe> inside <Block>",
       "fake plugin: block \"b\": seven is right out",
       "fake plugin: block \"b\": and so is 7",

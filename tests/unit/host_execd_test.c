@@ -46,11 +46,11 @@ static const char *written(int fd, int write_end, char *text, size_t size) {
 static void send(struct fixture *f, const char *queue, const char *type,
                  const char *instance, enum rmq_kind kind, double value,
                  int64_t time) {
-  const struct rmq_datum datum = {
-      .name = "value",
-      .kind = kind,
-      .value = kind == RMQ_GAUGE ? (union rmq_value){.gauge = value}
-                                 : (union rmq_value){.derive = (int64_t)value}};
+  struct rmq_datum datum = {.name = "value", .kind = kind};
+  if (kind == RMQ_GAUGE)
+    datum.value.gauge = value;
+  else
+    datum.value.derive = (int64_t)value;
   const struct rmq_meta meta[] = {
       {"cluster", RMQ_META_STRING, {.string = "main"}},
       {"vhost", RMQ_META_STRING, {.string = "/"}},
