@@ -5,7 +5,6 @@
 
 #include "common/role/secret.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,10 +42,11 @@ static bool split_host(const char *text, const char **ret_host, size_t *ret_len,
 }
 
 static bool parse_port(const char *text, uint16_t *ret_port) {
-  char *end = NULL;
-  errno = 0;
-  long n = strtol(text, &end, 10);
-  if (errno != 0 || end == text || *end != '\0' || n < 1 || n > 65535)
+  size_t len = strlen(text);
+  if (len == 0 || len > 5 || strspn(text, "0123456789") != len)
+    return false;
+  long n = strtol(text, NULL, 10);
+  if (n < 1 || n > 65535)
     return false;
   *ret_port = (uint16_t)n;
   return true;
@@ -94,6 +94,8 @@ int rmq_connection_options_check(const struct rmq_connection_options *o,
       (!o->tls_enabled || o->tls_cert == NULL))
     rc = complain(errors, "option AuthMethod: external needs TLSEnabled true "
                           "and TLSClientCert");
+  if (o->tls_key != NULL && o->tls_cert == NULL)
+    rc = complain(errors, "option TLSClientKey: needs TLSClientCert");
   if (!o->tls_enabled && (o->tls_ca != NULL || o->tls_cert != NULL))
     rc = complain(errors, "option TLSEnabled: false, but TLSCACert or "
                           "TLSClientCert is set; remove them or enable TLS");

@@ -42,16 +42,18 @@ void rmq_session_log_write(struct rmq_session_log *l,
   l->host->log(l->host->ctx, &full);
 }
 
-/* The same trouble with the same host, whatever the seconds and ports in it. */
+/* The same trouble with the same host, whatever the seconds and addresses in
+ * its reason. */
 static uint64_t kind_of(const struct rmq_connection_change *c) {
-  char text[768];
+  char reason[768], where[320];
   size_t n = 0;
-  snprintf(text, sizeof(text), "%s:%u|%d|%s", c->endpoint->host,
-           c->endpoint->port, c->to, c->reason);
-  for (const char *p = text; *p != '\0'; p++)
+  for (const char *p = c->reason; *p != '\0' && n < sizeof(reason); p++)
     if (!isdigit((unsigned char)*p))
-      text[n++] = *p;
-  return rmq_fnv1a(text, n) | 1;
+      reason[n++] = *p;
+  snprintf(where, sizeof(where), "%s:%u|%d|", c->endpoint->host,
+           c->endpoint->port, c->to);
+  uint64_t hash = rmq_fnv1a(where, strlen(where));
+  return rmq_fnv1a_more(hash, reason, n) | 1;
 }
 
 static struct rmq_complain *trouble(struct rmq_session_log *l, uint64_t kind) {
@@ -83,7 +85,8 @@ static void describe(const struct rmq_connection_change *c, uint64_t missed,
                      char *ret_text, size_t size) {
   struct rmq_buf b;
   rmq_buf_init(&b, size - 1);
-  rmq_buf_appendf(&b, "%s:%u: %s", c->endpoint->host, c->endpoint->port,
+  /* Bounded, so that remedy and wait have room. */
+  rmq_buf_appendf(&b, "%.255s:%u: %.500s", c->endpoint->host, c->endpoint->port,
                   c->reason);
   if (c->remedy[0] != '\0')
     rmq_buf_appendf(&b, "; remedy: %s", c->remedy);
@@ -101,7 +104,6 @@ static void log_trouble(struct rmq_session_log *l,
                         const struct rmq_connection_change *c,
                         struct rmq_mono now) {
   uint64_t missed = 0;
-  l->has_trouble = true;
   if (!rmq_complain_report(trouble(l, kind_of(c)), now, &missed))
     return;
   char text[1024];
@@ -112,19 +114,27 @@ static void log_trouble(struct rmq_session_log *l,
                                                     .message = text});
 }
 
+/* True when a trouble is over that somebody has read of. */
+static bool recover(struct rmq_session_log *l) {
+  bool is_over = false;
+  for (size_t i = 0; i < RMQ_SESSION_LOG_TROUBLES; i++)
+    is_over |= l->troubles[i].kind != 0 &&
+               rmq_complain_recover(&l->troubles[i].complain);
+  return is_over;
+}
+
 static void log_ready(struct rmq_session_log *l,
                       const struct rmq_connection_change *c) {
   char text[512];
-  snprintf(text, sizeof(text), "connected to %s:%u%s", c->endpoint->host,
-           c->endpoint->port, l->has_trouble ? "; the trouble is over" : "");
-  if (!l->was_up || l->has_trouble)
-    rmq_session_log_write(l, &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
-                                                      .event = "connected",
-                                                      .message = text});
+  bool is_over = recover(l);
+  if (l->was_up && !is_over)
+    return;
   l->was_up = true;
-  l->has_trouble = false;
-  for (size_t i = 0; i < RMQ_SESSION_LOG_TROUBLES; i++)
-    l->troubles[i].kind = 0;
+  snprintf(text, sizeof(text), "connected to %s:%u%s", c->endpoint->host,
+           c->endpoint->port, is_over ? "; the trouble is over" : "");
+  rmq_session_log_write(l, &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
+                                                    .event = "connected",
+                                                    .message = text});
 }
 
 static void log_simply(struct rmq_session_log *l, enum rmq_level level,

@@ -2,8 +2,8 @@
 /*
  * What a session goes through, for people: each change of state that matters is
  * one line with its reason and remedy; the same trouble is repeated with
- * backing-off frequency, and its end is told once. Also what metrics show of
- * the session: readable by any thread.
+ * backing-off frequency, also when it comes and goes, and its end is told once.
+ * Also what metrics show of the session: readable by any thread.
  */
 #ifndef RMQ_ROLE_SESSION_LOG_H
 #define RMQ_ROLE_SESSION_LOG_H
@@ -14,7 +14,7 @@
 
 #include <stdatomic.h>
 
-enum { RMQ_SESSION_LOG_TROUBLES = 8 };
+enum { RMQ_SESSION_LOG_TROUBLES = 32 }; /* the oldest makes room */
 
 struct rmq_session_log {
   const struct rmq_host *host;
@@ -25,7 +25,7 @@ struct rmq_session_log {
     struct rmq_complain complain;
   } troubles[RMQ_SESSION_LOG_TROUBLES];
   size_t next_trouble;
-  bool has_trouble, was_up;
+  bool was_up;
   /* Any thread. */
   atomic_int state; /* enum rmq_session_state */
   _Atomic uint64_t opened;
