@@ -46,7 +46,7 @@ double rmq_baseline_get(const struct rmq_baseline *b) {
   double sorted[RMQ_BASELINE_SLOTS];
   size_t n = b->slots_count;
   if (n < RMQ_BASELINE_LEARN_SLOTS)
-    return NAN;
+    return (double)NAN;
   memcpy(sorted, b->slots, n * sizeof(sorted[0]));
   qsort(sorted, n, sizeof(sorted[0]), compare_doubles);
   return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
@@ -55,7 +55,7 @@ double rmq_baseline_get(const struct rmq_baseline *b) {
 double rmq_baseline_drop(const struct rmq_baseline *b, double rate) {
   double usual = rmq_baseline_get(b);
   if (isnan(usual) || isnan(rate))
-    return NAN;
+    return (double)NAN;
   if (rate >= usual) /* also when nothing is usual */
     return 0;
   return 100 * (usual - rate) / usual;

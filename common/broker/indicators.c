@@ -100,7 +100,7 @@ static double drain(const struct turn *turn, double ready, double depth,
                     double depth_before) {
   double growth = (depth - depth_before) / turn->elapsed;
   if (turn->continuity != RMQ_SAME || !(growth < 0))
-    return NAN;
+    return (double)NAN;
   return ready / -growth;
 }
 
@@ -320,8 +320,8 @@ static int new_track(const struct rmq_snapshot_queue *q, struct track *ret) {
     return -1;
   memcpy(names, q->vhost, vhost_size);
   memcpy(names + vhost_size, q->name, name_size);
-  *ret =
-      (struct track){.vhost = names, .name = names + vhost_size, .depth = NAN};
+  *ret = (struct track){
+      .vhost = names, .name = names + vhost_size, .depth = (double)NAN};
   init_meters(ret->meters);
   return 0;
 }
@@ -390,8 +390,9 @@ static int report_queues(struct rmq_indicators *x,
 int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
                         struct rmq_indicators_result *ret_result) {
   struct rmq_indicators_result result = {.nodes_count = now->nodes_count};
-  struct turn turn = {
-      .taken = now->taken, .elapsed = NAN, .now = rmq_wall_seconds(now->time)};
+  struct turn turn = {.taken = now->taken,
+                      .elapsed = (double)NAN,
+                      .now = rmq_wall_seconds(now->time)};
   if (x->has_before)
     turn.elapsed = rmq_dur_seconds(rmq_mono_since(now->taken, x->taken));
   rmq_snapshot_sort(now);

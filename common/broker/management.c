@@ -25,7 +25,7 @@ static int64_t get_counter(const json_t *object, const char *key) {
 static double get_boolean(const json_t *object, const char *key) {
   const json_t *v = json_object_get(object, key);
   if (!json_is_boolean(v))
-    return NAN;
+    return (double)NAN;
   return json_is_true(v) ? 1 : 0;
 }
 

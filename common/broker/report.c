@@ -12,14 +12,14 @@
     .offset = offsetof(struct struct_, field_), .min = 0, .max = max_,         \
     .unit = unit_, .help = help_                                               \
   }
-#define CLUSTER(...) CLUSTER_ROW(INFINITY, __VA_ARGS__)
+#define CLUSTER(...) CLUSTER_ROW((double)INFINITY, __VA_ARGS__)
 #define CLUSTER_TO(max, ...) CLUSTER_ROW(max, RMQ_GAUGE, __VA_ARGS__)
 #define CLUSTER_ROW(...)                                                       \
   ROW(RMQ_SERIES_CLUSTER, rmq_report_cluster, __VA_ARGS__)
-#define NODE(...) NODE_TO(INFINITY, __VA_ARGS__)
+#define NODE(...) NODE_TO((double)INFINITY, __VA_ARGS__)
 #define NODE_TO(max, ...)                                                      \
   ROW(RMQ_SERIES_NODE, rmq_report_node, max, RMQ_GAUGE, __VA_ARGS__)
-#define QUEUE(...) QUEUE_ROW(INFINITY, __VA_ARGS__)
+#define QUEUE(...) QUEUE_ROW((double)INFINITY, __VA_ARGS__)
 #define QUEUE_TO(max, ...) QUEUE_ROW(max, RMQ_GAUGE, __VA_ARGS__)
 #define QUEUE_ROW(...) ROW(RMQ_SERIES_QUEUE, rmq_report_queue, __VA_ARGS__)
 /* types.db's maximum of uptime. */
@@ -140,61 +140,61 @@ const struct rmq_series rmq_report_series[] = {
     RMQ_SERIES_END};
 
 void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
-  *c = (struct rmq_report_cluster){.reachable = NAN,
-                                   .response_time = NAN,
-                                   .connections_open = NAN,
+  *c = (struct rmq_report_cluster){.reachable = (double)NAN,
+                                   .response_time = (double)NAN,
+                                   .connections_open = (double)NAN,
                                    .connections_opened = -1,
                                    .connections_closed = -1,
-                                   .nodes_running = NAN,
-                                   .nodes_total = NAN,
-                                   .partitions = NAN,
-                                   .ready = NAN,
-                                   .unacked = NAN,
-                                   .drain = NAN,
-                                   .head_age = NAN,
+                                   .nodes_running = (double)NAN,
+                                   .nodes_total = (double)NAN,
+                                   .partitions = (double)NAN,
+                                   .ready = (double)NAN,
+                                   .unacked = (double)NAN,
+                                   .drain = (double)NAN,
+                                   .head_age = (double)NAN,
                                    .returned = -1,
                                    .dropped_unroutable = -1,
                                    .redelivered = -1,
-                                   .error_rate = NAN,
+                                   .error_rate = (double)NAN,
                                    .publish = -1,
                                    .confirm = -1,
                                    .deliver = -1,
                                    .ack = -1,
                                    .get = -1,
-                                   .publish_rate = NAN,
-                                   .deliver_rate = NAN,
-                                   .ack_rate = NAN,
-                                   .throughput_drop = NAN,
-                                   .scrape_time = NAN,
-                                   .scrape_bytes = NAN,
+                                   .publish_rate = (double)NAN,
+                                   .deliver_rate = (double)NAN,
+                                   .ack_rate = (double)NAN,
+                                   .throughput_drop = (double)NAN,
+                                   .scrape_time = (double)NAN,
+                                   .scrape_bytes = (double)NAN,
                                    .scrape_failed = -1};
 }
 
 void rmq_report_node_clear(struct rmq_report_node *n) {
-  *n = (struct rmq_report_node){.memory_used = NAN,
-                                .memory_limit = NAN,
-                                .disk_free = NAN,
-                                .disk_limit = NAN,
-                                .memory = NAN,
-                                .file_handles = NAN,
-                                .processes = NAN,
-                                .run_queue = NAN,
-                                .running = NAN,
-                                .memory_alarm = NAN,
-                                .disk_alarm = NAN,
-                                .uptime = NAN};
+  *n = (struct rmq_report_node){.memory_used = (double)NAN,
+                                .memory_limit = (double)NAN,
+                                .disk_free = (double)NAN,
+                                .disk_limit = (double)NAN,
+                                .memory = (double)NAN,
+                                .file_handles = (double)NAN,
+                                .processes = (double)NAN,
+                                .run_queue = (double)NAN,
+                                .running = (double)NAN,
+                                .memory_alarm = (double)NAN,
+                                .disk_alarm = (double)NAN,
+                                .uptime = (double)NAN};
 }
 
 void rmq_report_queue_clear(struct rmq_report_queue *q) {
-  *q = (struct rmq_report_queue){.ready = NAN,
-                                 .unacked = NAN,
-                                 .consumers = NAN,
-                                 .drain = NAN,
-                                 .head_age = NAN,
+  *q = (struct rmq_report_queue){.ready = (double)NAN,
+                                 .unacked = (double)NAN,
+                                 .consumers = (double)NAN,
+                                 .drain = (double)NAN,
+                                 .head_age = (double)NAN,
                                  .publish = -1,
                                  .deliver = -1,
                                  .ack = -1,
                                  .redeliver = -1,
-                                 .consumer_capacity = NAN,
-                                 .memory = NAN};
+                                 .consumer_capacity = (double)NAN,
+                                 .memory = (double)NAN};
 }

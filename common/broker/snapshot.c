@@ -35,10 +35,10 @@ static void free_objects(struct rmq_snapshot *s) {
 
 static void reset(struct rmq_snapshot *s, struct rmq_snapshot_queue *queues,
                   size_t capacity, size_t max) {
-  *s = (struct rmq_snapshot){.response_time = NAN,
-                             .ready = NAN,
-                             .unacked = NAN,
-                             .connections = NAN,
+  *s = (struct rmq_snapshot){.response_time = (double)NAN,
+                             .ready = (double)NAN,
+                             .unacked = (double)NAN,
+                             .connections = (double)NAN,
                              .connections_opened = RMQ_ABSENT,
                              .connections_closed = RMQ_ABSENT,
                              .queues = queues,
@@ -76,20 +76,20 @@ struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,
     return NULL;
   struct rmq_snapshot_node *n = &nodes[s->nodes_count++];
   *n = (struct rmq_snapshot_node){.name = copy,
-                                  .running = NAN,
-                                  .memory_alarm = NAN,
-                                  .disk_alarm = NAN,
-                                  .memory_used = NAN,
-                                  .memory_limit = NAN,
-                                  .disk_free = NAN,
-                                  .disk_limit = NAN,
-                                  .fds_used = NAN,
-                                  .fds_total = NAN,
-                                  .processes_used = NAN,
-                                  .processes_total = NAN,
-                                  .run_queue = NAN,
-                                  .uptime = NAN,
-                                  .partitions = NAN};
+                                  .running = (double)NAN,
+                                  .memory_alarm = (double)NAN,
+                                  .disk_alarm = (double)NAN,
+                                  .memory_used = (double)NAN,
+                                  .memory_limit = (double)NAN,
+                                  .disk_free = (double)NAN,
+                                  .disk_limit = (double)NAN,
+                                  .fds_used = (double)NAN,
+                                  .fds_total = (double)NAN,
+                                  .processes_used = (double)NAN,
+                                  .processes_total = (double)NAN,
+                                  .run_queue = (double)NAN,
+                                  .uptime = (double)NAN,
+                                  .partitions = (double)NAN};
   return n;
 }
 
@@ -129,12 +129,12 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
   struct rmq_snapshot_queue *q = &s->queues[s->queues_count++];
   *q = (struct rmq_snapshot_queue){.vhost = names,
                                    .name = names + vhost_size,
-                                   .ready = NAN,
-                                   .unacked = NAN,
-                                   .consumers = NAN,
-                                   .memory = NAN,
-                                   .consumer_capacity = NAN,
-                                   .head_timestamp = NAN};
+                                   .ready = (double)NAN,
+                                   .unacked = (double)NAN,
+                                   .consumers = (double)NAN,
+                                   .memory = (double)NAN,
+                                   .consumer_capacity = (double)NAN,
+                                   .head_timestamp = (double)NAN};
   clear_stats(q->stats);
   return q;
 }
