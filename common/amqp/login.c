@@ -103,6 +103,9 @@ static void tune(struct rmq_connection *c, const struct rmq_wire_frame *f,
   uint32_t heartbeat = ours == 0 ? 0 : negotiate(ours, f->u.tune.heartbeat);
   c->frame_max = frame_max;
   c->is_tuned = true;
+  /* connection.start-ok has left, and its password with it. */
+  if (c->out.len == 0 && c->out.bytes != NULL)
+    explicit_bzero(c->out.bytes, c->out.capacity);
   rmq_wire_decoder_set_frame_max(c->decoder, frame_max);
   rmq_wire_put_tune_ok(&c->out, RMQ_WIRE_CHANNEL, frame_max,
                        (uint16_t)heartbeat);

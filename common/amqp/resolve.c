@@ -14,6 +14,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Threads of this module that wait in getaddrinfo. A resolver that hangs would
+ * otherwise cost a thread per attempt to connect. */
+enum { ASKING_MAX = 16 };
+static atomic_int asking;
+
 struct rmq_resolve {
   atomic_int references; /* the asker and the thread */
   atomic_bool is_done;   /* written last by the thread */
@@ -45,6 +50,7 @@ static void ask(struct rmq_resolve *r, int flags) {
 static void *run(void *arg) {
   struct rmq_resolve *r = arg;
   ask(r, 0);
+  atomic_fetch_sub(&asking, 1);
   atomic_store(&r->is_done, true);
   eventfd_write(r->wake_fd, 1);
   rmq_resolve_release(r);
@@ -65,6 +71,27 @@ static struct rmq_resolve *resolve_new(const char *host, uint16_t port) {
   return NULL;
 }
 
+static int ask_in_thread(struct rmq_resolve *r, int wake_fd,
+                         struct rmq_error *err) {
+  r->wake_fd = fcntl(wake_fd, F_DUPFD_CLOEXEC, 0);
+  if (r->wake_fd < 0)
+    return rmq_error_set(err, "no file descriptor to resolve \"%s\"", r->host);
+  if (atomic_fetch_add(&asking, 1) >= ASKING_MAX) {
+    atomic_fetch_sub(&asking, 1);
+    return rmq_error_set(err,
+                         "cannot resolve \"%s\": %d earlier look-ups are "
+                         "still waiting for the name server",
+                         r->host, ASKING_MAX);
+  }
+  atomic_fetch_add(&r->references, 1); /* the thread's */
+  if (rmq_thread_start(NULL, /* is_detached = */ true, "rmq_resolve", run, r,
+                       err) == 0)
+    return 0;
+  atomic_fetch_sub(&r->references, 1);
+  atomic_fetch_sub(&asking, 1);
+  return -1;
+}
+
 struct rmq_resolve *rmq_resolve_start(const char *host, uint16_t port,
                                       int wake_fd, struct rmq_error *err) {
   struct rmq_resolve *r = resolve_new(host, port);
@@ -77,15 +104,8 @@ struct rmq_resolve *rmq_resolve_start(const char *host, uint16_t port,
     atomic_store(&r->is_done, true);
     return r;
   }
-  r->wake_fd = fcntl(wake_fd, F_DUPFD_CLOEXEC, 0);
-  if (r->wake_fd >= 0) {
-    atomic_fetch_add(&r->references, 1); /* the thread's */
-    if (rmq_thread_start(NULL, /* is_detached = */ true, "rmq_resolve", run, r,
-                         err) == 0)
-      return r;
-    atomic_fetch_sub(&r->references, 1);
-  }
-  rmq_error_set(err, "no file descriptor to resolve \"%s\"", host);
+  if (ask_in_thread(r, wake_fd, err) == 0)
+    return r;
   rmq_resolve_release(r);
   return NULL;
 }

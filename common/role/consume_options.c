@@ -18,33 +18,10 @@ const struct rmq_option rmq_consume_option_table[] = {
     RMQ_CONNECTION_OPTIONS(struct rmq_consume_options),
     {.name = "Exchange",
      .type = RMQ_OPT_STRING,
-     FIELD(exchange),
+     FIELD(exchange.name),
      .help = "Exchange that the queue is bound to; without it the queue is "
              "consumed as it is."},
-    {.name = "ExchangeType",
-     .type = RMQ_OPT_STRING,
-     FIELD(exchange_type),
-     .help = "Declare the exchange with this type; without it the exchange "
-             "must exist."},
-    {.name = "ExchangeDurable",
-     .type = RMQ_OPT_BOOLEAN,
-     FIELD(exchange_durable),
-     .default_value = "true",
-     .help = "The declared exchange survives a restart of the broker."},
-    {.name = "ExchangeAutoDelete",
-     .type = RMQ_OPT_BOOLEAN,
-     FIELD(exchange_auto_delete),
-     .default_value = "false",
-     .help = "The declared exchange goes when its last binding goes."},
-    {.name = "ExchangePassive",
-     .type = RMQ_OPT_BOOLEAN,
-     FIELD(exchange_passive),
-     .default_value = "false",
-     .help = "Only check that the exchange exists, whatever its type."},
-    {.name = "ExchangeArgument",
-     .type = RMQ_OPT_ARGUMENTS,
-     FIELD(exchange_arguments),
-     .help = "NAME VALUE, an argument of the declared exchange."},
+    RMQ_EXCHANGE_OPTIONS(struct rmq_consume_options),
     {.name = "RoutingKey",
      .type = RMQ_OPT_LIST,
      FIELD(routing_keys),
@@ -240,14 +217,6 @@ const char *rmq_on_failure_to_str(enum rmq_on_failure f) {
   return "unknown";
 }
 
-static int check_length(const char *option, const char *text,
-                        struct rmq_buf *errors) {
-  if (text == NULL || strlen(text) <= 255)
-    return 0;
-  rmq_buf_appendf(errors, "option %s: longer than 255 bytes\n", option);
-  return -1;
-}
-
 static int check_queue_type(const struct rmq_consume_options *o,
                             struct rmq_buf *errors) {
   if (o->queue_type == NULL || strcmp(o->queue_type, "classic") == 0)
@@ -273,14 +242,13 @@ static int check_queue_type(const struct rmq_consume_options *o,
 int rmq_consume_options_check(const void *options, struct rmq_buf *errors) {
   const struct rmq_consume_options *o = options;
   int rc = rmq_connection_options_check(&o->connection, errors);
-  rc |= check_length("Exchange", o->exchange, errors);
-  rc |= check_length("ExchangeType", o->exchange_type, errors);
-  rc |= check_length("Queue", o->queue, errors);
-  rc |= check_length("ConsumerTag", o->consumer_tag, errors);
+  rc |= rmq_exchange_options_check(&o->exchange, errors);
+  rc |= rmq_check_short("Queue", o->queue, errors);
+  rc |= rmq_check_short("ConsumerTag", o->consumer_tag, errors);
   for (size_t i = 0; i < o->routing_keys.count; i++)
-    rc |= check_length("RoutingKey", o->routing_keys.items[i], errors);
+    rc |= rmq_check_short("RoutingKey", o->routing_keys.items[i], errors);
   rc |= check_queue_type(o, errors);
-  if (o->queue[0] == '\0' && o->exchange == NULL) {
+  if (o->queue[0] == '\0' && o->exchange.name == NULL) {
     rmq_buf_append_text(errors, "option Queue: without a name the block needs "
                                 "an Exchange to bind to\n");
     rc = -1;

@@ -54,32 +54,17 @@ static int fill_arguments(struct rmq_arguments *a,
 static int fill_bindings(struct rmq_consume_topology *t,
                          const struct rmq_consume_options *o,
                          struct rmq_connection_config *config) {
-  if (o->exchange == NULL || o->exchange[0] == '\0')
+  if (o->exchange.name == NULL || o->exchange.name[0] == '\0')
     return 0;
   t->bindings = calloc(o->routing_keys.count, sizeof(*t->bindings));
   if (t->bindings == NULL)
     return -1;
   for (size_t i = 0; i < o->routing_keys.count; i++)
     t->bindings[i] =
-        (struct rmq_binding){o->exchange, o->routing_keys.items[i]};
+        (struct rmq_binding){o->exchange.name, o->routing_keys.items[i]};
   config->bindings = t->bindings;
   config->bindings_count = o->routing_keys.count;
   return 0;
-}
-
-static void fill_exchange(struct rmq_consume_topology *t,
-                          const struct rmq_consume_options *o,
-                          struct rmq_connection_config *config) {
-  if (o->exchange == NULL || o->exchange[0] == '\0')
-    return;
-  t->exchange = (struct rmq_wire_exchange){
-      .name = o->exchange,
-      .type = o->exchange_type != NULL ? o->exchange_type : "",
-      .is_passive = o->exchange_passive || o->exchange_type == NULL,
-      .is_durable = o->exchange_durable,
-      .is_auto_delete = o->exchange_auto_delete,
-      .arguments = &o->exchange_arguments};
-  config->exchange = &t->exchange;
 }
 
 int rmq_consume_topology_init(struct rmq_consume_topology *t,
@@ -92,7 +77,7 @@ int rmq_consume_topology_init(struct rmq_consume_topology *t,
     rmq_consume_topology_fini(t);
     return rmq_error_set(err, "no memory for the topology");
   }
-  fill_exchange(t, o, config);
+  config->exchange = rmq_exchange_options_declare(&o->exchange, &t->exchange);
   bool is_named = o->queue[0] != '\0';
   t->queue = (struct rmq_wire_queue){
       .name = o->queue,

@@ -19,34 +19,11 @@ const struct rmq_option rmq_publish_option_table[] = {
     RMQ_CONNECTION_OPTIONS(struct rmq_publish_options),
     {.name = "Exchange",
      .type = RMQ_OPT_STRING,
-     FIELD(exchange),
+     FIELD(exchange.name),
      .default_value = "amq.fanout",
      .help = "Exchange that messages are published to; empty is the default "
              "exchange."},
-    {.name = "ExchangeType",
-     .type = RMQ_OPT_STRING,
-     FIELD(exchange_type),
-     .help = "Declare the exchange with this type; without it the exchange "
-             "must exist."},
-    {.name = "ExchangeDurable",
-     .type = RMQ_OPT_BOOLEAN,
-     FIELD(exchange_durable),
-     .default_value = "true",
-     .help = "The declared exchange survives a restart of the broker."},
-    {.name = "ExchangeAutoDelete",
-     .type = RMQ_OPT_BOOLEAN,
-     FIELD(exchange_auto_delete),
-     .default_value = "false",
-     .help = "The declared exchange goes when its last binding goes."},
-    {.name = "ExchangePassive",
-     .type = RMQ_OPT_BOOLEAN,
-     FIELD(exchange_passive),
-     .default_value = "false",
-     .help = "Only check that the exchange exists, whatever its type."},
-    {.name = "ExchangeArgument",
-     .type = RMQ_OPT_ARGUMENTS,
-     FIELD(exchange_arguments),
-     .help = "NAME VALUE, an argument of the declared exchange."},
+    RMQ_EXCHANGE_OPTIONS(struct rmq_publish_options),
     {.name = "RoutingKey",
      .type = RMQ_OPT_STRING,
      FIELD(routing_key),
@@ -163,27 +140,13 @@ static int check_key(const char *option, const char *template,
   return -1;
 }
 
-static int check_length(const char *option, const char *text,
-                        struct rmq_buf *errors) {
-  if (text == NULL || strlen(text) <= 255)
-    return 0;
-  rmq_buf_appendf(errors, "option %s: longer than 255 bytes\n", option);
-  return -1;
-}
-
 int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
   const struct rmq_publish_options *o = options;
   int rc = rmq_connection_options_check(&o->connection, errors);
   rc |= check_key("RoutingKey", o->routing_key, rmq_rkey_check, errors);
   rc |= check_key("RoutingKeyNotification", o->routing_key_notification,
                   rmq_rkey_check_event, errors);
-  rc |= check_length("Exchange", o->exchange, errors);
-  rc |= check_length("ExchangeType", o->exchange_type, errors);
-  rc |= check_length("AppId", o->app_id, errors);
-  if (o->exchange_type != NULL && o->exchange[0] == '\0') {
-    rmq_buf_append_text(errors, "option ExchangeType: the default exchange "
-                                "(Exchange \"\") cannot be declared\n");
-    rc = -1;
-  }
+  rc |= rmq_exchange_options_check(&o->exchange, errors);
+  rc |= rmq_check_short("AppId", o->app_id, errors);
   return rc;
 }

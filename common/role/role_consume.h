@@ -10,6 +10,7 @@
 #include "common/base/host.h"
 #include "common/base/series.h"
 #include "common/role/connection_options.h"
+#include "common/role/exchange_options.h"
 
 enum rmq_auto { RMQ_AUTO, RMQ_TRUE, RMQ_FALSE }; /* by the queue's name */
 enum rmq_ack_when { RMQ_ACK_WRITTEN, RMQ_ACK_DISPATCHED };
@@ -25,9 +26,7 @@ const char *rmq_on_failure_to_str(enum rmq_on_failure f);
 
 struct rmq_consume_options {
   struct rmq_connection_options connection;
-  char *exchange, *exchange_type;
-  bool exchange_durable, exchange_auto_delete, exchange_passive;
-  struct rmq_arguments exchange_arguments;
+  struct rmq_exchange_options exchange;
   struct rmq_strings routing_keys;
   char *queue, *queue_type;
   int queue_durable, queue_auto_delete, queue_exclusive; /* rmq_auto */

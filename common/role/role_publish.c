@@ -123,7 +123,7 @@ static void refused(void *ctx, const struct rmq_message *m,
            "the broker %s a message to exchange \"%s\" with routing key "
            "\"%s\"; it is tried again (%llu others since the last such line)",
            outcome == RMQ_RETURNED ? "returned as unroutable" : "nacked",
-           r->options->exchange, m->key, (unsigned long long)missed);
+           r->options->exchange.name, m->key, (unsigned long long)missed);
   log_message(r, RMQ_LOG_WARNING, rmq_outcome_to_str(outcome), m, text);
 }
 
@@ -168,7 +168,7 @@ static bool is_drained(void *ctx) {
 static int create_publisher(struct rmq_role_publish *r, struct rmq_error *err) {
   const struct rmq_publish_options *o = r->options;
   struct rmq_publisher_config config = {
-      .exchange = o->exchange,
+      .exchange = o->exchange.name,
       .is_mandatory = o->mandatory,
       .is_persistent = o->persistent,
       .app_id = o->app_id,
@@ -190,23 +190,6 @@ static int create_publisher(struct rmq_role_publish *r, struct rmq_error *err) {
   return r->publisher != NULL ? 0 : rmq_error_set(err, "no memory");
 }
 
-/* Without a type the exchange is checked, not declared: that needs no
- * permission, and a missing one is found before anything is published. */
-static void choose_exchange(struct rmq_role_publish *r,
-                            struct rmq_connection_config *config) {
-  const struct rmq_publish_options *o = r->options;
-  if (o->exchange[0] == '\0')
-    return;
-  r->exchange = (struct rmq_wire_exchange){
-      .name = o->exchange,
-      .type = o->exchange_type != NULL ? o->exchange_type : "",
-      .is_passive = o->exchange_passive || o->exchange_type == NULL,
-      .is_durable = o->exchange_durable,
-      .is_auto_delete = o->exchange_auto_delete,
-      .arguments = &o->exchange_arguments};
-  config->exchange = &r->exchange;
-}
-
 static int create_connection(struct rmq_role_publish *r,
                              struct rmq_error *err) {
   struct rmq_connection_config config = {.wants_confirms = true};
@@ -214,7 +197,8 @@ static int create_connection(struct rmq_role_publish *r,
                                 r->host->service, r->host->hostname, r->block,
                                 &config, err) != 0)
     return -1;
-  choose_exchange(r, &config);
+  config.exchange =
+      rmq_exchange_options_declare(&r->options->exchange, &r->exchange);
   struct rmq_connection_handlers handlers = {.ctx = r,
                                              .changed = changed,
                                              .ready = ready,

@@ -10,12 +10,11 @@
 #include "common/base/host.h"
 #include "common/base/series.h"
 #include "common/role/connection_options.h"
+#include "common/role/exchange_options.h"
 
 struct rmq_publish_options {
   struct rmq_connection_options connection;
-  char *exchange, *exchange_type;
-  bool exchange_durable, exchange_auto_delete, exchange_passive;
-  struct rmq_arguments exchange_arguments;
+  struct rmq_exchange_options exchange;
   char *routing_key, *routing_key_notification;
   bool persistent, mandatory, metrics, notifications;
   int format;
