@@ -39,7 +39,7 @@ def built_program(build, name):
     return None
 
 
-def collect_modules(build, directory, names=(*OURS, "loadgen", "sink")):
+def collect_modules(build, directory, names=(*OURS, "faulty", "loadgen", "sink")):
     """Copies the modules that the build holds (collectd refuses symlinks)."""
     os.makedirs(directory, exist_ok=True)
     for name in names:
