@@ -295,6 +295,12 @@ void rmq_connection_link_down(struct rmq_connection *c, const char *reason,
   rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
 }
 
+void rmq_connection_link_refused(struct rmq_connection *c, const char *reason,
+                                 const char *remedy, struct rmq_mono now) {
+  rmq_connection_because(c, 0, remedy, "%s", reason);
+  rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
+}
+
 struct rmq_buf *rmq_connection_output(struct rmq_connection *c) {
   return &c->out;
 }

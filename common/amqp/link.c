@@ -25,6 +25,7 @@ struct rmq_link {
   int fd;
   struct rmq_tls *tls;
   char last_failure[128]; /* of the addresses tried so far */
+  const char *remedy;     /* of the failure, see rmq_link_remedy */
 };
 
 static void describe(struct rmq_link *l, const char *doing, int error) {
@@ -72,6 +73,10 @@ void rmq_link_close(struct rmq_link *l) {
   rmq_resolve_release(l->resolve);
   free(l->host);
   free(l);
+}
+
+const char *rmq_link_remedy(const struct rmq_link *l) {
+  return l->remedy == NULL ? "" : l->remedy;
 }
 
 int rmq_link_fd(const struct rmq_link *l) { return l->fd; }
@@ -158,8 +163,10 @@ static int connected(struct rmq_link *l, struct rmq_error *err) {
     return 1;
   }
   l->tls = rmq_tls_new(l->config.tls, l->fd, l->host, err);
-  if (l->tls == NULL)
+  if (l->tls == NULL) {
+    l->remedy = "make what it names a PEM file that this process can read";
     return -1;
+  }
   l->phase = LINK_HANDSHAKE;
   return 0;
 }
@@ -192,6 +199,7 @@ int rmq_link_advance(struct rmq_link *l, struct rmq_mono now,
     rc = advance_connecting(l, now, err);
   if (rc == 0 && l->phase == LINK_HANDSHAKE) {
     rc = rmq_tls_handshake(l->tls, err);
+    l->remedy = rmq_tls_remedy(l->tls);
     if (rc == 1)
       l->phase = LINK_UP;
   }

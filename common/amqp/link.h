@@ -55,6 +55,9 @@ struct rmq_mono rmq_link_deadline(const struct rmq_link *l);
  * -1: failed for good, err says at what. */
 int rmq_link_advance(struct rmq_link *l, struct rmq_mono now,
                      struct rmq_error *err);
+/* What a person has to do about the failure that rmq_link_advance returned; ""
+ * when it may pass by itself, as a broker that is down does. */
+const char *rmq_link_remedy(const struct rmq_link *l);
 /* Sends as much as the link takes and consumes it. Returns bytes sent, or -1
  * when the link is broken. Only when up. */
 long rmq_link_send(struct rmq_link *l, struct rmq_buf *out,

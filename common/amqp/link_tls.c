@@ -16,6 +16,7 @@ struct rmq_tls {
   SSL_CTX *ctx;
   SSL *ssl;
   enum rmq_tls_want want;
+  const char *remedy;
 };
 
 const char *rmq_tls_version_to_str(enum rmq_tls_version v) {
@@ -72,10 +73,8 @@ static int load_ca(SSL_CTX *ctx, const struct rmq_tls_config *config,
   }
   if (SSL_CTX_load_verify_locations(ctx, config->ca_file, NULL) == 1)
     return 0;
-  return rmq_error_set(err,
-                       "cannot read TLSCACert \"%s\": %s; make it a PEM file "
-                       "that this process can read",
-                       config->ca_file, openssl_reason());
+  return rmq_error_set(err, "cannot read TLSCACert \"%s\": %s", config->ca_file,
+                       openssl_reason());
 }
 
 /* Never asks on a terminal: without a password an encrypted key is an error. */
@@ -184,6 +183,10 @@ void rmq_tls_free(struct rmq_tls *t) {
 
 enum rmq_tls_want rmq_tls_want(const struct rmq_tls *t) { return t->want; }
 
+const char *rmq_tls_remedy(const struct rmq_tls *t) {
+  return t->remedy == NULL ? "" : t->remedy;
+}
+
 /* What an OpenSSL call that did not succeed means. */
 static long failed(struct rmq_tls *t, int rc, const char *doing,
                    struct rmq_error *err) {
@@ -196,10 +199,14 @@ static long failed(struct rmq_tls *t, int rc, const char *doing,
   /* Known also when nobody asked for it, and then it is not the reason. */
   bool is_checked = (SSL_get_verify_mode(t->ssl) & SSL_VERIFY_PEER) != 0;
   long verify = is_checked ? SSL_get_verify_result(t->ssl) : X509_V_OK;
+  t->remedy = verify != X509_V_OK ? "check TLSCACert, the name in Host and the "
+                                    "server's certificate"
+              : code == SSL_ERROR_SSL
+                  ? "check that this port speaks TLS, TLSMinVersion, and the "
+                    "client certificate that the server asks for"
+                  : "";
   if (verify != X509_V_OK)
-    rmq_error_set(err,
-                  "the server's certificate was refused: %s; check TLSCACert, "
-                  "the host name in Host and the server's certificate",
+    rmq_error_set(err, "the server's certificate was refused: %s",
                   X509_verify_cert_error_string(verify));
   else if (code == SSL_ERROR_ZERO_RETURN ||
            (code == SSL_ERROR_SYSCALL && (rc == 0 || saved_errno == 0)))

@@ -18,7 +18,11 @@ enum rmq_tls_want { RMQ_TLS_NOTHING, RMQ_TLS_READ, RMQ_TLS_WRITE };
 const char *rmq_tls_want_to_str(enum rmq_tls_want w);
 enum rmq_tls_want rmq_tls_want(const struct rmq_tls *t);
 
-/* 1: done; 0: not yet; -1: refused, err says why and what to do. */
+/* What a person has to do about the last failure; "" when it may pass by
+ * itself. */
+const char *rmq_tls_remedy(const struct rmq_tls *t);
+
+/* 1: done; 0: not yet; -1: refused, err says why. */
 int rmq_tls_handshake(struct rmq_tls *t, struct rmq_error *err);
 /* Like send and recv: bytes, 0 = would block, -1 = broken or closed. */
 long rmq_tls_send(struct rmq_tls *t, const char *bytes, size_t len,

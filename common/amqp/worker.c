@@ -154,7 +154,8 @@ static void advance_link(struct rmq_worker *w, struct rmq_mono now) {
     w->link_is_up = w->may_read = true;
     rmq_connection_link_up(w->connection, now);
   } else if (rc < 0) {
-    rmq_connection_link_down(w->connection, err.text, now);
+    rmq_connection_link_refused(w->connection, err.text,
+                                rmq_link_remedy(w->link), now);
   }
 }
 

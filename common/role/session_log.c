@@ -75,10 +75,12 @@ static const char *event_word(const struct rmq_connection_change *c) {
   return rmq_session_is_up(c->from) ? "connection_lost" : "connect_failed";
 }
 
+/* A broker that is down passes by itself; what has a remedy waits for somebody
+ * to read of it. */
 static enum rmq_level level_of(const struct rmq_connection_change *c) {
-  return c->from == RMQ_SESSION_CONNECTING || rmq_session_is_up(c->from)
-             ? RMQ_LOG_WARNING
-             : RMQ_LOG_ERROR;
+  bool may_pass = c->remedy[0] == '\0' && (c->from == RMQ_SESSION_CONNECTING ||
+                                           rmq_session_is_up(c->from));
+  return may_pass ? RMQ_LOG_WARNING : RMQ_LOG_ERROR;
 }
 
 static void describe(const struct rmq_connection_change *c, uint64_t missed,
