@@ -55,6 +55,8 @@ static void a_size_that_overflows_gives_no_message(void **state) {
   (void)state;
   assert_null(rmq_message_new("key", "", SIZE_MAX));
   assert_null(rmq_message_new("key", "", SIZE_MAX - 8));
+  assert_null(rmq_message_restore("key", "", NULL, "", SIZE_MAX));
+  assert_null(rmq_message_restore("key", "", NULL, "", SIZE_MAX - 8));
 }
 
 static void without_memory_there_is_no_message(void **state) {
@@ -62,6 +64,80 @@ static void without_memory_there_is_no_message(void **state) {
   alloc_fail_at(1);
   assert_null(rmq_message_new("key", "body", 4));
   assert_true(alloc_works_again());
+}
+
+static void a_taken_body_is_not_copied(void **state) {
+  (void)state;
+  struct rmq_buf b;
+  rmq_buf_init(&b, 100);
+  assert_int_equal(rmq_buf_append(&b, "a\0b", 3), 0);
+  struct rmq_message *m = rmq_message_take("key", &b);
+  assert_non_null(m);
+  assert_int_equal(b.len, 0);
+  assert_int_equal(m->body_len, 3);
+  assert_memory_equal(m->body, "a\0b", 4);
+  assert_string_equal(m->key, "key");
+  assert_int_equal(rmq_message_cost(m), 3 + 3 + RMQ_MESSAGE_OVERHEAD);
+  rmq_message_free(m);
+  rmq_buf_fini(&b);
+}
+
+static void without_memory_a_body_is_not_taken(void **state) {
+  (void)state;
+  for (unsigned nth = 1; nth <= 2; nth++) {
+    struct rmq_buf b;
+    rmq_buf_init(&b, 100);
+    assert_int_equal(rmq_buf_append(&b, "body", 4), 0);
+    alloc_fail_at(nth);
+    struct rmq_message *m = rmq_message_take("key", &b);
+    bool was_short = alloc_works_again();
+    if (was_short) {
+      assert_null(m);
+      assert_int_equal(b.len, 4);
+    }
+    rmq_message_free(m);
+    rmq_buf_fini(&b);
+  }
+}
+
+static void a_restored_message_owns_all_its_texts(void **state) {
+  (void)state;
+  char type[] = "text/x", encoding[] = "gzip", body[] = "body";
+  struct rmq_message *m = rmq_message_restore("key", type, encoding, body, 4);
+  assert_non_null(m);
+  memset(type, '-', sizeof(type) - 1);
+  memset(encoding, '-', sizeof(encoding) - 1);
+  memset(body, '-', sizeof(body) - 1);
+  assert_string_equal(m->key, "key");
+  assert_string_equal(m->content_type, "text/x");
+  assert_string_equal(m->content_encoding, "gzip");
+  assert_memory_equal(m->body, "body", 5);
+  rmq_message_free(m);
+  m = rmq_message_restore("", "", NULL, NULL, 0);
+  assert_non_null(m);
+  assert_string_equal(m->content_type, "");
+  assert_null(m->content_encoding);
+  assert_int_equal(m->body_len, 0);
+  rmq_message_free(m);
+}
+
+static void a_body_can_be_replaced(void **state) {
+  (void)state;
+  struct rmq_message *m = rmq_message_new("key", "long body", 9);
+  assert_non_null(m);
+  struct rmq_buf b;
+  rmq_buf_init(&b, 100);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(rmq_buf_append(&b, "short", 5), 0);
+    assert_int_equal(rmq_message_set_body(m, &b), 0);
+    assert_int_equal(m->body_len, 5);
+    assert_memory_equal(m->body, "short", 6);
+    assert_int_equal(rmq_message_cost(m), 5 + 3 + RMQ_MESSAGE_OVERHEAD);
+  }
+  assert_int_equal(rmq_message_set_body(m, &b), 0);
+  assert_int_equal(m->body_len, 0);
+  rmq_message_free(m);
+  rmq_buf_fini(&b);
 }
 
 static void freeing_null_is_fine(void **state) {
@@ -77,6 +153,10 @@ int main(void) {
       cmocka_unit_test(the_struct_fits_into_the_overhead_that_is_charged),
       cmocka_unit_test(a_size_that_overflows_gives_no_message),
       cmocka_unit_test(without_memory_there_is_no_message),
+      cmocka_unit_test(a_taken_body_is_not_copied),
+      cmocka_unit_test(without_memory_a_body_is_not_taken),
+      cmocka_unit_test(a_restored_message_owns_all_its_texts),
+      cmocka_unit_test(a_body_can_be_replaced),
       cmocka_unit_test(freeing_null_is_fine),
   };
   return run_all(tests);
