@@ -14,6 +14,18 @@ const char *rmq_store_loss_to_str(enum rmq_store_loss l) {
   return "unknown";
 }
 
+const char *rmq_store_put_to_str(enum rmq_store_put p) {
+  switch (p) {
+  case RMQ_STORE_TOOK:
+    return "took";
+  case RMQ_STORE_BUSY:
+    return "busy";
+  case RMQ_STORE_UNUSABLE:
+    return "unusable";
+  }
+  return "unknown";
+}
+
 /* FNV-1a; it is on disk, so it never changes. */
 uint32_t rmq_store_key_hash(const char *key) {
   uint32_t h = 2166136261u;

@@ -10,11 +10,12 @@
  * rmq_store_lane_of(key hash) gives, so the number of lanes may change while
  * rows lie on disk.
  *
- * Accounting. A message that put took is owed exactly one answer: stored, or
- * failed. A row that lies in the store and was handed to nobody ends by being
- * handed over (stored, fetched), or by lost_rows. So a lane can know at every
- * moment how many of its rows it has not got: that is what it reports as
- * spooled, and while it is over 0 younger messages must go the same way.
+ * Accounting. A message that put took is pending and owed exactly one answer:
+ * stored, failed, or lost (was_pending). A row that lies in the store and was
+ * handed to nobody is unread, and ends by being handed over (fetched), or by
+ * lost (not was_pending). So a lane knows at every moment how many of its
+ * messages it has not got: that is what it reports as spooled, and while it is
+ * over 0 younger messages must go the same way.
  */
 #ifndef RMQ_BASE_STORE_H
 #define RMQ_BASE_STORE_H
@@ -69,20 +70,25 @@ struct rmq_store_handlers {
   void (*fetched)(void *ctx, struct rmq_list *messages, uint64_t through);
   /* Messages of put that could not be written, given back; taken over. */
   void (*failed)(void *ctx, struct rmq_list *messages);
-  /* Rows that nobody was handed ended here. */
-  void (*lost_rows)(void *ctx, enum rmq_store_loss why,
-                    struct rmq_store_tally rows);
+  /* Messages ended in the store: pending ones, or unread rows. */
+  void (*lost)(void *ctx, enum rmq_store_loss why, bool was_pending,
+               struct rmq_store_tally tally);
   /* Rows that an earlier process left: at the start, before any other call,
    * or later when the file could not be opened at first. */
   void (*recovered)(void *ctx, struct rmq_store_tally rows);
 };
 
-/* All members are set. Any thread, except close. */
+enum rmq_store_put {
+  RMQ_STORE_TOOK,    /* m is the store's until it answers */
+  RMQ_STORE_BUSY,    /* what waits for the disk fills its bound; m is kept */
+  RMQ_STORE_UNUSABLE /* the disk fails; go on without; m is kept */
+};
+const char *rmq_store_put_to_str(enum rmq_store_put p);
+
+/* All members are set. Any thread. */
 struct rmq_store {
   void *ctx;
-  /* Takes m when true. False: not usable now, or what waits for the disk
-   * already fills its bound; the caller keeps m. */
-  bool (*put)(void *ctx, unsigned lane, struct rmq_message *m);
+  enum rmq_store_put (*put)(void *ctx, unsigned lane, struct rmq_message *m);
   /* At most one at a time and lane. max_bytes bounds the sum of
    * rmq_message_cost, but one message always comes. */
   void (*fetch)(void *ctx, unsigned lane, uint64_t after_seq,
