@@ -172,6 +172,7 @@ static void channel_closed(struct rmq_connection *c,
                          remedy_for(f->u.close.code, f->u.close.class_id),
                          "the broker closed the channel while %s: %u %s",
                          setup_name(c->setup), f->u.close.code, text);
+  rmq_connection_blame(c, f);
   rmq_connection_apply(c, RMQ_SESSION_ON_CHANNEL_CLOSED, now);
 }
 
@@ -193,6 +194,7 @@ void rmq_channel_refused(struct rmq_connection *c,
                              : "",
                          "the broker closed the connection while %s: %u %s",
                          setup_name(c->setup), f->u.close.code, text);
+  rmq_connection_blame(c, f);
   rmq_connection_apply(c, RMQ_SESSION_ON_LOGIN_REFUSED, now);
 }
 

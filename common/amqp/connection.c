@@ -76,7 +76,14 @@ void rmq_connection_because(struct rmq_connection *c, int reply_code,
   vsnprintf(c->reason, sizeof(c->reason), format, args);
   va_end(args);
   c->reply_code = reply_code;
+  c->refused_method = 0;
   c->remedy = remedy;
+}
+
+void rmq_connection_blame(struct rmq_connection *c,
+                          const struct rmq_wire_frame *close) {
+  c->refused_method =
+      RMQ_WIRE_ID((uint32_t)close->u.close.class_id, close->u.close.method_id);
 }
 
 void rmq_connection_await(struct rmq_connection *c, struct rmq_mono now) {
@@ -206,6 +213,7 @@ static void set_state(struct rmq_connection *c, enum rmq_session_state next,
                                          .event = event,
                                          .endpoint = endpoint,
                                          .reply_code = c->reply_code,
+                                         .refused_method = c->refused_method,
                                          .reason = c->reason,
                                          .remedy = c->remedy,
                                          .retry_in = retry_in};
@@ -453,6 +461,7 @@ static void connection_closed(struct rmq_connection *c,
   rmq_connection_because(c, f->u.close.code, "",
                          "the broker closed the connection: %u %s",
                          f->u.close.code, text);
+  rmq_connection_blame(c, f);
   rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
 }
 

@@ -92,9 +92,13 @@ struct rmq_connection_change {
   enum rmq_session_event event;
   const struct rmq_endpoint *endpoint; /* the one tried or left */
   int reply_code;                      /* AMQP's, 0 = none */
-  const char *reason;                  /* what happened; may hold wire bytes */
-  const char *remedy;                  /* what to do about it; "" = nothing */
-  struct rmq_dur retry_in;             /* of WAITING and REOPENING */
+  /* RMQ_WIRE_ID(class, method) of ours that a close names as its cause, as
+   * RMQ_WIRE_BASIC_PUBLISH for a message that is too large; 0 = none. The
+   * handler lost, if it is due, was called before. */
+  uint32_t refused_method;
+  const char *reason;      /* what happened; may hold wire bytes */
+  const char *remedy;      /* what to do about it; "" = nothing */
+  struct rmq_dur retry_in; /* of WAITING and REOPENING */
 };
 
 /* All are set; ctx is passed back. */

@@ -68,6 +68,7 @@ struct rmq_connection {
   struct rmq_content content;
 
   int reply_code; /* of the change that is under way */
+  uint32_t refused_method;
   char reason[512];
   const char *remedy;
 };
@@ -78,6 +79,10 @@ void rmq_connection_apply(struct rmq_connection *c,
 void rmq_connection_because(struct rmq_connection *c, int reply_code,
                             const char *remedy, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same for channel.close and connection.close, whose class and method the
+ * change shall carry; call it after rmq_connection_because. */
+void rmq_connection_blame(struct rmq_connection *c,
+                          const struct rmq_wire_frame *close);
 /* The peer broke the protocol: the link is given up. */
 void rmq_connection_protocol_error(struct rmq_connection *c, const char *what,
                                    struct rmq_mono now);

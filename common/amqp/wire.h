@@ -65,6 +65,8 @@ enum {
   X(CONFIRM_SELECT_OK, 85, 11, "confirm.select-ok")
 
 #define RMQ_WIRE_ID(class_id, method_id) ((class_id) << 16 | (method_id))
+/* Ours, as a close names it. */
+enum { RMQ_WIRE_BASIC_PUBLISH = RMQ_WIRE_ID(60, 40) };
 enum rmq_method {
 #define RMQ_X(name, class_id, method_id, text)                                 \
   RMQ_METHOD_##name = RMQ_WIRE_ID(class_id, method_id),

@@ -344,16 +344,23 @@ static void closed_channel_is_opened_again_on_the_same_link(void **state) {
   static const struct {
     const char *close, *want_reason, *want_remedy;
     int want_code;
+    uint32_t want_refused;
   } rows[] = {
       {"reply-code=404 reply-text='NOT_FOUND - no exchange' class-id=60 "
        "method-id=40",
-       "404 NOT_FOUND - no exchange", "Exchange", 404},
+       "404 NOT_FOUND - no exchange", "Exchange", 404, RMQ_WIRE_BASIC_PUBLISH},
       {"reply-code=403 reply-text='ACCESS_REFUSED - write' class-id=60 "
        "method-id=40",
-       "403 ACCESS_REFUSED - write", "permission", 403},
+       "403 ACCESS_REFUSED - write", "permission", 403, RMQ_WIRE_BASIC_PUBLISH},
+      {"reply-code=406 reply-text='PRECONDITION_FAILED - message size 2000 is "
+       "larger than configured max size 1000' class-id=60 method-id=40",
+       "406 PRECONDITION_FAILED - message size", "", 406,
+       RMQ_WIRE_BASIC_PUBLISH},
       {"reply-code=406 reply-text='PRECONDITION_FAILED - unknown delivery "
        "tag' class-id=60 method-id=80",
-       "406 PRECONDITION_FAILED", "", 406},
+       "406 PRECONDITION_FAILED", "", 406, RMQ_WIRE_ID(60, 80)},
+      {"reply-code=406 reply-text='PRECONDITION_FAILED - timed out'",
+       "406 PRECONDITION_FAILED", "", 406, 0},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     struct fake_rig *r = rig(state);
@@ -370,11 +377,13 @@ static void closed_channel_is_opened_again_on_the_same_link(void **state) {
     fake_rig_must_be(r, RMQ_SESSION_REOPENING);
     assert_int_equal(r->losts, 1);
     assert_int_equal(r->last_change.reply_code, rows[i].want_code);
+    assert_int_equal(r->last_change.refused_method, rows[i].want_refused);
     fake_rig_must_say(r, rows[i].want_reason);
     assert_non_null(strstr(r->last_remedy, rows[i].want_remedy));
     assert_false(rmq_connection_can_publish(r->connection));
     fake_rig_advance(r);
     fake_rig_must_be(r, RMQ_SESSION_READY);
+    assert_int_equal(r->last_change.refused_method, 0);
     assert_int_equal(r->epoch, 2);
     assert_int_equal(r->links_count, 1);
     publish(r, 1);
@@ -457,6 +466,7 @@ static void unknown_exchange_type_waits_long_and_says_what_to_do(void **state) {
   assert_int_equal(r->last_change.reply_code, 503);
   fake_rig_must_say(r, "while declaring the exchange: 503 COMMAND_INVALID");
   assert_non_null(strstr(r->last_remedy, "ExchangeType"));
+  assert_int_equal(r->last_change.refused_method, RMQ_WIRE_ID(40, 10));
   assert_true(r->last_change.retry_in.ns >= 150 * RMQ_NS_PER_S);
   fake_rig_free(r);
 }
