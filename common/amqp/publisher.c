@@ -388,6 +388,7 @@ static int publish(struct rmq_publisher *p, struct rmq_message *m) {
                                .is_mandatory = p->config.is_mandatory,
                                .is_persistent = p->config.is_persistent,
                                .content_type = m->content_type,
+                               .content_encoding = m->content_encoding,
                                .message_id = m->id,
                                .app_id = p->config.app_id,
                                .timestamp_ms = rmq_wall_ms(m->time),

@@ -221,7 +221,8 @@ struct rmq_wire_publish {
   const char *exchange, *routing_key;
   bool is_mandatory;
   bool is_persistent;
-  const char *content_type, *message_id, *app_id; /* NULL = absent */
+  /* NULL = absent */
+  const char *content_type, *content_encoding, *message_id, *app_id;
   int64_t timestamp_ms;    /* timestamp and header timestamp_in_ms */
   const char *traceparent; /* NULL = absent */
   struct rmq_span body;

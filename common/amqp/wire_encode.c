@@ -300,14 +300,16 @@ static void fill_properties(amqp_basic_properties_t *p,
                                        : AMQP_DELIVERY_NONPERSISTENT;
   p->timestamp = (uint64_t)(in->timestamp_ms / 1000);
   set_text(p, AMQP_BASIC_CONTENT_TYPE_FLAG, &p->content_type, in->content_type);
+  set_text(p, AMQP_BASIC_CONTENT_ENCODING_FLAG, &p->content_encoding,
+           in->content_encoding);
   set_text(p, AMQP_BASIC_MESSAGE_ID_FLAG, &p->message_id, in->message_id);
   set_text(p, AMQP_BASIC_APP_ID_FLAG, &p->app_id, in->app_id);
 }
 
 static int put_content_header(struct rmq_buf *out,
                               const struct rmq_wire_publish *in) {
-  if (!fits_short(in->content_type) || !fits_short(in->message_id) ||
-      !fits_short(in->app_id))
+  if (!fits_short(in->content_type) || !fits_short(in->content_encoding) ||
+      !fits_short(in->message_id) || !fits_short(in->app_id))
     return -1;
   amqp_table_entry_t headers[2];
   amqp_basic_properties_t properties = {0};

@@ -244,15 +244,16 @@ static void bodies_are_cut_to_the_negotiated_frame_max(void **state) {
 static void publish_carries_what_the_contract_promises(void **state) {
   struct fake_rig *r = rig(state);
   struct fake_broker *b = publisher(r);
-  fake_expect_publish(b, .exchange = "x", .routing_key = "k",
-                      .fields = "mandatory=1 immediate=0",
-                      .props = "content-type=text/collectd delivery-mode=2 "
-                               "message-id=m-1 timestamp=1700000000 "
-                               "app-id=warren "
-                               "headers>={timestamp_in_ms=l:1700000000123} "
-                               "!reply-to !expiration !correlation-id "
-                               "!priority !user-id",
-                      .body = "PUTVAL a 1:2");
+  fake_expect_publish(
+      b, .exchange = "x", .routing_key = "k",
+      .fields = "mandatory=1 immediate=0",
+      .props = "content-type=text/collectd delivery-mode=2 "
+               "message-id=m-1 timestamp=1700000000 "
+               "app-id=warren "
+               "headers>={timestamp_in_ms=l:1700000000123} "
+               "!content-encoding !reply-to !expiration !correlation-id "
+               "!priority !user-id",
+      .body = "PUTVAL a 1:2");
   fake_rig_start(r);
   publish(r, 1);
   fake_rig_free(r);

@@ -257,6 +257,29 @@ static void no_more_than_the_window_is_in_flight(void **state) {
   tear_down(&f);
 }
 
+static void content_encoding_is_told_where_there_is_one(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  struct fake_broker *b = broker(&f);
+  fake_expect_publish(b, .exchange = "x", .body = "small",
+                      .props = "content-type=text/collectd "
+                               "content-encoding=gzip");
+  fake_expect_publish(b, .exchange = "x", .body = "plain",
+                      .props = "content-type=text/collectd "
+                               "!content-encoding");
+  fake_send(b, "basic.ack", "delivery-tag=2 multiple=1");
+  start(&f);
+  struct rmq_message *m = rmq_message_new("k", "small", 5);
+  assert_non_null(m);
+  m->content_type = "text/collectd";
+  m->content_encoding = "gzip";
+  rmq_publisher_accept(f.p, m, NULL);
+  accept(&f, "k", "plain");
+  connect_it(&f);
+  assert_int_equal(snapshot(&f).counters.confirmed, 2);
+  tear_down(&f);
+}
+
 /* ---- unknown ---- */
 
 static void
@@ -700,6 +723,7 @@ int main(void) {
       HOWEVER_SPLIT(accepted_messages_are_published_in_order_and_confirmed),
       HOWEVER_SPLIT(the_worker_is_woken_only_when_it_waits_for_a_message),
       HOWEVER_SPLIT(no_more_than_the_window_is_in_flight),
+      HOWEVER_SPLIT(content_encoding_is_told_where_there_is_one),
       HOWEVER_SPLIT(unknown_outcome_is_republished_first_with_same_message_id),
       HOWEVER_SPLIT(confirm_timeout_doubles_until_something_is_confirmed),
       HOWEVER_SPLIT(a_blockade_stops_the_confirm_timeout),
