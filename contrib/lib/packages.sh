@@ -19,8 +19,9 @@ PACKAGES_RUN=(
   collectd-core librrd8 libyajl2 rabbitmq-server python3
 )
 # shellcheck disable=SC2034
+# graphite-carbon and influxdb read what we publish for them.
 PACKAGES_TEST=(
-  python3-pytest python3-pika openssl git
+  python3-pytest python3-pika openssl git graphite-carbon influxdb
   clang clang-tools clang-format libclang-rt-14-dev cppcheck shellcheck valgrind
 )
 

@@ -5,11 +5,10 @@ writes, byte for byte, tests/unit/codec_fixtures_test.c reads; it also holds
 ours.txt to be what the codecs write.)"""
 
 import pathlib
-import socket
 
 import pytest
 
-from rig.collectd import block, plugin
+from rig.collectd import block, plugin, say
 from rig.modules import only_to_writer
 from rig.waiting import wait_for
 
@@ -79,10 +78,7 @@ def test_collectds_unixsock_takes_our_notification(rig):
     path = str(rig.dir / "sock")
     b = rig.daemon("B", ["unixsock"],
                    plugin("unixsock", SocketFile=path)).start()
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(path)
-        s.sendall((FIXTURES / "ours_putnotif.txt").read_bytes())
-        assert s.makefile().readline() == "0 Success\n"
+    say(path, (FIXTURES / "ours_putnotif.txt").read_text(encoding="utf-8"))
     wait_for(lambda: b.record.refresh().notifications, 5, "notified")
     assert b.record.notifications == [
         (2, "h/rabbitmq_monitor/queue_length", 'queue "C:\\x" is long, müll')]

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -75,6 +76,18 @@ def plugin(name, *inner, **options):
     head, *rest = block("Plugin", **options).split("\n")
     body = [*rest[:-1], *("  " + line for b in inner for line in b.split("\n"))]
     return "\n".join([head.replace("<Plugin", f"<Plugin {name}"), *body, rest[-1]])
+
+
+def say(path, *lines):
+    """Commands for collectd's plugin unixsock, each of them obeyed."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        wait_for(lambda: s.connect_ex(path) == 0, 10, "unixsock listens")
+        answers = s.makefile(encoding="utf-8")
+        for line in lines:
+            s.sendall(line.encode())
+            answer = answers.readline()
+            assert answer.startswith("0 "), (line, answer)
 
 
 class Daemon:

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: MIT
+"""Each format is read by those it is for. A real collectd publishes the same
+values in every format at once, beside collectd's own amqp plugin; what arrives
+is then given to the format's own reader, and compared with what went in."""
+
+import collections
+import dataclasses
+import math
+import pathlib
+import re
+import time
+
+import pytest
+
+from rig import modules as warren
+from rig.carbon import Carbon
+from rig.collectd import Daemon, block, plugin, say
+from rig.formats import logstash_alert, logstash_events, strict_json
+from rig.influxd import Influxd
+from rig.waiting import wait_for
+
+FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "codec"
+HOST = "host.example.org"
+INTERVAL = 10.0
+NAN, INF = float("nan"), float("inf")
+
+# plugin, instance, type, instance, values
+SHAPES = [
+    ("cpu", "0", "gauge", "idle", [99.5]),
+    ("load", "", "load", "", [0.1 + 0.2, -1.5e-7, 1e300]),
+    ("interface", "eth0", "if_octets", "", [1, 2**53 + 1]),
+    ("p", "", "derive", "min", [-2**63]),
+    ("p", "", "derive", "max", [2**63 - 1]),
+    ("p", "", "counter", "max", [2**64 - 1]),
+    ("p", "", "absolute", "", [0]),
+    ("p", "", "gauge", "nan", [NAN]),
+    ("p", "", "gauge", "inf", [-INF]),
+    ("df", 'C:\\a "b"', "gauge", "a b", [1.0]),
+    ("df", "müll", "gauge", "€", [2.0]),
+    ("p", "a,b=c", "gauge", "d.e", [3.0]),
+    ("p", "a-b", "gauge", "c-d", [4.0]),
+    ("p", "#;~%", "gauge", "'|`$", [5.0]),
+]
+SOURCES = {"load": ["shortterm", "midterm", "longterm"],
+           "if_octets": ["rx", "tx"]}
+KINDS = {"derive": "derive", "counter": "counter", "absolute": "absolute",
+         "if_octets": "derive"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """One value list that went into the publisher."""
+    plugin: str
+    plugin_instance: str
+    type: str
+    type_instance: str
+    values: tuple
+    time: float
+
+    @property
+    def kind(self):
+        return KINDS.get(self.type, "gauge")
+
+    @property
+    def names(self):
+        return SOURCES.get(self.type, ["value"])
+
+    @property
+    def identity(self):
+        return (self.plugin + (self.plugin_instance and "-") + self.plugin_instance
+                + "/" + self.type + (self.type_instance and "-")
+                + self.type_instance)
+
+    @property
+    def texts(self):
+        return ["U" if math.isnan(v) else repr(v) for v in self.values]
+
+    def putval(self):
+        name = f"{HOST}/{self.identity}".replace("\\", "\\\\").replace('"', '\\"')
+        return (f'PUTVAL "{name}" interval={INTERVAL:g} '
+                f"{self.time:.3f}:{':'.join(self.texts)}\n")
+
+
+def make_sent():
+    """Every shape at a second of its own, since Graphite knows seconds only."""
+    now = int(time.time()) - len(SHAPES) - 5
+    return [Sent(*shape[:4], tuple(shape[4]), now + i + 0.25)
+            for i, shape in enumerate(SHAPES)]
+
+
+BATCH = {"BatchValues": 200}
+OURS = {
+    "command": {"Format": "Command"},
+    "json": {"Format": "JSON"},
+}
+STOCK = {
+    "stock-command": {"Format": "Command"},
+    "stock-json": {"Format": "JSON"},
+}
+EVENTS = {"command", "json"}
+# The first is that of tests/fixtures/codec/capture.py.
+NOTIFICATIONS = [
+    'PUTNOTIF severity=failure time=1700000000.5 host=h plugin=cpu '
+    'plugin_instance=0 type=cpu type_instance=wait '
+    r's:indicator="a \"b\" \\c" message="it is \"full\""' "\n",
+    'PUTNOTIF severity=okay time=1700000001 host=h plugin=df type=gauge '
+    'message="müll, C:\\\\x"' "\n"]
+
+
+def our_block(broker, vhost, name, options):
+    return warren.publish_block(
+        name, broker, vhost.name, Exchange="amq.direct", RoutingKey=name,
+        RoutingKeyNotification=f"{name}.event", Notifications=name in EVENTS,
+        ReportStats=False, **options)
+
+
+def stock_block(broker, vhost, name, options):
+    return block("Publish", name, Host="127.0.0.1", Port=str(broker.amqp_port),
+                 VHost=vhost.name, User="guest", Password="guest",
+                 Exchange="amq.direct", RoutingKey=name, Persistent=True,
+                 **options)
+
+
+@dataclasses.dataclass
+class World:
+    """What was sent and what lies on the broker: for every block its messages
+    [(properties, body)], and the same once more in the queue NAME.copy."""
+    vhost: object
+    sent: list
+    messages: dict
+
+    def bodies(self, name):
+        return [body for _, body in self.messages[name]]
+
+    def lines(self, name):
+        return [line for body in self.bodies(name) for line in body.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def world(built, broker, tmp_path_factory):
+    where = str(tmp_path_factory.mktemp("formats"))
+    keys = [*OURS, *STOCK, *(f"{name}.event" for name in EVENTS)]
+    with broker.vhost("test/formats") as vhost:
+        for key in keys:
+            for queue in (key, f"{key}.copy"):
+                vhost.queue(queue)
+                vhost.bind("amq.direct", queue, key)
+        daemon = Daemon(
+            where, built, ["unixsock", "amqp", "rabbitmq_publish"],
+            [plugin("unixsock", SocketFile=f"{where}/sock"),
+             plugin("amqp", *(stock_block(broker, vhost, *b)
+                              for b in STOCK.items())),
+             warren.publish(*(our_block(broker, vhost, *b)
+                              for b in OURS.items()))])
+        sent = make_sent()
+        with daemon.start():
+            say(f"{where}/sock", *(s.putval() for s in sent), *NOTIFICATIONS)
+            wait_for(lambda: all(vhost.ready(f"{name}.copy") == len(sent)
+                                 for name in STOCK), 20, "stock amqp published")
+            daemon.stop()  # what is in open batches is published
+        yield World(vhost, sent, {key: vhost.take_all(key, 0.1) for key in keys})
+
+
+# ---- Command ----
+
+def as_recorded(sent):
+    """As sink writes it down: time, identity without the host, value."""
+    return (sent.time, sent.identity,
+            ":".join(f"{v:.17g}" if sent.kind == "gauge" else str(v)
+                     for v in sent.values))
+
+
+def everything(world):
+    return collections.Counter(as_recorded(s) for s in world.sent)
+
+
+def recorded(daemon):
+    return collections.Counter(daemon.record.refresh().values)
+
+
+def test_collectds_amqp_reads_a_command_per_message(rig, broker, world):
+    b = rig.daemon("B", ["amqp"], plugin("amqp", block(
+        "Subscribe", "x", Host="127.0.0.1", Port=str(broker.amqp_port),
+        VHost=world.vhost.name, User="guest", Password="guest",
+        Exchange="amq.direct", Queue="command.copy", QueueDurable=True,
+        QueueAutoDelete=False, RoutingKey="no more of them"))).start()
+    try:
+        wait_for(lambda: sum(recorded(b).values()) >= len(world.sent), 10,
+                 "all values")
+        assert recorded(b) == everything(world)
+    finally:
+        b.kill9()  # an idle subscriber of collectd's own does not end by SIGTERM
+
+
+@pytest.mark.parametrize("name", ["command", "json"])
+def test_our_consumer_reads_each_form(rig, broker, world, name):
+    want = everything(world)
+    if name.startswith("json"):  # null is all it has for what is not finite
+        want = collections.Counter(
+            {(t, i, "nan" if "inf" in v else v): n for (t, i, v), n in want.items()})
+    with rig.consumer(broker, world.vhost, Queue=f"{name}.again",
+                      Exchange="amq.direct", RoutingKey=f"{name}.again",
+                      ReportStats=False).start() as b:
+        wait_for(lambda: world.vhost.consumers(f"{name}.again") == 1, 10, "consumes")
+        with world.vhost.connect() as connection:
+            for properties, body in world.messages[name]:
+                connection.channel().basic_publish(
+                    "amq.direct", f"{name}.again", body, properties)
+        wait_for(lambda: sum(recorded(b).values()) >= len(world.sent), 10,
+                 f"all values; {b.log()[-1000:]}")
+        assert recorded(b) == want
+
+
+# ---- JSON ----
+
+def events_of(world, name):
+    return [e for body in world.bodies(name) for e in logstash_events(body)]
+
+
+def as_event(sent):
+    return {"values": [v if math.isfinite(v) else None for v in sent.values],
+            "dstypes": [sent.kind] * len(sent.values), "dsnames": sent.names,
+            "time": sent.time, "interval": INTERVAL, "host": HOST,
+            "plugin": sent.plugin, "plugin_instance": sent.plugin_instance,
+            "type": sent.type, "type_instance": sent.type_instance}
+
+
+def test_logstash_splits_json_into_the_events_it_knows(world):
+    events = events_of(world, "json")
+    for event in events:
+        event.pop("meta", None)
+    assert sorted(events, key=lambda e: e["time"]) == [as_event(s) for s in world.sent]
+
+
+def test_json_is_what_collectds_amqp_writes(world):
+    """Byte for byte, but for digits that collectd cuts off and UTF-8 that it
+    takes apart."""
+    same = [s for s in world.sent if s.identity.isascii()
+            and not any(v == 0.1 + 0.2 for v in s.values)]
+    times = {b'"time":%.3f' % s.time for s in same}
+
+    def of(name):
+        return sorted(b for b in world.bodies(name)
+                      if re.search(rb'"time":[0-9.]+', b)[0] in times)
+    assert len(of("json")) == len(same)
+    assert of("json") == of("stock-json")
+
+
+# ---- notifications ----
+
+def test_collectd_takes_our_notifications_back(rig, world):
+    path = str(rig.dir / "sock")
+    with rig.daemon("B", ["unixsock"],
+                    plugin("unixsock", SocketFile=path)).start() as b:
+        say(path, *(body.decode().rstrip("\n") + "\n"
+                    for body in world.bodies("command.event")))
+        wait_for(lambda: len(b.record.refresh().notifications) == 2, 5, "both")
+    assert sorted(b.record.notifications) == [
+        (1, "h/cpu/cpu", 'it is "full"'), (4, "h/df/gauge", "müll, C:\\x")]
+
+
+def test_json_notifications_are_the_alerts_that_collectd_sends(world):
+    """Byte for byte what collectd's write_http sent for the same one."""
+    first, second = sorted(world.bodies("json.event"), key=len, reverse=True)
+    assert first.rstrip() == (FIXTURES / "alert.txt").read_bytes().rstrip()
+    alert = logstash_alert(second)
+    assert alert["labels"] == {
+        "alertname": "collectd_df_gauge", "instance": "h", "severity": "OKAY",
+        "service": "collectd"}
+    assert alert["annotations"] == {"summary": "müll, C:\\x"}
+    assert alert["startsAt"].startswith("2023-11-14T22:13:21.000")
+
+
+# ---- the readers ----
+
+@pytest.mark.parametrize("body", [
+    b'[{"a":1,"a":2}]', b'[NaN]', b'["\xff"]', b'[1]x', b'[1,]'])
+def test_the_json_reader_forgives_nothing(body):
+    with pytest.raises((AssertionError, ValueError)):
+        strict_json(body)
+
+
+def test_graphite_says_what_it_cannot_read(tmp_path):
+    now = int(time.time())
+    with Carbon(tmp_path / "carbon") as carbon:
+        carbon.take(b"a.b 1.5 %d\na b 1 %d\nc.d x %d\n" % (now, now, now))
+        wait_for(lambda: carbon.all_values() and len(carbon.refused()) == 2, 10,
+                 "one value, two complaints")
+        assert carbon.all_values() == {("a.b", now, 1.5)}
+
+
+def test_influxdb_says_what_it_cannot_read(tmp_path):
+    with Influxd(tmp_path / "influxd") as influxd:
+        assert influxd.take(b"m,t=a\\ b v=1.5,n=9007199254740993i 1\n") == ""
+        assert influxd.points() == {
+            ("m", frozenset({("t", "a b")}), 1, "v", 1.5),
+            ("m", frozenset({("t", "a b")}), 1, "n", 2**53 + 1)}
+        for bad in (b"m v=NaN 1", b"m,t= v=1 1", b"m 1", b"m v=1e 1",
+                    b"m v=9223372036854775808i 1"):
+            assert "unable to parse" in influxd.take(bad), bad
