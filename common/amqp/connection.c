@@ -13,7 +13,8 @@ enum {
   OUT_HIGH_WATER = 512 << 10, /* no more publishing above this */
   OUT_KEEP = 2 << 20          /* memory kept between large messages */
 };
-/* A topology error waits this many times longer than a broken link. */
+/* A topology error waits, and a failed host is shunned, this many times longer
+ * than a broken link. */
 enum { TOPOLOGY_DELAY_FACTOR = 5 };
 
 const char *rmq_auth_to_str(enum rmq_auth a) {
@@ -53,7 +54,10 @@ rmq_connection_new(const struct rmq_connection_config *config,
   struct rmq_dur first = longer(config->retry_min, TOPOLOGY_DELAY_FACTOR);
   rmq_backoff_init(&c->topology, first, larger(first, config->refused_delay));
   c->decoder = rmq_wire_decoder_new();
-  if (c->decoder == NULL) {
+  if (c->decoder == NULL ||
+      rmq_hosts_init(&c->hosts, config->endpoints_count,
+                     config->is_random_order, first,
+                     larger(first, config->retry_max)) != 0) {
     rmq_connection_free(c);
     return NULL;
   }
@@ -64,6 +68,7 @@ void rmq_connection_free(struct rmq_connection *c) {
   if (c == NULL)
     return;
   rmq_wire_decoder_free(c->decoder);
+  rmq_hosts_fini(&c->hosts);
   rmq_buf_fini(&c->content.body);
   rmq_buf_fini(&c->out);
   free(c);
@@ -91,42 +96,51 @@ void rmq_connection_await(struct rmq_connection *c, struct rmq_mono now) {
 }
 
 static const struct rmq_endpoint *current(const struct rmq_connection *c) {
-  return &c->config.endpoints[c->endpoint];
+  return &c->config.endpoints[c->hosts.current];
 }
 
 /* ------------------------------------------------------------------------
  * Choice of the host: every host once per round, then the back-off. */
 
-static void begin_round(struct rmq_connection *c) {
-  c->tried = 0;
-  c->endpoint =
-      c->config.is_random_order
-          ? (size_t)rmq_prng_below(&c->prng, c->config.endpoints_count)
-          : 0;
+static struct rmq_dur later(struct rmq_dur a, struct rmq_mono at,
+                            struct rmq_mono now) {
+  return larger(a, rmq_mono_since(at, now));
 }
 
-/* Returns the delay before its first attempt. */
-static struct rmq_dur new_round(struct rmq_connection *c) {
-  begin_round(c);
-  return rmq_backoff_next(&c->retry, rmq_prng_next(&c->prng));
+/* The delay before the next attempt: none while hosts of this round are left,
+ * unless a connection was lost, and many others may have lost theirs. A new
+ * round waits for the back-off, and until a host may be asked at all. */
+static struct rmq_dur next_attempt(struct rmq_connection *c, bool is_hasty,
+                                   struct rmq_mono now) {
+  bool has_more = rmq_hosts_has_more(&c->hosts, now);
+  if (has_more && is_hasty)
+    return rmq_s(0);
+  if (!has_more)
+    rmq_hosts_begin_round(&c->hosts);
+  struct rmq_dur delay = {0};
+  if (has_more || rmq_hosts_has_more(&c->hosts, now))
+    delay = rmq_backoff_next(&c->retry, rmq_prng_next(&c->prng));
+  return later(delay, rmq_hosts_free_at(&c->hosts), now);
 }
 
-/* The delay before the next attempt; none while hosts of this round are left,
- * unless a connection was lost, and many others may have lost theirs. */
-static struct rmq_dur next_host(struct rmq_connection *c, bool was_up) {
-  if (++c->tried >= c->config.endpoints_count)
-    return new_round(c);
-  c->endpoint = (c->endpoint + 1) % c->config.endpoints_count;
-  if (was_up)
-    return rmq_backoff_next(&c->retry, rmq_prng_next(&c->prng));
-  return rmq_s(0);
+/* A host that lost us is tried last for a while; when it had worked, all others
+ * are worth a try. */
+static struct rmq_dur after_failure(struct rmq_connection *c, bool was_up,
+                                    struct rmq_mono now) {
+  rmq_hosts_failed(&c->hosts, &c->prng, now);
+  if (was_up && c->has_progress)
+    rmq_hosts_begin_round(&c->hosts);
+  return next_attempt(c, !was_up, now);
 }
 
-/* Between half of the long delay and the whole: jitter without a hurry. */
-static struct rmq_dur refused_delay(struct rmq_connection *c) {
-  begin_round(c);
+/* The same host again between half of the long delay and the whole: jitter
+ * without a hurry. */
+static struct rmq_dur after_refusal(struct rmq_connection *c,
+                                    struct rmq_mono now) {
   uint64_t half = (uint64_t)c->config.refused_delay.ns / 2;
-  return (struct rmq_dur){(int64_t)(half + rmq_prng_below(&c->prng, half + 1))};
+  struct rmq_dur bar = {(int64_t)(half + rmq_prng_below(&c->prng, half + 1))};
+  rmq_hosts_refused(&c->hosts, rmq_mono_add(now, bar));
+  return next_attempt(c, true, now);
 }
 
 static struct rmq_dur reopen_delay(struct rmq_connection *c, bool was_up) {
@@ -152,6 +166,7 @@ static void connect_now(struct rmq_connection *c, struct rmq_mono now) {
   c->is_tuned = false;
   c->is_blocked = false;
   c->awaits_close_ok = false;
+  rmq_hosts_choose(&c->hosts, &c->prng, now);
   want_link(c, true);
   c->deadline = rmq_mono_add(now, c->config.connect_timeout);
 }
@@ -171,12 +186,10 @@ static void perform(struct rmq_connection *c, unsigned actions, bool was_up,
   }
   if ((actions & RMQ_DO_DROP_LINK) != 0)
     want_link(c, false);
-  /* A host that worked is the first choice again, one that did not is not. */
   if ((actions & RMQ_DO_RETRY) != 0)
-    *ret_delay =
-        was_up && c->has_progress ? new_round(c) : next_host(c, was_up);
+    *ret_delay = after_failure(c, was_up, now);
   if ((actions & RMQ_DO_RETRY_LATER) != 0)
-    *ret_delay = refused_delay(c);
+    *ret_delay = after_refusal(c, now);
   if ((actions & RMQ_DO_REOPEN_LATER) != 0)
     *ret_delay = reopen_delay(c, was_up);
   if (ret_delay->ns >= 0)
@@ -235,17 +248,13 @@ void rmq_connection_apply(struct rmq_connection *c,
   }
   if (step.next == c->state && step.actions == RMQ_DO_NOTHING)
     return;
-  /* The host that this change is about; the actions may choose the next. */
-  const struct rmq_endpoint *endpoint =
-      (step.actions & RMQ_DO_CONNECT) != 0 ? current(c) : NULL;
-  const struct rmq_endpoint *before = current(c);
   bool was_up = rmq_session_is_up(c->state);
   struct rmq_dur delay = {-1};
   if (step.next != c->state)
     c->deadline = RMQ_NEVER;
   perform(c, step.actions, was_up, &delay, now);
-  set_state(c, step.next, event, endpoint != NULL ? endpoint : before,
-            delay.ns < 0 ? rmq_s(0) : delay, now);
+  set_state(c, step.next, event, current(c), delay.ns < 0 ? rmq_s(0) : delay,
+            now);
   perform_after(c, step.actions, now);
 }
 
@@ -266,7 +275,7 @@ bool rmq_connection_may_answer(struct rmq_connection *c, struct rmq_mono now) {
  * What the owner says */
 
 void rmq_connection_start(struct rmq_connection *c, struct rmq_mono now) {
-  begin_round(c);
+  rmq_hosts_begin_round(&c->hosts);
   rmq_connection_apply(c, RMQ_SESSION_ON_START, now);
 }
 
@@ -333,6 +342,7 @@ void rmq_connection_progress(struct rmq_connection *c) {
   if (c->has_progress)
     return;
   c->has_progress = true;
+  rmq_hosts_worked(&c->hosts);
   rmq_backoff_reset(&c->retry);
   rmq_backoff_reset(&c->topology);
 }

@@ -4,6 +4,7 @@
 #define RMQ_AMQP_CONNECTION_PRIVATE_H
 
 #include "common/amqp/connection.h"
+#include "common/base/hosts.h"
 #include "common/base/prng.h"
 
 /* What the channel's set-up has to do, in this order; a step that the
@@ -44,8 +45,7 @@ struct rmq_connection {
   struct rmq_backoff topology; /* between attempts to set the channel up */
   bool has_progress;           /* since the channel became ready */
 
-  size_t endpoint; /* being tried */
-  size_t tried;    /* in this round */
+  struct rmq_hosts hosts;
   uint64_t link_number;
   bool wants_link;
   uint64_t opened;

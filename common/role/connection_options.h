@@ -54,7 +54,7 @@ extern const char *const rmq_log_format_words[];
        .offset = offsetof(T, connection.host_selection),                       \
        .default_value = "ordered",                                             \
        .choices = rmq_host_selection_words,                                    \
-       .help = "Which host a round of attempts begins with."},                 \
+       .help = "The order in which hosts are tried."},                         \
       {.name = "VHost",                                                        \
        .type = RMQ_OPT_STRING,                                                 \
        .offset = offsetof(T, connection.vhost),                                \

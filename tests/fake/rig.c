@@ -144,6 +144,7 @@ struct fake_rig *fake_rig_new(enum fake_split split, uint32_t seed) {
   r->config = CONFIG;
   r->endpoints[0] = (struct rmq_endpoint){"first", 5672};
   r->endpoints[1] = (struct rmq_endpoint){"second", 5672};
+  r->endpoints[2] = (struct rmq_endpoint){"third", 5672};
   r->config.endpoints = r->endpoints;
   r->config.password = give_password;
   r->config.password_ctx = r;

@@ -21,7 +21,7 @@
 struct fake_rig {
   /* To be changed before fake_rig_start. */
   struct rmq_connection_config config;
-  struct rmq_endpoint endpoints[2];
+  struct rmq_endpoint endpoints[3];
   const char *password; /* NULL = cannot be read */
 
   struct rmq_connection *connection;

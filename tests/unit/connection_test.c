@@ -1097,8 +1097,89 @@ static void progress_on_each_channel_keeps_the_reopening_short(void **state) {
   fake_rig_free(r);
 }
 
+static struct fake_broker *refusing(struct fake_rig *r) {
+  struct fake_broker *b = fake_rig_next_broker(r);
+  fake_script_login_part(b, 3, NULL);
+  fake_send(b, "connection.close",
+            "reply-code=403 reply-text='ACCESS_REFUSED - Login was refused'");
+  fake_expect(b, "connection.close-ok");
+  return b;
+}
+
+/* The account may be missing at one of them only. */
+static void refused_login_goes_on_to_the_next_host_at_once(void **state) {
+  struct fake_rig *r = rig(state);
+  refusing(r);
+  publisher(r);
+  r->config.endpoints_count = 2;
+  fake_rig_start(r);
+  fake_rig_must_say(r, "login -> waiting on login refused at first: 403");
+  assert_int_equal(fake_rig_advance(r).ns, 0);
+  assert_string_equal(r->link_host, "second");
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  fake_rig_free(r);
+}
+
+/* And a host that is only down is asked again sooner than that. */
+static void
+host_that_refused_is_left_alone_while_others_are_tried(void **state) {
+  struct fake_rig *r = rig(state);
+  r->config.endpoints_count = 2;
+  refusing(r);
+  fake_rig_start(r);
+  struct rmq_mono refused_at = r->now;
+  fake_rig_advance(r);
+  size_t tries = 0;
+  for (; strcmp(r->link_host, "second") == 0; tries++) {
+    fake_rig_link_fails(r, "connection refused");
+    assert_true(fake_rig_advance(r).ns <= 60 * RMQ_NS_PER_S);
+  }
+  assert_true(tries > 5);
+  int64_t waited = rmq_mono_since(r->now, refused_at).ns;
+  assert_true(waited >= 150 * RMQ_NS_PER_S && waited <= 360 * RMQ_NS_PER_S);
+  fake_rig_free(r);
+}
+
+static void when_every_host_refuses_the_wait_is_long(void **state) {
+  struct fake_rig *r = rig(state);
+  r->config.endpoints_count = 2;
+  refusing(r);
+  refusing(r);
+  fake_rig_start(r);
+  assert_int_equal(fake_rig_advance(r).ns, 0);
+  assert_true(r->last_change.retry_in.ns >= 150 * RMQ_NS_PER_S);
+  assert_true(r->last_change.retry_in.ns <= 300 * RMQ_NS_PER_S);
+  fake_rig_advance(r);
+  fake_rig_must_be(r, RMQ_SESSION_CONNECTING);
+  fake_rig_free(r);
+}
+
+/* Nobody waits for a dead node while another one lives. */
+static void host_that_lost_us_is_tried_last_for_a_while(void **state) {
+  struct fake_rig *r = rig(state);
+  r->config.endpoints_count = 2;
+  r->config.heartbeat = rmq_s(0);
+  for (int i = 0; i < 3; i++)
+    publisher(r);
+  fake_rig_start(r);
+  rmq_connection_progress(r->connection);
+  rmq_connection_fail(r->connection, "no confirm", r->now);
+  fake_rig_run(r);
+  assert_true(r->last_change.retry_in.ns >= RMQ_NS_PER_S);
+  fake_rig_advance(r);
+  assert_string_equal(r->link_host, "second");
+  rmq_connection_progress(r->connection);
+  fake_rig_wait(r, rmq_s(10)); /* the first one's penalty is over */
+  rmq_connection_fail(r->connection, "no confirm", r->now);
+  fake_rig_run(r);
+  fake_rig_advance(r);
+  assert_string_equal(r->link_host, "first");
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  fake_rig_free(r);
+}
+
 /* A node that takes connections and never confirms must not keep us from the
- * others; one that worked is the first choice again. */
+ * others. */
 static void host_that_never_worked_is_left_for_the_next(void **state) {
   struct fake_rig *r = rig(state);
   for (int i = 0; i < 4; i++)
@@ -1281,6 +1362,10 @@ int main(void) {
       HOWEVER_SPLIT(connect_alone_does_not_reset_the_back_off),
       HOWEVER_SPLIT(progress_on_each_channel_keeps_the_reopening_short),
       HOWEVER_SPLIT(host_that_never_worked_is_left_for_the_next),
+      HOWEVER_SPLIT(host_that_lost_us_is_tried_last_for_a_while),
+      HOWEVER_SPLIT(host_that_refused_is_left_alone_while_others_are_tried),
+      HOWEVER_SPLIT(refused_login_goes_on_to_the_next_host_at_once),
+      HOWEVER_SPLIT(when_every_host_refuses_the_wait_is_long),
       HOWEVER_SPLIT(fail_by_the_owner_reconnects_as_a_broken_link),
       HOWEVER_SPLIT(publishing_pauses_when_the_link_takes_nothing),
       cmocka_unit_test(memory_of_a_large_message_is_given_back),
