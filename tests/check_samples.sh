@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # The real collectd reads each sample of conf.d with the module just built: as it
 # is shipped, and with every option that is commented out put into force. A
-# sample with a wrong line is refused.
+# sample with a wrong line is refused. Samples for a purpose, MODULE-PURPOSE.conf,
+# are read as they are.
 #
 # Reads MODULES (names of .la files), top_builddir, COLLECTD, RMQ_SANITIZERS.
 set -u
@@ -51,5 +52,9 @@ for la in ${MODULES-}; do
     tap_not_ok "$module: a wrong option is refused by name" \
       "$(reads "$dir/typo.conf")"
   fi
+  for sample in "$here/../conf.d/$module"-*.conf; do
+    [ -e "$sample" ] || continue
+    tap_silent "$(basename "$sample")" reads "$sample"
+  done
 done
 tap_done
