@@ -22,7 +22,9 @@ from rig import modules as warren  # noqa: E402
 from rig.broker import Broker  # noqa: E402
 from rig.collectd import Daemon, Record, collect_modules, plugin  # noqa: E402
 
-TEST_LIMIT_S = int(os.environ.get("WARREN_TEST_LIMIT", "240"))
+IS_LONG = bool(os.environ.get("WARREN_LONG"))
+TEST_LIMIT_S = int(os.environ.get("WARREN_TEST_LIMIT",
+                                  "1800" if IS_LONG else "240"))
 _names = itertools.count()
 _figures = []
 
@@ -102,7 +104,7 @@ class Rig:
         return made
 
     def publisher(self, at, vhost=None, name="A", options=None, load=(),
-                  blocks=(), **loadgen):
+                  blocks=(), how=None, **loadgen):
         """A collectd whose publisher "x" sees only what loadgen dispatches."""
         vhost = vhost.name if hasattr(vhost, "name") else vhost or "/"
         loads = [*load, "rabbitmq_publish"]
@@ -113,7 +115,7 @@ class Rig:
             extra.append(plugin("loadgen", Result=f"{self.dir}/{name}/result",
                                 **loadgen))
             extra.append(warren.only_to_writer("loadgen", "rabbitmq_publish/x"))
-        return self.daemon(name, loads, *extra)
+        return self.daemon(name, loads, *extra, **(how or {}))
 
     def consumer(self, at, vhost=None, name="B", **options):
         vhost = vhost.name if hasattr(vhost, "name") else vhost or "/"

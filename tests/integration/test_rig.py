@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: MIT
 """The rig measures others, so it is tested first."""
 
+import gzip
+import os
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+
 import pytest
 
+from rig import books, spoolfile
 from rig import modules as warren
-from rig.collectd import block, plugin
+from rig.collectd import Record, block, plugin
+from rig.gate import Gate
 from rig.waiting import wait_for
+from rig.world import World
 
 
 def test_what_loadgen_dispatches_is_what_the_sink_records(rig):
@@ -68,3 +79,143 @@ def test_a_daemon_that_must_not_start_gives_its_status(rig):
 def test_waiting_in_vain_names_what_was_waited_for():
     with pytest.raises(AssertionError, match="within 0.1 s: pigs fly"):
         wait_for(lambda: False, 0.1, "pigs fly")
+
+
+# --- what the tests of the spool measure with -------------------------------
+
+def make_spool(path, bodies, encoding=None):
+    base = sqlite3.connect(path)
+    base.execute("PRAGMA journal_mode=WAL")
+    base.execute(
+        "CREATE TABLE messages(seq INTEGER PRIMARY KEY, key_hash INTEGER,"
+        " value_count INTEGER, accepted_ms INTEGER, message_id TEXT,"
+        " routing_key TEXT, content_type TEXT, content_encoding TEXT, body BLOB)")
+    base.executemany(
+        "INSERT INTO messages VALUES(?, 0, 1, 5, ?, 'k', 'text/collectd', ?, ?)",
+        [(i, f"id{i}", encoding, body) for i, body in enumerate(bodies)])
+    base.commit()
+    return base
+
+
+def test_rows_are_read_from_a_wal_that_nobody_closed(tmp_path):
+    path = str(tmp_path / "x.spool")
+    line = b"PUTVAL h/loadgen-s1/gauge-n interval=10.000 1.000:%d\n"
+    held = make_spool(path, [line % 7, line % 8 + line % 9])
+    before = spoolfile.size(path)
+    assert os.path.getsize(path + "-wal") > 0
+    rows = spoolfile.rows(path)
+    assert [(r.seq, r.message_id) for r in rows] == [(0, "id0"), (1, "id1")]
+    assert [spoolfile.numbers_of(r.body) for r in rows] == [[7], [8, 9]]
+    held.execute("DELETE FROM messages")  # not locked
+    held.close()
+    assert before > 0 and spoolfile.rows(str(tmp_path / "none")) == []
+
+
+def test_rows_are_read_through_their_content_encoding(tmp_path):
+    path = str(tmp_path / "x.spool")
+    make_spool(path, [gzip.compress(b"PUTVAL a/b/gauge N:3")], "gzip").close()
+    assert spoolfile.numbers_of(spoolfile.rows(path)[0].body) == [3]
+
+
+def echo_server():
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:
+                return
+            with client:
+                while data := client.recv(100):
+                    client.sendall(data)
+    threading.Thread(target=serve, daemon=True).start()
+    return server
+
+
+def ask(connection, text):
+    connection.sendall(text)
+    return connection.recv(100)
+
+
+def is_cut(connection):
+    try:
+        return ask(connection, b"?") == b""
+    except ConnectionError:
+        return True
+
+
+def test_a_gate_stands_shut_stalls_cuts_and_opens_again():
+    with echo_server() as server:
+        port = server.getsockname()[1]
+        with Gate(port, is_open=False) as gate:
+            def connect():
+                return socket.create_connection(("127.0.0.1", gate.amqp_port), 1)
+            with pytest.raises(ConnectionRefusedError):
+                connect()
+            gate.open()
+            with connect() as c:
+                assert ask(c, b"one") == b"one"
+                gate.stall()
+                with pytest.raises(TimeoutError):
+                    ask(c, b"two")
+                gate.open()
+                assert c.recv(100) == b"two"
+                gate.cut()
+                assert is_cut(c)
+            with connect() as c:
+                assert ask(c, b"four") == b"four"
+            gate.shut()
+            with pytest.raises(ConnectionRefusedError):
+                connect()
+
+
+SAYS = """
+import os, sys, time
+for line in sys.stdin:
+    began, code = time.monotonic(), 0
+    try:
+        with open(line.strip(), "wb", buffering=0) as f:
+            f.write(b"x")
+            os.fsync(f.fileno())
+    except OSError as e:
+        code = e.errno
+    print(time.time(), time.monotonic() - began, code, flush=True)
+"""
+
+
+def test_a_world_shifts_the_clock_and_spoils_one_directory(build, tmp_path):
+    (tmp_path / "disk").mkdir()
+    world = World(build, tmp_path / "world", str(tmp_path / "disk"))
+    with subprocess.Popen(["/usr/bin/python3", "-c", SAYS], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          env=os.environ | world.environment) as p:
+        def says(where="disk"):
+            p.stdin.write(f"{tmp_path}/{where}/f\n")
+            p.stdin.flush()
+            wall, took, code = p.stdout.readline().split()
+            return float(wall) - time.time(), float(took), int(code)
+        assert abs(says()[0]) < 1 and says()[2] == 0
+        world.change(wall_offset_ms=-3_600_500, sync_delay_ms=300)
+        off, took, _ = says()
+        assert abs(off + 3600.5) < 1 and took >= 0.3
+        world.change(wall_offset_ms=0, sync_delay_ms=0, write_errno="ENOSPC")
+        assert says()[2] == 28 and says(".")[2] == 0
+        world.change(write_errno=0, sync_errno="EIO")
+        assert says()[2] == 5
+        p.stdin.close()
+
+
+def test_books_that_do_not_balance_are_seen(tmp_path):
+    path = tmp_path / "record"
+    report = ("V 1.0 h/rabbitmq_publish-x/bool-connected 1\n"
+              "V 1.0 h/rabbitmq_publish-x/queue_length-outbox 3\n"
+              "V 1.0 h/rabbitmq_publish-x/total_operations-accepted {}\n"
+              "V 1.0 h/rabbitmq_publish-x/total_operations-dropped_overflow 2\n")
+    path.write_text(report.format(5) * 3)
+    assert len(books.check(Record(path))) == 2, "the last is not complete yet"
+    path.write_text(report.format(5) + report.format(6) + report.format(5))
+    with pytest.raises(AssertionError, match="do not balance"):
+        books.check(Record(path))
+    with pytest.raises(AssertionError, match="only 2 reports"):
+        books.check(Record(path), least=3)

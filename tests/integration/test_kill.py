@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""SIGKILL of collectd at random moments under load: what each SpoolMode
+promises, told by sets.
+
+WARREN_KILL_SEED=n replays; WARREN_LONG=1 kills a hundred times a mode, or
+WARREN_LONG_KILLS times.
+"""
+
+import os
+import random
+
+import pytest
+
+from rig import books
+from rig.gate import Gate
+from rig.kills import Campaign
+
+KILLS = (int(os.environ.get("WARREN_LONG_KILLS", "100"))
+         if os.environ.get("WARREN_LONG") else 8)
+SEED = int(os.environ.get("WARREN_KILL_SEED", random.randrange(1 << 30)))
+RATE = 2000           # values a second
+COMMIT_S = 0.5        # one commit, on a machine that has much else to do
+WINDOW = 64
+
+
+@pytest.fixture
+def gate(broker):
+    with Gate(broker.amqp_port) as g:
+        yield g
+
+
+def fight(rig, gate, vhost, states, **options):
+    campaign = Campaign(rig, gate, vhost, SEED, RATE, ConfirmWindow=WINDOW,
+                        RetryDelay=0.1, RetryDelayMax=0.2, **options)
+    print(f"WARREN_KILL_SEED={SEED}")
+    for _ in range(KILLS):
+        a = campaign.kill_one(states)
+        books.check(a.record, least=0)
+    last = campaign.finish()
+    books.check(last.record)
+    return campaign
+
+
+def judge(campaign, figure, what, most_lost):
+    campaign.check_committed()
+    campaign.check_foreign()
+    duplicates = campaign.check_order()
+    figure(f"SIGKILL, {what}: {campaign.figures()}, at most {most_lost} "
+           f"allowed; {duplicates} duplicates; seed {SEED}")
+    for r in campaign.rounds:
+        assert len(campaign.lost(r)) <= most_lost, (r.state, r.seconds)
+
+
+def test_sigkill_without_a_spool_costs_only_what_was_not_confirmed(
+        rig, gate, vhost, figure):
+    campaign = fight(rig, gate, vhost, ("up", "up-hung"))
+    judge(campaign, figure, "no spool", most_lost=RATE * 2)
+    arrived = campaign.numbers_arrived()
+    for r in campaign.rounds:
+        assert campaign.lost(r) == campaign.tail(r), "a hole in the middle"
+        kept = sum(n in arrived for n in r.accepted)
+        assert kept >= r.series.get("total_operations-confirmed", 0)
