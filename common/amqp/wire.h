@@ -34,7 +34,10 @@ enum {
   RMQ_WIRE_FRAME_MIN = 4096,   /* smaller offers are refused (AMQP 4.2.3) */
   RMQ_WIRE_TABLE_DEPTH = 32,   /* of nested tables and arrays */
   RMQ_WIRE_HEADERS_MAX = 32,   /* message headers that are looked at */
-  RMQ_WIRE_CHANNEL = 1         /* the one channel of a connection */
+  RMQ_WIRE_PUBLISH_HEADERS_MAX = 24, /* of a message of ours, besides our own:
+                                        with its texts they are to stay within
+                                        2 KiB */
+  RMQ_WIRE_CHANNEL = 1               /* the one channel of a connection */
 };
 
 /* X(enum suffix, class id, method id, name): all that a broker may send. */
@@ -223,6 +226,9 @@ struct rmq_wire_publish {
   bool is_persistent;
   /* NULL = absent */
   const char *content_type, *content_encoding, *message_id, *app_id;
+  uint8_t priority;      /* 0 = absent, which the broker takes for 0 */
+  int64_t expiration_ms; /* 0 or less = absent */
+  const struct rmq_arguments *headers; /* besides ours; NULL = none */
   int64_t timestamp_ms;    /* timestamp and header timestamp_in_ms */
   const char *traceparent; /* NULL = absent */
   struct rmq_span body;

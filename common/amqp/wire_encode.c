@@ -4,9 +4,13 @@
 #include "common/amqp/wire.h"
 #include "common/amqp/wire_rabbitmq.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { FRAME_HEAD = 7, FRAME_FOOT = 1, METHOD_ID = 4 };
+/* timestamp_in_ms and traceparent; 20 digits and a NUL. */
+enum { OWN_HEADERS = 2, EXPIRATION_SIZE = 24 };
 enum { HEADER_FIXED = 12, BASIC_CLASS = 60, SHORT_STRING_MAX = 255 };
 /* Room for one method: a publish or ack, and one that carries a table. */
 enum { SMALL_METHOD = 1024, TABLE_METHOD = 65536, PROPERTIES_MAX = 4096 };
@@ -284,18 +288,30 @@ static void set_text(amqp_basic_properties_t *p, amqp_flags_t flag,
   *field = text_bytes(text);
 }
 
-static void fill_properties(amqp_basic_properties_t *p,
-                            amqp_table_entry_t headers[2],
-                            const struct rmq_wire_publish *in) {
+/* Ours first, then those of the block. headers has room for OWN_HEADERS +
+ * RMQ_WIRE_PUBLISH_HEADERS_MAX. */
+static bool fill_headers(amqp_table_t *t, amqp_table_entry_t *headers,
+                         const struct rmq_wire_publish *in) {
+  if (in->headers != NULL && in->headers->count > RMQ_WIRE_PUBLISH_HEADERS_MAX)
+    return false;
   headers[0] = (amqp_table_entry_t){.key = text_bytes("timestamp_in_ms")};
   headers[0].value.kind = AMQP_FIELD_KIND_I64;
   headers[0].value.value.i64 = in->timestamp_ms;
   int n = 1;
   if (in->traceparent != NULL)
     headers[n++] = text_entry("traceparent", in->traceparent);
+  amqp_table_t others;
+  if (!to_table(in->headers, headers + n, &others))
+    return false;
+  *t = (amqp_table_t){n + others.num_entries, headers};
+  return true;
+}
+
+static void fill_properties(amqp_basic_properties_t *p,
+                            const struct rmq_wire_publish *in,
+                            char expiration[EXPIRATION_SIZE]) {
   p->_flags = AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG |
               AMQP_BASIC_TIMESTAMP_FLAG;
-  p->headers = (amqp_table_t){n, headers};
   p->delivery_mode = in->is_persistent ? AMQP_DELIVERY_PERSISTENT
                                        : AMQP_DELIVERY_NONPERSISTENT;
   p->timestamp = (uint64_t)(in->timestamp_ms / 1000);
@@ -304,6 +320,14 @@ static void fill_properties(amqp_basic_properties_t *p,
            in->content_encoding);
   set_text(p, AMQP_BASIC_MESSAGE_ID_FLAG, &p->message_id, in->message_id);
   set_text(p, AMQP_BASIC_APP_ID_FLAG, &p->app_id, in->app_id);
+  if (in->priority > 0) {
+    p->_flags |= AMQP_BASIC_PRIORITY_FLAG;
+    p->priority = in->priority;
+  }
+  if (in->expiration_ms > 0) {
+    snprintf(expiration, EXPIRATION_SIZE, "%" PRId64, in->expiration_ms);
+    set_text(p, AMQP_BASIC_EXPIRATION_FLAG, &p->expiration, expiration);
+  }
 }
 
 static int put_content_header(struct rmq_buf *out,
@@ -311,9 +335,12 @@ static int put_content_header(struct rmq_buf *out,
   if (!fits_short(in->content_type) || !fits_short(in->content_encoding) ||
       !fits_short(in->message_id) || !fits_short(in->app_id))
     return -1;
-  amqp_table_entry_t headers[2];
+  amqp_table_entry_t headers[OWN_HEADERS + RMQ_WIRE_PUBLISH_HEADERS_MAX];
+  char expiration[EXPIRATION_SIZE];
   amqp_basic_properties_t properties = {0};
-  fill_properties(&properties, headers, in);
+  fill_properties(&properties, in, expiration);
+  if (!fill_headers(&properties.headers, headers, in))
+    return -1;
   char *p = rmq_buf_reserve(out, FRAME_HEAD + HEADER_FIXED + PROPERTIES_MAX +
                                      FRAME_FOOT);
   if (p == NULL)

@@ -32,8 +32,9 @@ struct rmq_message {
   uint32_t refusals;            /* nacks and returns so far */
   struct rmq_mono not_before;   /* of the next attempt after a refusal */
   struct rmq_dur latency; /* publish to confirm; negative = not confirmed */
-  bool is_stored;   /* the store has a row of it, to be settled at its end */
-  bool is_prepared; /* has its id, and its body is as it goes out */
+  bool is_stored;    /* the store has a row of it, to be settled at its end */
+  bool is_prepared;  /* has its id, and its body is as it goes out */
+  bool to_alternate; /* was returned: goes to the alternate exchange now */
   size_t key_len, body_len;
   const char *key;  /* NUL-terminated, points into this allocation */
   const char *body; /* owned_body, or points into this allocation */

@@ -56,8 +56,21 @@ static void drop_oldest(struct rmq_outbox *o, struct rmq_list *dropped) {
   rmq_list_push_back(dropped, &m->node);
 }
 
-static void append(struct rmq_outbox *o, struct rmq_message *m, size_t cost) {
-  rmq_list_push_back(&o->waiting, &m->node);
+static bool is_full(const struct rmq_outbox *o) {
+  return o->waiting.count + o->held >= o->max_messages;
+}
+
+bool rmq_outbox_has_room(const struct rmq_outbox *o,
+                         const struct rmq_message *m) {
+  return !is_full(o) && has_bytes_for(o, rmq_message_cost(m), 0);
+}
+
+void rmq_outbox_append(struct rmq_outbox *o, struct rmq_message *m) {
+  size_t cost = rmq_message_cost(m);
+  struct rmq_node *after = o->waiting.head.prev;
+  while (after != &o->waiting.head && message_of(after)->seq > m->seq)
+    after = after->prev;
+  rmq_list_insert_after(&o->waiting, after, &m->node);
   o->waiting_bytes += cost;
   o->bytes += cost;
 }
@@ -65,20 +78,19 @@ static void append(struct rmq_outbox *o, struct rmq_message *m, size_t cost) {
 bool rmq_outbox_push(struct rmq_outbox *o, struct rmq_message *m,
                      struct rmq_list *dropped) {
   size_t cost = rmq_message_cost(m);
-  bool is_full = o->waiting.count + o->held >= o->max_messages;
-  if (!is_full && has_bytes_for(o, cost, 0)) {
-    append(o, m, cost);
+  if (rmq_outbox_has_room(o, m)) {
+    rmq_outbox_append(o, m);
     return true;
   }
   if (!can_make_room(o, cost)) {
     rmq_list_push_back(dropped, &m->node);
     return false;
   }
-  if (is_full)
+  if (is_full(o))
     drop_oldest(o, dropped);
   while (!has_bytes_for(o, cost, 0))
     drop_oldest(o, dropped);
-  append(o, m, cost);
+  rmq_outbox_append(o, m);
   return true;
 }
 
@@ -122,6 +134,11 @@ void rmq_outbox_unpop_all(struct rmq_outbox *o, struct rmq_list *messages) {
     rmq_list_remove(messages, n);
     push_front(o, message_of(n));
   }
+}
+
+void rmq_outbox_recharge(struct rmq_outbox *o, size_t before, size_t after) {
+  assert(o->bytes >= o->waiting_bytes + before);
+  o->bytes = o->bytes - before + after;
 }
 
 void rmq_outbox_release(struct rmq_outbox *o, const struct rmq_message *m) {

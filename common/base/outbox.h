@@ -33,6 +33,12 @@ void rmq_outbox_init(struct rmq_outbox *o, size_t max_messages,
  * before. Lists point into it: do not copy. */
 void rmq_outbox_fini(struct rmq_outbox *o);
 
+/* Whether rmq_outbox_push would keep m and drop nothing. */
+bool rmq_outbox_has_room(const struct rmq_outbox *o,
+                         const struct rmq_message *m);
+/* Takes m, whatever the bounds: the caller asked has_room, or has bounded it
+ * itself. It goes to the back, but before younger ones that are there. */
+void rmq_outbox_append(struct rmq_outbox *o, struct rmq_message *m);
 /* Takes m. What does not fit by policy is uncharged and appended to dropped,
  * whose owner counts and frees it: the oldest waiting messages, or m itself,
  * which is the only one when dropping all that waits would not make room. For
@@ -52,6 +58,9 @@ void rmq_outbox_requeue_back(struct rmq_outbox *o, struct rmq_message *m);
 /* Puts a list of popped messages, oldest first, before everything waiting; the
  * list is empty afterwards. */
 void rmq_outbox_unpop_all(struct rmq_outbox *o, struct rmq_list *messages);
+/* The bodies of popped messages were replaced: their costs were before in all,
+ * and are after now. */
+void rmq_outbox_recharge(struct rmq_outbox *o, size_t before, size_t after);
 /* A popped message has ended; the caller frees it. */
 void rmq_outbox_release(struct rmq_outbox *o, const struct rmq_message *m);
 size_t rmq_outbox_count(const struct rmq_outbox *o);

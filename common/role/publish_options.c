@@ -122,6 +122,16 @@ const struct rmq_option rmq_publish_option_table[] = {
      .unit = "bytes",
      .help = "Most memory for messages waiting and in flight: body, routing "
              "key and 256 bytes each."},
+    {.name = "Connections",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(connections),
+     .default_value = "1",
+     .min = 1,
+     .max = 64,
+     .unit = "connections",
+     .help = "Connections that share the messages by routing key; each keeps "
+             "the order of its keys and gets its share of SendQueueLimit and "
+             "SendQueueBytes."},
     {.name = "OverflowPolicy",
      .type = RMQ_OPT_ENUM,
      FIELD(overflow_policy),

@@ -37,20 +37,29 @@ const struct rmq_series rmq_publish_series_table[] = {
           "Number of the session's state, see STATES."),
     GAUGE("queue_length", "outbox", outbox, "messages", INFINITY,
           "Messages waiting in memory, also for another try."),
+    GAUGE("queue_length", "spooled", spooled, "messages", INFINITY,
+          "Messages that lie in the spool only."),
     GAUGE("queue_length", "in_flight", in_flight, "messages", INFINITY,
           "Messages published and not yet confirmed."),
     DERIVE("total_operations", "accepted", accepted, "messages",
            "Messages taken over from the daemon."),
+    DERIVE("total_operations", "recovered", recovered, "messages",
+           "Messages found in the spool that an earlier process left."),
     DERIVE("total_operations", "published", published, "messages",
            "basic.publish sent, repetitions included."),
     DERIVE("total_operations", "republished", republished, "messages",
            "basic.publish sent again for the same message."),
     DERIVE("total_operations", "confirmed", confirmed, "messages",
            "Messages that the broker took responsibility for."),
+    DERIVE("total_operations", "unconfirmed", unconfirmed, "messages",
+           "Messages sent without asking for a confirm (Confirm false)."),
     DERIVE("total_operations", "returned", returned, "messages",
            "Messages given up because no queue took them."),
     DERIVE("total_operations", "rejected", rejected, "messages",
-           "Messages given up because the broker nacked them."),
+           "Messages given up because the broker refuses them: nacked, or too "
+           "large for it."),
+    DERIVE("total_operations", "expired", expired, "messages",
+           "Messages that grew older than MessageTTL or SpoolMaxAge."),
     {.type = "total_operations",
      .type_instance = "dropped_",
      .causes = drop_causes,
@@ -59,8 +68,9 @@ const struct rmq_series rmq_publish_series_table[] = {
      .offset = offsetof(struct rmq_publish_report, dropped),
      .max = INFINITY,
      .unit = "messages",
-     .help = "Messages dropped by us: queue full (overflow), not encodable "
-             "(encode), left at the end (shutdown)."},
+     .help = "Messages dropped by us: queue or spool full (overflow), not "
+             "encodable (encode), unreadable in the spool (damaged), left at "
+             "the end (shutdown)."},
     DERIVE("total_events", "nack", nack, "events",
            "basic.nack received for a message."),
     DERIVE("total_events", "return", return_, "events",
@@ -101,9 +111,12 @@ static uint64_t errors_of(const struct rmq_publisher_counters *c) {
 static void fill_counters(struct rmq_publish_report *r,
                           const struct rmq_publisher_counters *c) {
   r->accepted = (int64_t)c->accepted;
+  r->recovered = (int64_t)c->recovered;
   r->published = (int64_t)c->published;
   r->republished = (int64_t)c->republished;
   r->confirmed = (int64_t)c->confirmed;
+  r->unconfirmed = (int64_t)c->unconfirmed;
+  r->expired = (int64_t)c->expired;
   r->returned = (int64_t)c->returned;
   r->rejected = (int64_t)c->rejected;
   for (int i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
@@ -118,18 +131,18 @@ static void fill_counters(struct rmq_publish_report *r,
 
 void rmq_publish_report_fill(struct rmq_publish_report *r,
                              const struct rmq_publisher_snapshot *s,
-                             const struct rmq_session_log *session,
+                             const struct rmq_publish_sessions *sessions,
                              struct rmq_publisher_counters *before,
                              struct rmq_window *window, struct rmq_mono now) {
   const struct rmq_publisher_counters *c = &s->counters;
-  enum rmq_session_state state = rmq_session_log_state(session);
   fill_counters(r, c);
-  r->connected = rmq_session_is_up(state);
-  r->blocked = state == RMQ_SESSION_BLOCKED;
-  r->state = (double)state;
+  r->connected = sessions->is_connected;
+  r->blocked = sessions->is_blocked;
+  r->state = (double)sessions->state;
   r->outbox = (double)s->outbox;
+  r->spooled = (double)s->spooled;
   r->in_flight = (double)s->in_flight;
-  r->connections_opened = (int64_t)rmq_session_log_opened(session);
+  r->connections_opened = (int64_t)sessions->opened;
   r->confirm_p50 = percentile(&s->latency, 50);
   r->confirm_p95 = percentile(&s->latency, 95);
   r->confirm_p99 = percentile(&s->latency, 99);

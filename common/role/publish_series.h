@@ -5,13 +5,21 @@
 #define RMQ_ROLE_PUBLISH_SERIES_H
 
 #include "common/amqp/publisher.h"
+#include "common/base/session.h"
 #include "common/base/window.h"
-#include "common/role/session_log.h"
+
+/* The sessions of a block's lanes, as one. */
+struct rmq_publish_sessions {
+  enum rmq_session_state state;
+  bool is_connected, is_blocked;
+  uint64_t opened;
+};
 
 struct rmq_publish_report {
   double connected, blocked, state;
-  double outbox, in_flight;
-  int64_t accepted, published, republished, confirmed, returned, rejected;
+  double outbox, in_flight, spooled;
+  int64_t accepted, recovered, published, republished;
+  int64_t confirmed, unconfirmed, returned, rejected, expired;
   int64_t dropped[RMQ_PUBLISHER_DROPS_COUNT];
   int64_t nack, return_, late, confirm_timeout;
   int64_t values_accepted, values_dropped;
@@ -23,7 +31,7 @@ struct rmq_publish_report {
 /* window is fed with what happened since before, which becomes s->counters. */
 void rmq_publish_report_fill(struct rmq_publish_report *r,
                              const struct rmq_publisher_snapshot *s,
-                             const struct rmq_session_log *session,
+                             const struct rmq_publish_sessions *sessions,
                              struct rmq_publisher_counters *before,
                              struct rmq_window *window, struct rmq_mono now);
 

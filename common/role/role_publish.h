@@ -23,6 +23,7 @@ struct rmq_publish_options {
   struct rmq_dur confirm_timeout;
   int on_return, on_nack;
   int64_t send_queue_limit, send_queue_bytes;
+  int64_t connections;
   int overflow_policy;
 };
 

@@ -8,6 +8,7 @@
 
 #include "common/amqp/consumer.h"
 #include "common/amqp/publisher.h"
+#include "common/base/uuid.h"
 
 #include "tests/testing.h"
 
@@ -104,9 +105,17 @@ static void on_given_up(void *ctx, const struct rmq_publisher_given_up *g) {
 }
 
 static void on_refused(void *ctx, const struct rmq_message *m,
-                       enum rmq_outcome outcome) {
-  (void)ctx, (void)m, (void)outcome;
+                       enum rmq_publish_refusal why) {
+  (void)ctx, (void)m, (void)why;
 }
+
+static void on_prepare(void *ctx, struct rmq_message *m) {
+  (void)ctx;
+  rmq_uuid_message_id(rmq_uuid_from_bits(1, 2), m->seq, m->id);
+  m->is_prepared = true;
+}
+
+static void on_wake(void *ctx) { (void)ctx; }
 
 static const struct rmq_endpoint ENDPOINTS[] = {{"a", 5672}, {"b", 5672}};
 static const struct rmq_wire_queue QUEUE = {.name = "q"};
@@ -140,8 +149,8 @@ static const struct rmq_publisher_config PUBLISHER = {
     .max_attempts = 3,
     .retry_min = {RMQ_NS_PER_S},
     .retry_max = {60 * RMQ_NS_PER_S},
-    .queue_messages = 100,
-    .queue_bytes = 1 << 20,
+    .wants_confirms = true,
+    .fifo = {.max_messages = 100, .max_bytes = 1 << 20, .read_ahead = 16},
 };
 static const struct rmq_consumer_config CONSUMER = {
     .prefetch = PREFETCH, .ack_batch = 2, .ack_interval = {RMQ_NS_PER_S}};
@@ -157,12 +166,11 @@ static void begin(struct world *w, struct prop *p) {
       .delivered = on_wire_delivery,
       .cancelled = on_cancelled,
   };
-  const struct rmq_publisher_handlers on_publisher = {w, on_given_up,
-                                                      on_refused};
+  const struct rmq_publisher_handlers on_publisher = {
+      w, on_given_up, on_refused, on_prepare, on_wake};
   const struct rmq_consumer_handlers on_consumer = {w, on_delivered};
   *w = (struct world){.prop = p, .now = {RMQ_NS_PER_S}};
-  w->publisher = rmq_publisher_new(&PUBLISHER, &on_publisher,
-                                   rmq_uuid_from_bits(1, 2), prop_next(p));
+  w->publisher = rmq_publisher_new(&PUBLISHER, &on_publisher, prop_next(p));
   w->consumer = rmq_consumer_new(&CONSUMER, &on_consumer);
   w->connection = rmq_connection_new(&CONNECTION, &on_connection, prop_next(p));
   rmq_publisher_attach(w->publisher, w->connection);
@@ -198,7 +206,8 @@ static void must_hold(struct world *w) {
 }
 
 static void turn(struct world *w) {
-  struct rmq_mono due = rmq_publisher_step(w->publisher, w->now);
+  struct rmq_mono due =
+      rmq_publisher_step(w->publisher, w->now, (struct rmq_wall){0});
   due = rmq_mono_min(due, rmq_consumer_step(w->consumer, w->now));
   assert_false(rmq_mono_reached(w->now, due));
   must_hold(w);
@@ -362,7 +371,8 @@ static void answer_state(struct world *w, struct fake_bytes *out) {
 }
 
 static void let_time_pass(struct world *w) {
-  struct rmq_mono due = rmq_publisher_step(w->publisher, w->now);
+  struct rmq_mono due =
+      rmq_publisher_step(w->publisher, w->now, (struct rmq_wall){0});
   due = rmq_mono_min(due, rmq_consumer_step(w->consumer, w->now));
   due = rmq_mono_min(due, rmq_connection_next_deadline(w->connection));
   if (rmq_mono_is_never(due))
@@ -384,7 +394,7 @@ static void work(struct world *w) {
     assert_non_null(m);
     m->content_type = "text/collectd";
     m->values = 1;
-    w->accepted++;
+    m->seq = ++w->accepted;
     rmq_publisher_accept(w->publisher, m, NULL);
   } else if (w->open_count > 0) {
     size_t i = prop_below(p, w->open_count);

@@ -7,6 +7,7 @@
 #include "rmq_config.h"
 
 #include "common/amqp/publisher.h"
+#include "common/base/uuid.h"
 
 #include "tests/testing.h"
 
@@ -47,11 +48,19 @@ static void on_given_up(void *ctx, const struct rmq_publisher_given_up *g) {
 }
 
 static void on_refused(void *ctx, const struct rmq_message *m,
-                       enum rmq_outcome outcome) {
+                       enum rmq_publish_refusal why) {
   const struct world *w = ctx;
-  (void)m, (void)outcome;
+  (void)m, (void)why;
   assert_true(w->refuses);
 }
+
+static void on_prepare(void *ctx, struct rmq_message *m) {
+  (void)ctx;
+  rmq_uuid_message_id(rmq_uuid_from_bits(1, 2), m->seq, m->id);
+  m->is_prepared = true;
+}
+
+static void on_wake(void *ctx) { (void)ctx; }
 
 static void changed(void *ctx, const struct rmq_connection_change *change,
                     struct rmq_mono now) {
@@ -102,13 +111,15 @@ static void begin(struct world *w, struct prop *p) {
       .on_nack = prop_chance(p, 80) ? RMQ_REFUSAL_RETRY : RMQ_REFUSAL_DROP,
       .retry_min = rmq_s(1),
       .retry_max = rmq_s(60),
-      .queue_messages = MESSAGES_MAX,
-      .queue_bytes = 64 << 20,
+      .wants_confirms = true,
+      .fifo = {.max_messages = MESSAGES_MAX,
+               .max_bytes = 64 << 20,
+               .read_ahead = 16},
   };
-  const struct rmq_publisher_handlers handlers = {w, on_given_up, on_refused};
+  const struct rmq_publisher_handlers handlers = {w, on_given_up, on_refused,
+                                                  on_prepare, on_wake};
   PROP_TRACE(p, "window %zu, refuses %d", config.window, w->refuses);
-  w->publisher =
-      rmq_publisher_new(&config, &handlers, rmq_uuid_from_bits(1, 2), seed);
+  w->publisher = rmq_publisher_new(&config, &handlers, seed);
   w->server = fake_server_new(split, seed);
   fake_server_exchange(w->server, "x", "topic");
   fake_server_queue(w->server, "q");
@@ -154,7 +165,7 @@ static struct rmq_mono turn(struct world *w) {
   do {
     before = w->server->arrivals_count;
     fake_rig_run(w->rig);
-    due = rmq_publisher_step(w->publisher, w->rig->now);
+    due = rmq_publisher_step(w->publisher, w->rig->now, (struct rmq_wall){0});
     fake_rig_run(w->rig);
   } while (w->server->arrivals_count != before);
   must_balance(w);
@@ -191,7 +202,7 @@ static void accept_one(struct world *w) {
   assert_non_null(m);
   m->content_type = "text/collectd";
   m->values = 1;
-  w->accepted++;
+  m->seq = ++w->accepted;
   size_t dropped = 0;
   rmq_publisher_accept(w->publisher, m, &dropped);
   assert_int_equal(dropped, 0);

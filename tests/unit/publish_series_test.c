@@ -3,6 +3,7 @@
 
 #include "common/role/publish_series.h"
 #include "common/role/role_publish.h"
+#include "common/role/session_log.h"
 
 #include "tests/fake/host.h"
 #include "tests/stock.h"
@@ -38,7 +39,13 @@ static void report(struct block *b) {
   const struct rmq_series_report to = {
       .host = &fake.host, .object = &b->object, .interval = rmq_s(10)};
   fake_host_clear(&fake);
-  rmq_publish_report_fill(&r, &b->s, &b->session, &b->before, &b->window,
+  enum rmq_session_state state = rmq_session_log_state(&b->session);
+  const struct rmq_publish_sessions sessions = {
+      .state = state,
+      .is_connected = rmq_session_is_up(state),
+      .is_blocked = state == RMQ_SESSION_BLOCKED,
+      .opened = rmq_session_log_opened(&b->session)};
+  rmq_publish_report_fill(&r, &b->s, &sessions, &b->before, &b->window,
                           fake.now);
   rmq_series_emit_all(&to, rmq_publish_series_table, RMQ_SERIES_BLOCK, &r);
 }
@@ -76,19 +83,24 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
   block_init(&b);
   b.s.outbox = 101;
   b.s.in_flight = 102;
-  b.s.counters = (struct rmq_publisher_counters){.accepted = 103,
-                                                 .published = 104,
-                                                 .republished = 105,
-                                                 .confirmed = 106,
-                                                 .returned = 107,
-                                                 .rejected = 108,
-                                                 .dropped = {109, 110, 111},
-                                                 .nack = 112,
-                                                 .return_ = 113,
-                                                 .late = 114,
-                                                 .confirm_timeout = 115,
-                                                 .values_accepted = 116,
-                                                 .values_dropped = 117};
+  b.s.spooled = 122;
+  b.s.counters =
+      (struct rmq_publisher_counters){.accepted = 103,
+                                      .published = 104,
+                                      .republished = 105,
+                                      .confirmed = 106,
+                                      .returned = 107,
+                                      .rejected = 108,
+                                      .dropped = {109, 110, 118, 111},
+                                      .recovered = 119,
+                                      .unconfirmed = 120,
+                                      .expired = 121,
+                                      .nack = 112,
+                                      .return_ = 113,
+                                      .late = 114,
+                                      .confirm_timeout = 115,
+                                      .values_accepted = 116,
+                                      .values_dropped = 117};
   report(&b);
   static const struct {
     const char *name;
@@ -105,6 +117,11 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
       {"total_operations-dropped_overflow", 109},
       {"total_operations-dropped_encode", 110},
       {"total_operations-dropped_shutdown", 111},
+      {"total_operations-dropped_damaged", 118},
+      {"total_operations-recovered", 119},
+      {"total_operations-unconfirmed", 120},
+      {"total_operations-expired", 121},
+      {"queue_length-spooled", 122},
       {"total_events-nack", 112},
       {"total_events-return", 113},
       {"total_events-late", 114},

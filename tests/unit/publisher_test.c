@@ -3,6 +3,7 @@
 #include "rmq_config.h"
 
 #include "common/amqp/publisher.h"
+#include "common/base/uuid.h"
 
 #include "tests/testing.h"
 
@@ -18,22 +19,33 @@ struct fixture {
   struct fake_rig *rig;
   struct rmq_publisher *p;
   size_t given_up, refused;
-  enum rmq_outcome last_given_up;
+  enum rmq_publish_refusal last_given_up;
+  pthread_mutex_t lock; /* messages are accepted in order */
+  uint64_t seq;
+  struct rmq_wall wall;
 };
 
 static void on_given_up(void *ctx, const struct rmq_publisher_given_up *g) {
   struct fixture *f = ctx;
   f->given_up++;
-  f->last_given_up = g->outcome;
+  f->last_given_up = g->why;
 }
 
 static void on_refused(void *ctx, const struct rmq_message *m,
-                       enum rmq_outcome outcome) {
+                       enum rmq_publish_refusal why) {
   struct fixture *f = ctx;
   (void)m;
-  (void)outcome;
+  (void)why;
   f->refused++;
 }
+
+static void on_prepare(void *ctx, struct rmq_message *m) {
+  (void)ctx;
+  rmq_uuid_message_id(rmq_uuid_from_bits(1, 2), m->seq, m->id);
+  m->is_prepared = true;
+}
+
+static void on_wake(void *ctx) { (void)ctx; }
 
 static void changed(void *ctx, const struct rmq_connection_change *change,
                     struct rmq_mono now) {
@@ -77,9 +89,11 @@ static void set_up(struct fixture *f, void **state) {
                  .on_nack = RMQ_REFUSAL_RETRY,
                  .retry_min = rmq_s(1),
                  .retry_max = rmq_s(60),
-                 .queue_messages = 100,
-                 .queue_bytes = 1 << 20,
-                 .overflow = RMQ_DROP_OLDEST},
+                 .wants_confirms = true,
+                 .fifo = {.max_messages = 100,
+                          .max_bytes = 1 << 20,
+                          .policy = RMQ_DROP_OLDEST,
+                          .read_ahead = 16}},
       .rig = fake_rig_new(*(const enum fake_split *)*state, 3),
   };
   f->rig->config.wants_confirms = true;
@@ -99,22 +113,23 @@ static struct rmq_mono turn(struct fixture *f) {
   struct rmq_mono due = RMQ_NEVER;
   for (int i = 0; i < 8; i++) {
     fake_rig_run(f->rig);
-    due = rmq_publisher_step(f->p, f->rig->now);
+    due = rmq_publisher_step(f->p, f->rig->now, f->wall);
   }
   fake_rig_run(f->rig);
   return due;
 }
 
 static void start(struct fixture *f) {
-  struct rmq_publisher_handlers handlers = {f, on_given_up, on_refused};
-  struct rmq_uuid instance = rmq_uuid_from_bits(1, 2);
+  struct rmq_publisher_handlers handlers = {f, on_given_up, on_refused,
+                                            on_prepare, on_wake};
   f->rig->also = (struct rmq_connection_handlers){.ctx = f,
                                                   .changed = changed,
                                                   .ready = ready,
                                                   .lost = lost,
                                                   .confirmed = confirmed,
                                                   .returned = returned};
-  f->p = rmq_publisher_new(&f->config, &handlers, instance, 5);
+  f->p = rmq_publisher_new(&f->config, &handlers, 5);
+  pthread_mutex_init(&f->lock, NULL);
   assert_non_null(f->p);
 }
 
@@ -133,11 +148,13 @@ static struct rmq_publisher_snapshot snapshot(struct fixture *f) {
 
 static void check_balance(struct fixture *f) {
   struct rmq_publisher_snapshot s = snapshot(f);
+  const struct rmq_publisher_counters *c = &s.counters;
   uint64_t ended =
-      s.counters.confirmed + s.counters.returned + s.counters.rejected;
+      c->confirmed + c->unconfirmed + c->returned + c->rejected + c->expired;
   for (size_t i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
     ended += s.counters.dropped[i];
-  assert_int_equal(s.counters.accepted, ended + s.outbox + s.in_flight);
+  assert_int_equal(c->accepted + c->recovered,
+                   ended + s.outbox + s.spooled + s.in_flight);
 }
 
 static void tear_down(struct fixture *f) {
@@ -150,12 +167,21 @@ static void tear_down(struct fixture *f) {
   rmq_publisher_free(f->p);
 }
 
+static bool accept_message(struct fixture *f, struct rmq_message *m) {
+  pthread_mutex_lock(&f->lock);
+  m->seq = ++f->seq;
+  m->time = f->wall;
+  bool wakes = rmq_publisher_accept(f->p, m, NULL);
+  pthread_mutex_unlock(&f->lock);
+  return wakes;
+}
+
 static void accept(struct fixture *f, const char *key, const char *body) {
   struct rmq_message *m = rmq_message_new(key, body, strlen(body));
   assert_non_null(m);
   m->content_type = "text/collectd";
   m->values = 1;
-  rmq_publisher_accept(f->p, m, NULL);
+  accept_message(f, m);
 }
 
 /* Whether the worker has to be woken for one more message. */
@@ -163,7 +189,7 @@ static bool wakes(struct fixture *f) {
   struct rmq_message *m = rmq_message_new("k", "body", 4);
   assert_non_null(m);
   m->content_type = "text/collectd";
-  return rmq_publisher_accept(f->p, m, NULL);
+  return accept_message(f, m);
 }
 
 /* The id of the n-th message. */
@@ -273,7 +299,7 @@ static void content_encoding_is_told_where_there_is_one(void **state) {
   assert_non_null(m);
   m->content_type = "text/collectd";
   m->content_encoding = "gzip";
-  rmq_publisher_accept(f.p, m, NULL);
+  accept_message(&f, m);
   accept(&f, "k", "plain");
   connect_it(&f);
   assert_int_equal(snapshot(&f).counters.confirmed, 2);
@@ -527,7 +553,7 @@ static void a_forced_close_publishes_again_in_order(void **state) {
 static void no_confirm_at_all_leaks_neither_window_nor_queue(void **state) {
   struct fixture f;
   set_up(&f, state);
-  f.config.queue_messages = 10;
+  f.config.fifo.max_messages = 10;
   f.rig->config.retry_max = rmq_s(1);
   for (int link = 0; link < 3; link++)
     fake_expect_publishes(broker(&f), 4);
@@ -571,7 +597,7 @@ static void a_nacked_message_is_tried_again_and_then_given_up(void **state) {
   assert_int_equal(s.counters.rejected, 1);
   assert_int_equal(s.counters.published, 3);
   assert_int_equal(f.given_up, 1);
-  assert_int_equal(f.last_given_up, RMQ_NACKED);
+  assert_int_equal(f.last_given_up, RMQ_REFUSED_NACK);
   tear_down(&f);
 }
 
@@ -599,7 +625,7 @@ static void a_returned_message_does_not_stop_the_others(void **state) {
   struct rmq_publisher_snapshot s = snapshot(&f);
   assert_int_equal(s.counters.return_, 2);
   assert_int_equal(s.counters.returned, 1);
-  assert_int_equal(f.last_given_up, RMQ_RETURNED);
+  assert_int_equal(f.last_given_up, RMQ_REFUSED_RETURN);
   tear_down(&f);
 }
 
@@ -621,9 +647,9 @@ static void returned_messages_count_for_the_queue(void **state) {
              rows[row].bytes);
     struct fixture f;
     set_up(&f, state);
-    f.config.queue_messages = rows[row].bytes == 1 << 20 ? 10 : 1000;
-    f.config.queue_bytes = rows[row].bytes;
-    f.config.overflow = rows[row].policy;
+    f.config.fifo.max_messages = rows[row].bytes == 1 << 20 ? 10 : 1000;
+    f.config.fifo.max_bytes = rows[row].bytes;
+    f.config.fifo.policy = rows[row].policy;
     f.config.window = 1;
     struct fake_broker *b = broker(&f);
     fake_silence(b);
@@ -688,7 +714,7 @@ static void the_balance_holds_while_threads_feed_it(void **state) {
   for (int i = 0; i < THREADS; i++)
     assert_int_equal(pthread_create(&threads[i], NULL, feed, &f), 0);
   while (atomic_load(&running) > 0) {
-    rmq_publisher_step(f.p, f.rig->now);
+    rmq_publisher_step(f.p, f.rig->now, f.wall);
     rmq_publisher_confirmed(f.p, f.rig->epoch, snapshot(&f).counters.published,
                             true, false, f.rig->now);
     rmq_buf_clear(rmq_connection_output(f.rig->connection));
