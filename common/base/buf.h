@@ -33,9 +33,8 @@ char *rmq_buf_bytes(const struct rmq_buf *b);
 /* Borrowed, NUL-terminated behind the content; "" when empty or without
  * memory. */
 const char *rmq_buf_text(struct rmq_buf *b);
-/* Ownership of exactly len bytes (plus a NUL) moves to the caller, who
- * free()s; the buffer is empty afterwards. NULL when empty or without memory:
- * then the content is kept. */
+/* Ownership of len bytes (plus a NUL) moves to the caller, who
+ * free()s; the buffer is empty afterwards. NULL only when it is empty. */
 char *rmq_buf_take(struct rmq_buf *b, size_t *ret_len);
 
 /* 0, or -1 with nothing appended. */

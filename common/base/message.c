@@ -50,10 +50,8 @@ struct rmq_message *rmq_message_take(const char *key, struct rmq_buf *body) {
   if (m == NULL)
     return NULL;
   copy_body(m, rest, NULL, 0);
-  if (rmq_message_set_body(m, body) == 0)
-    return m;
-  rmq_message_free(m);
-  return NULL;
+  rmq_message_set_body(m, body);
+  return m;
 }
 
 static const char *put_text(char **at, const char *text, size_t size) {
@@ -83,16 +81,13 @@ struct rmq_message *rmq_message_restore(const char *key,
   return m;
 }
 
-int rmq_message_set_body(struct rmq_message *m, struct rmq_buf *body) {
+void rmq_message_set_body(struct rmq_message *m, struct rmq_buf *body) {
   size_t len = 0;
   char *bytes = rmq_buf_take(body, &len);
-  if (bytes == NULL && body->len > 0)
-    return -1;
   free(m->owned_body);
   m->owned_body = bytes;
   m->body = bytes == NULL ? "" : bytes;
   m->body_len = len;
-  return 0;
 }
 
 void rmq_message_free(struct rmq_message *m) {

@@ -53,10 +53,9 @@ struct rmq_message *rmq_message_restore(const char *key,
                                         const char *content_type,
                                         const char *content_encoding,
                                         const void *body, size_t body_len);
-/* Replaces the body by the content of body, whose memory is taken. -1 without
- * memory: nothing has changed. Whoever has charged rmq_message_cost charges
- * anew. */
-int rmq_message_set_body(struct rmq_message *m, struct rmq_buf *body);
+/* Replaces the body by the content of body, whose memory is taken. Whoever has
+ * charged rmq_message_cost charges anew. */
+void rmq_message_set_body(struct rmq_message *m, struct rmq_buf *body);
 void rmq_message_free(struct rmq_message *m);
 /* Bytes that bounds count: body + key + RMQ_MESSAGE_OVERHEAD. */
 size_t rmq_message_cost(const struct rmq_message *m);

@@ -190,10 +190,12 @@ static void without_memory_nothing_changes(void **state) {
 
   size_t len = 77;
   alloc_fail_at(1);
-  assert_null(rmq_buf_take(&b, &len));
+  char *bytes = rmq_buf_take(&b, &len); /* it need not grow for that */
   assert_true(alloc_works_again());
-  assert_int_equal(len, 77);
-  assert_string_equal(rmq_buf_text(&b), "bc");
+  assert_int_equal(len, 2);
+  assert_string_equal(bytes, "bc");
+  assert_int_equal(b.len, 0);
+  free(bytes);
   rmq_buf_fini(&b);
 }
 

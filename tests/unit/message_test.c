@@ -84,20 +84,14 @@ static void a_taken_body_is_not_copied(void **state) {
 
 static void without_memory_a_body_is_not_taken(void **state) {
   (void)state;
-  for (unsigned nth = 1; nth <= 2; nth++) {
-    struct rmq_buf b;
-    rmq_buf_init(&b, 100);
-    assert_int_equal(rmq_buf_append(&b, "body", 4), 0);
-    alloc_fail_at(nth);
-    struct rmq_message *m = rmq_message_take("key", &b);
-    bool was_short = alloc_works_again();
-    if (was_short) {
-      assert_null(m);
-      assert_int_equal(b.len, 4);
-    }
-    rmq_message_free(m);
-    rmq_buf_fini(&b);
-  }
+  struct rmq_buf b;
+  rmq_buf_init(&b, 100);
+  assert_int_equal(rmq_buf_append(&b, "body", 4), 0);
+  alloc_fail_at(1);
+  assert_null(rmq_message_take("key", &b));
+  assert_true(alloc_works_again());
+  assert_int_equal(b.len, 4);
+  rmq_buf_fini(&b);
 }
 
 static void a_restored_message_owns_all_its_texts(void **state) {
@@ -129,12 +123,12 @@ static void a_body_can_be_replaced(void **state) {
   rmq_buf_init(&b, 100);
   for (int i = 0; i < 2; i++) {
     assert_int_equal(rmq_buf_append(&b, "short", 5), 0);
-    assert_int_equal(rmq_message_set_body(m, &b), 0);
+    rmq_message_set_body(m, &b);
     assert_int_equal(m->body_len, 5);
     assert_memory_equal(m->body, "short", 6);
     assert_int_equal(rmq_message_cost(m), 5 + 3 + RMQ_MESSAGE_OVERHEAD);
   }
-  assert_int_equal(rmq_message_set_body(m, &b), 0);
+  rmq_message_set_body(m, &b);
   assert_int_equal(m->body_len, 0);
   rmq_message_free(m);
   rmq_buf_fini(&b);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bodies made smaller: one gzip member (RFC 1952) without name and time, so
+ * that the same bytes always become the same bytes. The only place that sees
+ * zlib.
+ */
+#ifndef RMQ_CODEC_GZIP_H
+#define RMQ_CODEC_GZIP_H
+
+#include "common/base/buf.h"
+
+/* Memory of about 256 KiB that is used again for each body; one thread at a
+ * time. */
+struct rmq_gzip;
+/* NULL without memory. */
+struct rmq_gzip *rmq_gzip_new(void);
+void rmq_gzip_free(struct rmq_gzip *g);
+
+/* Appends the member to out. 0, or -1 with out as it was: the result would not
+ * be smaller than len bytes, or there is no memory; then the body goes as it
+ * is. */
+int rmq_gzip_pack(struct rmq_gzip *g, const void *bytes, size_t len,
+                  struct rmq_buf *out);
+
+#endif
