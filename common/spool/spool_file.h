@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The spool's file as a thing in a directory: whose it is, who may read it, and
+ * how one that is of no use is set aside. Nothing is followed that a stranger
+ * could have put there.
+ */
+#ifndef RMQ_SPOOL_FILE_H
+#define RMQ_SPOOL_FILE_H
+
+#include "common/base/error.h"
+#include "common/base/rmqtime.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* "Wrrn", PRAGMA application_id of our files. */
+#define RMQ_SPOOL_APPLICATION_ID 0x5772726e
+
+struct rmq_spool_file {
+  char path[PATH_MAX]; /* directory resolved */
+  dev_t device;
+  ino_t inode;
+  bool is_empty; /* just created, or of 0 bytes */
+};
+
+/* Makes sure that DIR/BLOCK.spool is a file of ours that nobody else may read,
+ * creating DIR's last component and the file when absent. -1 with err, which
+ * names the path and the remedy. Must not be called while SQLite has the file
+ * open: closing a descriptor would drop its locks. */
+int rmq_spool_file_prepare(const char *dir, const char *block,
+                           struct rmq_spool_file *ret_file,
+                           struct rmq_error *err);
+/* Whether the file is still the one under its path. */
+bool rmq_spool_file_is_there(const struct rmq_spool_file *f);
+/* Bytes of the file and its WAL. */
+uint64_t rmq_spool_file_bytes(const struct rmq_spool_file *f);
+/* Renames the file and its WAL to PATH.WHY-TIMESTAMP; closed before. */
+int rmq_spool_file_set_aside(const struct rmq_spool_file *f, const char *why,
+                             struct rmq_wall now, char ret_path[PATH_MAX],
+                             struct rmq_error *err);
+
+#endif

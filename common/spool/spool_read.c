@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/spool/spool_private.h"
+
+/* Rows looked at per request, so that a lane with few rows among many does not
+ * hold up the others. */
+enum { SCAN_MAX = 20000 };
+
+struct reading {
+  struct rmq_spool_lane *lane;
+  const struct rmq_spool_fetch *wanted;
+  struct rmq_mono now;
+  struct rmq_list messages;
+  size_t bytes;
+  uint64_t through;
+  struct rmq_store_tally lost[RMQ_STORE_LOSSES_COUNT];
+};
+
+/* The row ends here, and leaves the file with the next transaction. */
+static void lose(struct rmq_spool *s, struct reading *r,
+                 const struct rmq_spool_row *row, enum rmq_store_loss why) {
+  rmq_spool_untally(&r->lane->unread, row->values);
+  rmq_spool_tally(&r->lost[why], row->values);
+  rmq_spool_ranges_add(&s->deleting, row->seq);
+}
+
+static void damaged(struct rmq_spool *s, struct reading *r,
+                    const struct rmq_spool_row *row,
+                    const struct rmq_error *err) {
+  s->failures++;
+  if (rmq_complain_report(&s->trouble, r->now, NULL))
+    rmq_spool_log(s, RMQ_LOG_ERROR, "spool_damaged",
+                  "a message in %s cannot be read back (%s) and is lost; check "
+                  "the disk",
+                  s->file.path, err->text);
+  lose(s, r, row, RMQ_STORE_DAMAGED);
+}
+
+/* False when the request has its fill. */
+static bool take(struct rmq_spool *s, struct reading *r,
+                 const struct rmq_spool_row *row, enum rmq_spool_fault *ret_f,
+                 struct rmq_error *err) {
+  struct rmq_error of_row = {""};
+  struct rmq_message *m = NULL;
+  enum rmq_spool_fault f = rmq_spool_db_read(s->db, row->seq, &m, &of_row);
+  if (f == RMQ_SPOOL_CORRUPT) {
+    damaged(s, r, row, &of_row);
+    return true;
+  }
+  if (m == NULL) { /* no memory, or the disk */
+    *ret_f = f;
+    rmq_error_set(err, "%s", of_row.text);
+    return false;
+  }
+  size_t cost = rmq_message_cost(m);
+  if (r->messages.count > 0 && (r->bytes >= r->wanted->max_bytes ||
+                                cost > r->wanted->max_bytes - r->bytes)) {
+    rmq_message_free(m);
+    return false;
+  }
+  r->bytes += cost;
+  rmq_list_push_back(&r->messages, &m->node);
+  rmq_spool_untally(&r->lane->unread, m->values);
+  return true;
+}
+
+static bool is_expired(const struct rmq_spool *s,
+                       const struct rmq_spool_row *row, struct rmq_mono now) {
+  return s->config.max_age.ns > 0 &&
+         rmq_spool_age_of(&s->age, row->seq, row->accepted, now).ns >
+             s->config.max_age.ns;
+}
+
+static enum rmq_spool_fault read_rows(struct rmq_spool *s, struct reading *r,
+                                      struct rmq_error *err) {
+  enum rmq_spool_fault f =
+      rmq_spool_db_scan(s->db, r->through, r->lane->committed, err);
+  for (int looked = 0; f == RMQ_SPOOL_FINE && looked < SCAN_MAX; looked++) {
+    struct rmq_spool_row row;
+    bool has = false;
+    if (r->messages.count >= r->wanted->max_messages)
+      break;
+    f = rmq_spool_db_scan_next(s->db, &row, &has, err);
+    if (f != RMQ_SPOOL_FINE)
+      break;
+    if (!has) {
+      r->through = r->lane->committed;
+      break;
+    }
+    if (rmq_spool_lane_of(s, row.key_hash) == r->lane) {
+      if (is_expired(s, &row, r->now))
+        lose(s, r, &row, RMQ_STORE_EXPIRED);
+      else if (!take(s, r, &row, &f, err))
+        break;
+    }
+    r->through = row.seq;
+  }
+  rmq_spool_db_scan_end(s->db);
+  return f;
+}
+
+void rmq_spool_answer(struct rmq_spool *s, struct rmq_spool_lane *lane,
+                      const struct rmq_spool_fetch *wanted,
+                      struct rmq_mono now) {
+  const struct rmq_store_handlers *h = &lane->handlers;
+  struct rmq_error err = {""};
+  struct reading r = {.lane = lane, .wanted = wanted, .now = now};
+  enum rmq_spool_fault f = RMQ_SPOOL_FINE;
+  rmq_list_init(&r.messages);
+  /* A row that was handed over is not handed over again. */
+  r.through =
+      wanted->after_seq > lane->handed ? wanted->after_seq : lane->handed;
+  if (s->db != NULL && r.through < lane->committed)
+    f = read_rows(s, &r, &err);
+  lane->handed = r.through;
+  for (int why = 0; why < RMQ_STORE_LOSSES_COUNT; why++)
+    if (r.lost[why].messages > 0)
+      h->lost(h->ctx, (enum rmq_store_loss)why, false, r.lost[why]);
+  if (f != RMQ_SPOOL_FINE)
+    rmq_spool_faulted(s, f, &err, now);
+  h->fetched(h->ctx, &r.messages, r.through);
+}
