@@ -121,11 +121,13 @@ struct count {
   uint64_t rows, last;
 };
 
-/* Every lane's rows; that every one of them can be looked at is also the quick
- * check of the file. */
+/* Every lane's rows; that every one of them can be looked at and stands where
+ * it should is also the quick check of the file. */
 static enum rmq_spool_fault count_rows(struct rmq_spool *s, struct count *c,
                                        struct rmq_error *err) {
-  enum rmq_spool_fault f = rmq_spool_db_scan(s->db, 0, INT64_MAX, err);
+  /* From the least number on: those below 1 are of no row of ours. */
+  enum rmq_spool_fault f =
+      rmq_spool_db_scan(s->db, (uint64_t)INT64_MIN, INT64_MAX, err);
   for (unsigned i = 0; i < s->config.lanes; i++)
     memset(&s->lanes[i].unread, 0, sizeof(s->lanes[i].unread));
   while (f == RMQ_SPOOL_FINE) {
@@ -134,6 +136,11 @@ static enum rmq_spool_fault count_rows(struct rmq_spool *s, struct count *c,
     f = rmq_spool_db_scan_next(s->db, &row, &has, err);
     if (f != RMQ_SPOOL_FINE || !has)
       break;
+    if ((int64_t)row.seq <= (int64_t)c->last) {
+      rmq_error_set(err, "its rows are not in order");
+      f = RMQ_SPOOL_CORRUPT;
+      break;
+    }
     c->rows++;
     c->last = row.seq;
     rmq_spool_tally(&rmq_spool_lane_of(s, row.key_hash)->unread, row.values);

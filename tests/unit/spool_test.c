@@ -16,8 +16,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LANES_MAX = 4, GOT_MAX = 20000 };
@@ -288,11 +292,1008 @@ static void settled_rows_are_gone(void **state) {
   tear_down(&r);
 }
 
+static void what_stored_takes_is_not_fetched(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.lanes[0].keep = 4;
+  open_spool(&r);
+  for (int i = 0; i < 10; i++)
+    put(&r, "k", 300);
+  turn(&r);
+  assert_got(&r, 0, 1, 4);
+  r.lanes[0].through = 4;
+  fetch(&r, 0, 1000, 1 << 30);
+  assert_got(&r, 0, 1, 10);
+  assert_int_equal(r.lanes[0].through, 10);
+  tear_down(&r);
+}
+
+static void fetch_keeps_to_its_bounds_but_always_brings_one(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  for (int i = 0; i < 10; i++)
+    put(&r, "k", 1000);
+  turn(&r);
+  fetch(&r, 0, 3, 1 << 30);
+  assert_got(&r, 0, 1, 3);
+  fetch(&r, 0, 100, 2 * (1000 + 1 + RMQ_MESSAGE_OVERHEAD));
+  assert_got(&r, 0, 1, 5);
+  fetch(&r, 0, 100, 1);
+  assert_got(&r, 0, 1, 6);
+  fetch(&r, 0, 100, 1 << 20);
+  assert_got(&r, 0, 1, 10);
+  fetch(&r, 0, 100, 1 << 20);
+  assert_int_equal(r.lanes[0].fetches, 5);
+  assert_int_equal(r.lanes[0].through, 10);
+  tear_down(&r);
+}
+
+/* A key of each lane. */
+static const char *key_of(unsigned lane, unsigned lanes) {
+  static char keys[LANES_MAX][16];
+  char *key = keys[lane];
+  for (int i = 0;; i++) {
+    snprintf(key, sizeof(keys[0]), "k%d", i);
+    if (rmq_store_lane_of(rmq_store_key_hash(key), lanes) == lane)
+      return key;
+  }
+}
+
+static void lanes_get_their_own_rows_only(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.lanes = 3;
+  open_spool(&r);
+  for (unsigned i = 0; i < 30; i++)
+    put(&r, key_of(i % 3, 3), 300);
+  turn(&r);
+  for (unsigned lane = 0; lane < 3; lane++) {
+    fetch(&r, lane, 100, 1 << 20);
+    assert_int_equal(r.lanes[lane].got.count, 10);
+    uint64_t seq = lane + 1;
+    for (struct rmq_node *n = rmq_list_first(&r.lanes[lane].got); n != NULL;
+         n = rmq_list_next(&r.lanes[lane].got, n), seq += 3)
+      assert_int_equal(message_of(n)->seq, seq);
+  }
+  close_spool(&r);
+  forget(&r);
+  r.config.lanes = 1; /* the number of lanes may change */
+  open_spool(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 30);
+  fetch(&r, 0, 100, 1 << 20);
+  assert_got(&r, 0, 1, 30);
+  tear_down(&r);
+}
+
+static void cursor_never_passes_a_row_that_is_committed_later(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.lanes = 2;
+  open_spool(&r);
+  struct rmq_message *slow = make(&r, key_of(0, 2), 100); /* seq 1 */
+  put(&r, key_of(1, 2), 100);
+  turn(&r);
+  fetch(&r, 0, 10, 1 << 20);
+  assert_int_equal(r.lanes[0].through, 0);
+  fetch(&r, 1, 10, 1 << 20);
+  assert_int_equal(r.lanes[1].through, 2);
+  r.store->put(r.store->ctx, 0, slow);
+  turn(&r);
+  fetch(&r, 0, 10, 1 << 20);
+  assert_got(&r, 0, 1, 1);
+  tear_down(&r);
+}
+
+static void settling_a_range_spares_rows_of_other_lanes(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.lanes = 2;
+  r.lanes[0].keep = 100;
+  open_spool(&r);
+  for (unsigned i = 0; i < 20; i++)
+    put(&r, key_of(i % 2, 2), 300);
+  turn(&r);
+  for (uint64_t seq = 1; seq < 20; seq += 2)
+    r.store->settle(r.store->ctx, seq);
+  tick(&r);
+  assert_int_equal(rows(&r), 10);
+  fetch(&r, 1, 100, 1 << 20);
+  assert_int_equal(r.lanes[1].got.count, 10);
+  tear_down(&r);
+}
+
+static void what_waits_is_bounded(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.pending_bytes_max = 3000;
+  open_spool(&r);
+  put(&r, "k", 10000); /* one may always wait */
+  struct rmq_message *m = make(&r, "k", 10);
+  assert_int_equal(r.store->put(r.store->ctx, 0, m), RMQ_STORE_BUSY);
+  turn(&r);
+  assert_int_equal(r.store->put(r.store->ctx, 0, m), RMQ_STORE_TOOK);
+  turn(&r);
+  assert_int_equal(r.lanes[0].stored, 2);
+  tear_down(&r);
+}
+
+/* ------------------------------------------------------------------------
+ * Full */
+
+static uint64_t bytes_on_disk(struct rig *r) {
+  struct stat st;
+  char wal[200];
+  uint64_t bytes = stat(r->path, &st) == 0 ? (uint64_t)st.st_size : 0;
+  snprintf(wal, sizeof(wal), "%s-wal", r->path);
+  return bytes + (stat(wal, &st) == 0 ? (uint64_t)st.st_size : 0);
+}
+
+/* Returns the number of messages put. */
+static unsigned fill(struct rig *r, size_t size, uint64_t total) {
+  unsigned n = 0;
+  for (uint64_t bytes = 0; bytes < total; bytes += size, n++) {
+    put(r, "k", size);
+    while (r->spool->pending.count + r->spool->batch.count > 0) {
+      turn(r);
+      assert_true(bytes_on_disk(r) <= r->config.max_bytes);
+    }
+  }
+  return n;
+}
+
+static void full_drop_oldest_keeps_the_newest(void **state) {
+  static const size_t sizes[] = {100, 3000, 16000, 200000};
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+    struct rig r;
+    SHOW_ROW("%zu", sizes[i]);
+    set_up(&r);
+    open_spool(&r);
+    unsigned n = fill(&r, sizes[i], 10 << 20);
+    uint64_t dropped = r.lanes[0].lost[RMQ_STORE_FULL].messages;
+    assert_true(dropped > 0);
+    assert_int_equal(r.lanes[0].lost[RMQ_STORE_FULL].values, 3 * dropped);
+    assert_int_equal(rows(&r), n - dropped);
+    assert_true((n - dropped) * (sizes[i] + 300) > r.config.max_bytes / 2);
+    while (r.lanes[0].got.count < n - dropped)
+      fetch(&r, 0, 1000, 1 << 20);
+    assert_got(&r, 0, dropped + 1, n);
+    tear_down(&r);
+  }
+}
+
+static void full_drop_newest_keeps_the_oldest(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.policy = RMQ_DROP_NEWEST;
+  open_spool(&r);
+  unsigned n = fill(&r, 16000, 10 << 20);
+  uint64_t dropped = r.lanes[0].lost_pending.messages;
+  assert_true(dropped > 0);
+  assert_int_equal(r.lanes[0].lost_pending.values, 3 * dropped);
+  assert_int_equal(r.lanes[0].stored, n - dropped);
+  while (r.lanes[0].got.count < n - dropped)
+    fetch(&r, 0, 1000, 1 << 20);
+  assert_got(&r, 0, 1, n - dropped);
+  for (uint64_t seq = 1; seq <= n - dropped; seq++)
+    r.store->settle(r.store->ctx, seq);
+  tick(&r);
+  put(&r, "k", 16000); /* there is room again */
+  turn(&r);
+  assert_int_equal(r.lanes[0].lost_pending.messages, dropped);
+  tear_down(&r);
+}
+
+static void handed_rows_are_never_dropped(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.lanes[0].keep = SIZE_MAX;
+  open_spool(&r);
+  unsigned n = fill(&r, 16000, 10 << 20);
+  /* Everything stored was taken at once, so there is nothing to drop for the
+   * later ones but themselves. */
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_FULL].messages, 0);
+  assert_int_equal(r.lanes[0].got.count + r.lanes[0].lost_pending.messages, n);
+  assert_int_equal(rows(&r), r.lanes[0].got.count);
+  tear_down(&r);
+}
+
+static void message_larger_than_everything_is_lost_alone(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  put(&r, "k", 100);
+  put(&r, "k", 4 << 20);
+  put(&r, "k", 100);
+  turn(&r);
+  assert_int_equal(r.lanes[0].stored, 2);
+  assert_int_equal(r.lanes[0].lost_pending.messages, 1);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_FULL].messages, 0);
+  tear_down(&r);
+}
+
+static void file_gives_its_room_back_when_it_has_run_empty(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.max_bytes = 16 << 20;
+  r.lanes[0].keep = SIZE_MAX;
+  open_spool(&r);
+  unsigned n = fill(&r, 16000, 10 << 20);
+  tick(&r);
+  assert_true(bytes_on_disk(&r) > 10 << 20);
+  for (uint64_t seq = 1; seq <= n; seq++)
+    r.store->settle(r.store->ctx, seq);
+  tick(&r);
+  while (rows(&r) > 0)
+    turn(&r);
+  tick(&r);
+  assert_true(bytes_on_disk(&r) < 5 << 20); /* the log stays */
+  put(&r, "k", 100);
+  turn(&r);
+  assert_int_equal(rows(&r), 1);
+  tear_down(&r);
+}
+
+/* ------------------------------------------------------------------------
+ * Age */
+
+static void rows_expire_by_age_unread_or_fetched(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.max_age = rmq_s(60);
+  open_spool(&r);
+  put(&r, "k", 100);
+  turn(&r);
+  fake_host_advance(&host, rmq_s(59));
+  put(&r, "k", 100);
+  turn(&r);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_EXPIRED].messages, 0);
+  tick(&r);
+  tick(&r);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_EXPIRED].messages, 1);
+  assert_int_equal(rows(&r), 1);
+  close_spool(&r);
+  fake_host_advance(&host, rmq_s(100));
+  forget(&r);
+  open_spool(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 1);
+  fetch(&r, 0, 10, 1 << 20);
+  assert_int_equal(r.lanes[0].got.count, 0);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_EXPIRED].messages, 1);
+  assert_int_equal(r.lanes[0].through, 2);
+  tick(&r);
+  assert_int_equal(rows(&r), 0);
+  tear_down(&r);
+}
+
+static void clock_that_jumps_expires_nothing_early_or_never(void **state) {
+  static const int64_t jumps_s[] = {-86400, -10, 10, 86400};
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(jumps_s); i++) {
+    struct rig r;
+    SHOW_ROW("%" PRId64 " s", jumps_s[i]);
+    set_up(&r);
+    host.wall = rmq_wall_from_ms(INT64_C(1700000000000));
+    r.config.max_age = rmq_s(60);
+    open_spool(&r);
+    put(&r, "k", 100); /* before the jump */
+    turn(&r);
+    host.wall.ns += jumps_s[i] * RMQ_NS_PER_S;
+    tick(&r);
+    put(&r, "k", 100); /* after it */
+    turn(&r);
+    fake_host_advance(&host, rmq_s(57));
+    tick(&r);
+    assert_int_equal(r.lanes[0].lost[RMQ_STORE_EXPIRED].messages, 0);
+    fake_host_advance(&host, rmq_s(5));
+    tick(&r);
+    assert_int_equal(r.lanes[0].lost[RMQ_STORE_EXPIRED].messages, 2);
+    tear_down(&r);
+  }
+}
+
+static void rows_from_the_future_expire_in_their_time(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.max_age = rmq_s(60);
+  host.wall = rmq_wall_from_ms(INT64_C(4000000000000));
+  open_spool(&r);
+  put(&r, "k", 100);
+  close_spool(&r);
+  forget(&r);
+  host.wall = rmq_wall_from_ms(INT64_C(1700000000000));
+  open_spool(&r);
+  fake_host_advance(&host, rmq_s(58));
+  tick(&r);
+  assert_int_equal(rows(&r), 1);
+  fake_host_advance(&host, rmq_s(5));
+  tick(&r);
+  assert_int_equal(rows(&r), 0);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_EXPIRED].messages, 1);
+  tear_down(&r);
+}
+
+/* ------------------------------------------------------------------------
+ * Files that are not as they should be */
+
+static bool has_file_like(const char *dir, const char *part) {
+  DIR *d = opendir(dir);
+  struct dirent *e;
+  bool has = false;
+  assert_non_null(d);
+  while ((e = readdir(d)) != NULL)
+    has = has || strstr(e->d_name, part) != NULL;
+  closedir(d);
+  return has;
+}
+
+static void write_at(const char *path, off_t at, const void *bytes,
+                     size_t size) {
+  int fd = open(path, O_WRONLY | O_CREAT, 0600);
+  assert_true(fd >= 0);
+  assert_int_equal(pwrite(fd, bytes, size, at), size);
+  close(fd);
+}
+
+static bool logged(const char *event, enum rmq_level level, const char *part) {
+  for (size_t i = 0; i < host.lines_count; i++)
+    if (strcmp(host.lines[i].event, event) == 0 &&
+        host.lines[i].level == level &&
+        strstr(host.lines[i].message, part) != NULL)
+      return true;
+  return false;
+}
+
+static void make_file(struct rig *r) {
+  open_spool(r);
+  for (int i = 0; i < 3; i++)
+    put(r, "k", 300);
+  close_spool(r);
+  forget(r);
+}
+
+static void file_is_for_us_only(void **state) {
+  struct rig r;
+  struct stat st;
+  (void)state;
+  set_up(&r);
+  make_file(&r);
+  assert_int_equal(stat(r.dir, &st), 0);
+  assert_int_equal(st.st_mode & 0777, 0700);
+  assert_int_equal(stat(r.path, &st), 0);
+  assert_int_equal(st.st_mode & 0777, 0600);
+  assert_int_equal(chmod(r.path, 0644), 0);
+  open_spool(&r);
+  put(&r, "k", 10);
+  turn(&r);
+  assert_int_equal(stat(r.path, &st), 0);
+  assert_int_equal(st.st_mode & 0777, 0600);
+  char wal[200];
+  snprintf(wal, sizeof(wal), "%s-wal", r.path);
+  assert_int_equal(stat(wal, &st), 0);
+  assert_int_equal(st.st_mode & 0777, 0600);
+  assert_false(has_file_like(r.dir, "-shm"));
+  tear_down(&r);
+}
+
+static void file_of_no_use_is_set_aside(void **state) {
+  static const struct {
+    const char *name;
+    off_t at;
+    const char *bytes;
+    size_t size;
+    const char *want_name;
+  } rows_of[] = {
+      {"no database", 0, "this is something else", 22, ".corrupt-"},
+      {"tree of the first page", 100, "\xff\xff\xff\xff\xff\xff\xff\xff", 8,
+       ".corrupt-"},
+      {"tree of the table", 4096, "\xff\xff\xff\xff\xff\xff\xff\xff", 8,
+       ".corrupt-"},
+      {"newer", 60, "\0\0\0\2", 4, ".newer-"},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(rows_of); i++) {
+    struct rig r;
+    SHOW_ROW("%s", rows_of[i].name);
+    set_up(&r);
+    make_file(&r);
+    write_at(r.path, rows_of[i].at, rows_of[i].bytes, rows_of[i].size);
+    open_spool(&r);
+    assert_true(r.is_open);
+    assert_true(logged("spool_set_aside", RMQ_LOG_ERROR, r.path));
+    assert_true(has_file_like(r.dir, rows_of[i].want_name));
+    assert_int_equal(r.lanes[0].recovered.messages, 0);
+    put(&r, "k", 10);
+    turn(&r);
+    assert_int_equal(rows(&r), 1);
+    tear_down(&r);
+  }
+}
+
+static void truncated_file_is_set_aside(void **state) {
+  static const off_t sizes[] = {1, 99, 4096, 5000};
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+    struct rig r;
+    SHOW_ROW("%ld", (long)sizes[i]);
+    set_up(&r);
+    make_file(&r);
+    assert_int_equal(truncate(r.path, sizes[i]), 0);
+    open_spool(&r);
+    assert_true(r.is_open);
+    assert_true(has_file_like(r.dir, ".corrupt-"));
+    put(&r, "k", 10);
+    turn(&r);
+    assert_int_equal(rows(&r), 1);
+    tear_down(&r);
+  }
+}
+
+/* What must not be touched, and what is said of it. */
+static void refused(struct rig *r, const char *want_text) {
+  host.lines_count = 0;
+  open_spool(r);
+  assert_false(r->is_open);
+  assert_true(r->next_seq > UINT64_C(900000000));
+  struct rmq_message *m = make(r, "k", 10);
+  assert_int_equal(r->store->put(r->store->ctx, 0, m), RMQ_STORE_UNUSABLE);
+  rmq_message_free(m);
+  if (!logged("spool_unusable", RMQ_LOG_ERROR, want_text))
+    fail_msg("logged was: %s", host.lines[0].message);
+  assert_int_equal(host.lines_count, 1);
+}
+
+static void database_of_another_program_is_left_alone(void **state) {
+  struct rig r;
+  struct stat before, after;
+  (void)state;
+  set_up(&r);
+  make_file(&r);
+  write_at(r.path, 68, "\0\0\0\0", 4);
+  assert_int_equal(stat(r.path, &before), 0);
+  refused(&r, "another program");
+  assert_int_equal(stat(r.path, &after), 0);
+  assert_int_equal(before.st_ino, after.st_ino);
+  assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+  tear_down(&r);
+}
+
+static void link_is_not_followed(void **state) {
+  struct rig r;
+  struct stat st;
+  char target[200];
+  (void)state;
+  set_up(&r);
+  assert_int_equal(mkdir(r.dir, 0700), 0);
+  snprintf(target, sizeof(target), "%s/target", r.root);
+  assert_int_equal(symlink(target, r.path), 0);
+  refused(&r, "symbolic link");
+  assert_int_not_equal(stat(target, &st), 0);
+  close_spool(&r);
+  assert_int_equal(unlink(r.path), 0);
+  write_at(target, 0, "", 0);
+  assert_int_equal(link(target, r.path), 0);
+  refused(&r, "second name");
+  tear_down(&r);
+}
+
+static void fifo_does_not_hang_the_daemon(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  assert_int_equal(mkdir(r.dir, 0700), 0);
+  assert_int_equal(mkfifo(r.path, 0600), 0);
+  refused(&r, "not a file");
+  tear_down(&r);
+}
+
+static void directory_must_be_ours_alone(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  assert_int_equal(mkdir(r.dir, 0700), 0);
+  assert_int_equal(chmod(r.dir, 0777), 0);
+  refused(&r, "chmod 0700");
+  tear_down(&r);
+}
+
+static void missing_parent_is_said(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  snprintf(r.dir, sizeof(r.dir), "%s/no/spool", r.root);
+  refused(&r, "directory above");
+  tear_down(&r);
+}
+
+/* Both need to be two users, so they do nothing where the build is not root. */
+static void file_of_another_user_is_left_alone(void **state) {
+  struct rig r;
+  (void)state;
+  if (geteuid() != 0)
+    return;
+  set_up(&r);
+  make_file(&r);
+  assert_int_equal(chown(r.path, 1, 1), 0);
+  refused(&r, "belongs to user id 1");
+  close_spool(&r);
+  assert_int_equal(chown(r.path, 0, 0), 0);
+  assert_int_equal(chown(r.dir, 1, 1), 0);
+  refused(&r, "belongs to user id 1");
+  tear_down(&r);
+}
+
+static void directory_that_may_not_be_written_is_said(void **state) {
+  struct rig r;
+  bool is_root = geteuid() == 0;
+  (void)state;
+  set_up(&r);
+  if (is_root) {
+    assert_int_equal(chown(r.root, 65534, 65534), 0);
+    assert_int_equal(seteuid(65534), 0);
+  }
+  assert_int_equal(mkdir(r.dir, 0500), 0);
+  refused(&r, "must be allowed to write");
+  assert_int_equal(chmod(r.dir, 0700), 0);
+  close_spool(&r);
+  if (is_root)
+    assert_int_equal(seteuid(0), 0);
+  tear_down(&r);
+}
+
+static void file_that_opens_later_brings_its_rows(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  make_file(&r);
+  assert_int_equal(chmod(r.dir, 0777), 0);
+  refused(&r, "chmod 0700");
+  uint64_t first = r.next_seq;
+  assert_int_equal(chmod(r.dir, 0700), 0);
+  tick(&r); /* not yet */
+  assert_int_equal(r.lanes[0].recovered.messages, 0);
+  fake_host_advance(&host, rmq_s(30));
+  turn(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 3);
+  assert_true(logged("spool_usable", RMQ_LOG_NOTICE, r.path));
+  put(&r, "k", 10);
+  turn(&r);
+  fetch(&r, 0, 10, 1 << 20);
+  assert_int_equal(r.lanes[0].got.count, 4);
+  assert_int_equal(message_of(rmq_list_last(&r.lanes[0].got))->seq, first);
+  close_spool(&r);
+  forget(&r);
+  open_spool(&r);
+  assert_int_equal(r.next_seq, first + 1);
+  tear_down(&r);
+}
+
+static void locked_file_is_said_and_waited_for(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  make_file(&r);
+  int ready[2], end[2];
+  assert_int_equal(pipe(ready), 0);
+  assert_int_equal(pipe(end), 0);
+  pid_t child = fork();
+  if (child == 0) { /* another daemon */
+    char c = 'x';
+    close(end[1]);
+    open_spool(&r);
+    bool ok =
+        r.is_open && write(ready[1], &c, 1) == 1 && read(end[0], &c, 1) == 0;
+    rmq_spool_free(r.spool);
+    _exit(ok ? 0 : 1);
+  }
+  char c;
+  int status = 0;
+  close(end[0]);
+  assert_int_equal(read(ready[0], &c, 1), 1);
+  refused(&r, "another process has it open");
+  close(end[1]);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  fake_host_advance(&host, rmq_s(30));
+  turn(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 3);
+  close(ready[0]);
+  close(ready[1]);
+  tear_down(&r);
+}
+
+/* ------------------------------------------------------------------------
+ * Trouble while running */
+
+static void damaged_row_is_lost_alone(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  for (int i = 0; i < 5; i++)
+    put(&r, "k", 16000);
+  close_spool(&r);
+  forget(&r);
+  /* The first overflow page of a row; what it points to does not exist. */
+  struct stat st;
+  assert_int_equal(stat(r.path, &st), 0);
+  write_at(r.path, 2 * 4096, "\x7f\xff\xff\xff", 4);
+  open_spool(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 5);
+  fetch(&r, 0, 100, 1 << 20);
+  assert_int_equal(r.lanes[0].got.count, 4);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_DAMAGED].messages, 1);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_DAMAGED].values, 3);
+  assert_true(logged("spool_damaged", RMQ_LOG_ERROR, r.path));
+  tear_down(&r);
+}
+
+static void file_that_turns_corrupt_is_set_aside_with_an_account(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.max_bytes = 32 << 20;
+  r.config.lanes = 2;
+  r.lanes[0].keep = 10;
+  open_spool(&r);
+  const char *key = key_of(0, 2);
+  for (int i = 0; i < 1500; i++) { /* more than the cache holds */
+    put(&r, key, 3000);
+    if (i == 9) {
+      turn(&r);
+      r.lanes[0].keep = 0;
+    }
+  }
+  put(&r, key_of(1, 2), 3000);
+  while (r.spool->pending.count + r.spool->batch.count > 0)
+    turn(&r);
+  struct rmq_error err = {""};
+  assert_int_equal(rmq_spool_db_checkpoint(r.spool->db, &err), RMQ_SPOOL_FINE);
+  uint64_t handed = r.lanes[0].got.count;
+  char ff[4096];
+  memset(ff, 0xff, sizeof(ff));
+  for (off_t page = 1; page < 700; page++)
+    write_at(r.path, page * 4096, ff, sizeof(ff));
+  r.lanes[0].through = handed;
+  fetch(&r, 0, 5000, 32 << 20);
+  assert_int_equal(
+      r.lanes[0].got.count + r.lanes[0].lost[RMQ_STORE_DAMAGED].messages, 1500);
+  assert_int_equal(r.lanes[1].lost[RMQ_STORE_DAMAGED].messages, 1);
+  assert_true(logged("spool_set_aside", RMQ_LOG_ERROR, r.path));
+  assert_true(has_file_like(r.dir, ".corrupt-"));
+  assert_int_equal(rows(&r), 0);
+  put(&r, key, 100);
+  turn(&r);
+  fetch(&r, 0, 10, 1 << 20);
+  assert_int_equal(message_of(rmq_list_last(&r.lanes[0].got))->seq,
+                   r.next_seq - 1);
+  tear_down(&r);
+}
+
+static void limit_files(rlim_t bytes) {
+  struct rlimit l;
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
+  l.rlim_cur = bytes;
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+static void full_disk_gives_messages_back_and_is_forgotten(void **state) {
+  struct rig r;
+  struct rlimit before;
+  (void)state;
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  set_up(&r);
+  open_spool(&r);
+  put(&r, "k", 1000);
+  turn(&r);
+  limit_files(64 << 10);
+  for (int i = 0; i < 10; i++)
+    put(&r, "k", 10000);
+  turn(&r);
+  limit_files(before.rlim_cur);
+  assert_int_equal(r.lanes[0].stored, 1);
+  assert_int_equal(r.lanes[0].given_back.count, 10);
+  uint64_t seq = 2;
+  for (struct rmq_node *n = rmq_list_first(&r.lanes[0].given_back); n != NULL;
+       n = rmq_list_next(&r.lanes[0].given_back, n))
+    assert_int_equal(message_of(n)->seq, seq++);
+  assert_true(logged("spool_unusable", RMQ_LOG_ERROR, r.path));
+  struct rmq_message *m = make(&r, "k", 10);
+  assert_int_equal(r.store->put(r.store->ctx, 0, m), RMQ_STORE_UNUSABLE);
+  fetch(&r, 0, 10, 1 << 20); /* reading goes on */
+  assert_got(&r, 0, 1, 1);
+  fake_host_advance(&host, rmq_s(30));
+  turn(&r);
+  assert_true(logged("spool_usable", RMQ_LOG_NOTICE, r.path));
+  assert_int_equal(r.store->put(r.store->ctx, 0, m), RMQ_STORE_TOOK);
+  turn(&r);
+  assert_int_equal(r.lanes[0].stored, 2);
+  tear_down(&r);
+}
+
+static void repeated_failures_do_not_flood_the_log(void **state) {
+  struct rig r;
+  struct rlimit before;
+  (void)state;
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  set_up(&r);
+  open_spool(&r);
+  put(&r, "k", 100);
+  limit_files(4 << 10);
+  for (int i = 0; i < 100; i++) {
+    turn(&r);
+    fake_host_advance(&host, rmq_s(30));
+  }
+  limit_files(before.rlim_cur);
+  assert_true(fake_host_count(&host, "spool_unusable") < 10);
+  fake_host_advance(&host, rmq_s(30));
+  turn(&r);
+  assert_int_equal(fake_host_count(&host, "spool_usable"), 1);
+  tear_down(&r);
+}
+
+static void vanished_directory_is_made_anew_with_all_rows(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  for (int i = 0; i < 100; i++)
+    put(&r, "k", 5000);
+  turn(&r);
+  remove_tree(r.dir);
+  tick(&r);
+  assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "made anew with all"));
+  put(&r, "k", 5000);
+  close_spool(&r);
+  forget(&r);
+  open_spool(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 101);
+  fetch(&r, 0, 1000, 1 << 20);
+  assert_got(&r, 0, 1, 101);
+  tear_down(&r);
+}
+
+static void vanished_file_that_cannot_be_made_anew_goes_on(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  put(&r, "k", 100);
+  turn(&r);
+  remove_tree(r.dir);
+  write_at(r.dir, 0, "in the way", 10);
+  for (int i = 0; i < 100; i++)
+    tick(&r);
+  assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "cannot be made anew"));
+  assert_true(fake_host_count(&host, "spool_vanished") < 5);
+  put(&r, "k", 100);
+  turn(&r);
+  fetch(&r, 0, 10, 1 << 20);
+  assert_got(&r, 0, 1, 2);
+  assert_int_equal(unlink(r.dir), 0);
+  tick(&r);
+  assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "made anew with all"));
+  tear_down(&r);
+}
+
+/* ------------------------------------------------------------------------
+ * Lifecycle */
+
+static void what_is_not_written_by_the_deadline_has_failed(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  assert_int_equal(chmod(r.dir, 0700), 0);
+  for (int i = 0; i < 1000; i++)
+    put(&r, "k", 16000);
+  rmq_spool_stop(r.spool, host.now);
+  while (!rmq_spool_turn(r.spool))
+    continue;
+  rmq_spool_end(r.spool);
+  assert_true(r.lanes[0].given_back.count > 0);
+  assert_int_equal(r.lanes[0].stored + r.lanes[0].given_back.count, 1000);
+  struct rmq_message *m = make(&r, "k", 1);
+  assert_int_equal(r.store->put(r.store->ctx, 0, m), RMQ_STORE_UNUSABLE);
+  rmq_message_free(m);
+  rmq_spool_free(r.spool);
+  r.spool = NULL;
+  tear_down(&r);
+}
+
+static void copy_file(const char *from, const char *to) {
+  char bytes[65536];
+  ssize_t n;
+  int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT, 0600);
+  while (in >= 0 && (n = read(in, bytes, sizeof(bytes))) > 0)
+    assert_int_equal(write(out, bytes, (size_t)n), n);
+  close(in);
+  close(out);
+}
+
+static void committed_rows_survive_a_kill(void **state) {
+  struct rig r;
+  char to[300], from[300];
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  for (int i = 0; i < 200; i++) {
+    put(&r, "k", 3000);
+    if (i % 10 == 9)
+      turn(&r);
+  }
+  /* What lies on the disk at this moment; reading it drops no lock that this
+   * test would need. */
+  char dir[150];
+  snprintf(dir, sizeof(dir), "%s/image", r.root);
+  assert_int_equal(mkdir(dir, 0700), 0);
+  snprintf(to, sizeof(to), "%s/b.spool", dir);
+  copy_file(r.path, to);
+  snprintf(from, sizeof(from), "%s-wal", r.path);
+  snprintf(to, sizeof(to), "%s/b.spool-wal", dir);
+  copy_file(from, to);
+  close_spool(&r);
+  forget(&r);
+  r.config.dir = dir;
+  open_spool(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 200);
+  fetch(&r, 0, 1000, 1 << 20);
+  assert_got(&r, 0, 1, 200);
+  tear_down(&r);
+}
+
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  uint64_t stored;
+} seen = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+static void stored_in_thread(void *ctx, struct rmq_list *messages) {
+  (void)ctx;
+  pthread_mutex_lock(&seen.lock);
+  seen.stored += messages->count;
+  pthread_cond_signal(&seen.changed);
+  pthread_mutex_unlock(&seen.lock);
+}
+
+static void thread_writes_what_many_threads_put(void **state) {
+  struct rig r;
+  struct rmq_error err = {""};
+  struct rmq_host real = {.service = "collectd", .log = NULL};
+  (void)state;
+  set_up(&r);
+  real = host.host;
+  real.mono = rmq_host_mono;
+  r.config.host = &real;
+  open_spool(&r);
+  struct rmq_store_handlers h = {&r.lanes[0], stored_in_thread, fetched, failed,
+                                 lost,        recovered};
+  rmq_spool_attach(r.spool, 0, &h);
+  assert_int_equal(rmq_spool_start(r.spool, &err), 0);
+  for (int i = 0; i < 1000; i++)
+    put(&r, "k", 300);
+  pthread_mutex_lock(&seen.lock);
+  while (seen.stored < 1000)
+    pthread_cond_wait(&seen.changed, &seen.lock);
+  pthread_mutex_unlock(&seen.lock);
+  for (int i = 0; i < 500; i++)
+    put(&r, "k", 300);
+  struct rmq_mono deadline = rmq_mono_add(rmq_host_mono(NULL), rmq_s(60));
+  rmq_spool_stop(r.spool, deadline);
+  assert_true(rmq_spool_join(r.spool, deadline));
+  assert_int_equal(seen.stored, 1500);
+  rmq_spool_free(r.spool);
+  r.spool = NULL;
+  r.config.host = &host.host;
+  open_spool(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 1500);
+  tear_down(&r);
+}
+
+static void *never_ends(void *arg) { return arg; }
+
+/* A thread that does not come to its end, as one in a hung disk. */
+static int start_hung(pthread_t *ret_thread, bool is_detached, const char *name,
+                      void *(*run)(void *), void *arg, struct rmq_error *err) {
+  (void)run;
+  return rmq_thread_start(ret_thread, is_detached, name, never_ends, arg, err);
+}
+
+static void hung_disk_does_not_hold_the_daemon(void **state) {
+  struct rig r;
+  struct rmq_error err = {""};
+  (void)state;
+  set_up(&r);
+  r.config.start_thread = start_hung;
+  open_spool(&r);
+  assert_int_equal(rmq_spool_start(r.spool, &err), 0);
+  rmq_spool_stop(r.spool, rmq_host_mono(NULL));
+  assert_false(rmq_spool_join(r.spool, rmq_host_mono(NULL)));
+  rmq_spool_free(r.spool); /* only here: the thread has ended after all */
+  r.spool = NULL;
+  tear_down(&r);
+}
+
+static void stats_tell_bytes_rows_and_age(void **state) {
+  struct rig r;
+  struct rmq_store_stats st;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  r.store->stats(r.store->ctx, &st);
+  assert_int_equal(st.rows, 0);
+  assert_true(st.oldest_age.ns < 0);
+  assert_true(st.is_usable);
+  put(&r, "k", 100);
+  turn(&r);
+  fake_host_advance(&host, rmq_s(7));
+  put(&r, "k", 100);
+  turn(&r);
+  r.store->stats(r.store->ctx, &st);
+  assert_int_equal(st.rows, 2);
+  assert_int_equal(st.bytes, bytes_on_disk(&r));
+  assert_int_equal(st.oldest_age.ns, rmq_s(7).ns);
+  assert_int_equal(st.failures, 0);
+  tear_down(&r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_was_put_is_fetched_as_it_was),
       cmocka_unit_test(rows_survive_the_process_and_go_on_counting),
       cmocka_unit_test(settled_rows_are_gone),
+      cmocka_unit_test(what_stored_takes_is_not_fetched),
+      cmocka_unit_test(fetch_keeps_to_its_bounds_but_always_brings_one),
+      cmocka_unit_test(lanes_get_their_own_rows_only),
+      cmocka_unit_test(cursor_never_passes_a_row_that_is_committed_later),
+      cmocka_unit_test(settling_a_range_spares_rows_of_other_lanes),
+      cmocka_unit_test(what_waits_is_bounded),
+      cmocka_unit_test(full_drop_oldest_keeps_the_newest),
+      cmocka_unit_test(full_drop_newest_keeps_the_oldest),
+      cmocka_unit_test(handed_rows_are_never_dropped),
+      cmocka_unit_test(message_larger_than_everything_is_lost_alone),
+      cmocka_unit_test(file_gives_its_room_back_when_it_has_run_empty),
+      cmocka_unit_test(rows_expire_by_age_unread_or_fetched),
+      cmocka_unit_test(clock_that_jumps_expires_nothing_early_or_never),
+      cmocka_unit_test(rows_from_the_future_expire_in_their_time),
+      cmocka_unit_test(file_is_for_us_only),
+      cmocka_unit_test(file_of_no_use_is_set_aside),
+      cmocka_unit_test(truncated_file_is_set_aside),
+      cmocka_unit_test(database_of_another_program_is_left_alone),
+      cmocka_unit_test(link_is_not_followed),
+      cmocka_unit_test(fifo_does_not_hang_the_daemon),
+      cmocka_unit_test(directory_must_be_ours_alone),
+      cmocka_unit_test(missing_parent_is_said),
+      cmocka_unit_test(file_of_another_user_is_left_alone),
+      cmocka_unit_test(directory_that_may_not_be_written_is_said),
+      cmocka_unit_test(file_that_opens_later_brings_its_rows),
+      cmocka_unit_test(locked_file_is_said_and_waited_for),
+      cmocka_unit_test(damaged_row_is_lost_alone),
+      cmocka_unit_test(file_that_turns_corrupt_is_set_aside_with_an_account),
+      cmocka_unit_test(full_disk_gives_messages_back_and_is_forgotten),
+      cmocka_unit_test(repeated_failures_do_not_flood_the_log),
+      cmocka_unit_test(vanished_directory_is_made_anew_with_all_rows),
+      cmocka_unit_test(vanished_file_that_cannot_be_made_anew_goes_on),
+      cmocka_unit_test(what_is_not_written_by_the_deadline_has_failed),
+      cmocka_unit_test(committed_rows_survive_a_kill),
+      cmocka_unit_test(thread_writes_what_many_threads_put),
+      cmocka_unit_test(hung_disk_does_not_hold_the_daemon),
+      cmocka_unit_test(stats_tell_bytes_rows_and_age),
   };
   return run_all(tests);
 }
