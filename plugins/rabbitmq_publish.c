@@ -96,9 +96,17 @@ static int publish_write(const data_set_t *ds, const value_list_t *vl,
 static int publish_flush(cdtime_t timeout, const char *identifier,
                          user_data_t *ud) {
   struct block *b = ud->data;
-  (void)timeout;
-  (void)identifier;
-  rmq_role_publish_flush(b->role);
+  struct rmq_dur age = rmq_collectd_dur(timeout);
+  if (identifier == NULL) {
+    rmq_role_publish_flush(b->role, age, NULL);
+    return 0;
+  }
+  value_list_t vl = VALUE_LIST_INIT;
+  if (parse_identifier_vl(identifier, &vl) != 0)
+    return -1;
+  struct rmq_identity id = {vl.host, vl.plugin, vl.plugin_instance, vl.type,
+                            vl.type_instance};
+  rmq_role_publish_flush(b->role, age, &id);
   return 0;
 }
 

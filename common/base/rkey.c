@@ -130,6 +130,15 @@ void rmq_rkey_from_event(const char *template, const struct rmq_event *event,
   finish(&k);
 }
 
+bool rmq_rkey_is_fixed(const char *template) {
+  return template != NULL && strstr(template, "%{") == NULL;
+}
+
+bool rmq_rkey_is_per_series(const char *template) {
+  return template == NULL || (strstr(template, "%{plugin_instance}") != NULL &&
+                              strstr(template, "%{type_instance}") != NULL);
+}
+
 static int check(const char *template, const struct field *fields,
                  const char *allowed, struct rmq_error *err) {
   const char *end = NULL;

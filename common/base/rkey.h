@@ -11,6 +11,8 @@
 #include "common/base/error.h"
 #include "common/base/sample.h"
 
+#include <stdbool.h>
+
 /* AMQP's short string. */
 enum { RMQ_RKEY_MAX = 255 };
 
@@ -25,6 +27,11 @@ void rmq_rkey_from_sample(const char *template, const struct rmq_identity *id,
  * "collectd.notification.SEVERITY.HOST". */
 void rmq_rkey_from_event(const char *template, const struct rmq_event *event,
                          char ret_key[RMQ_RKEY_MAX + 1]);
+/* True when the key is the same for every sample. */
+bool rmq_rkey_is_fixed(const char *template);
+/* True when there are about as many keys as there are series, as in collectd's
+ * scheme: then messages with many samples of one key hardly come about. */
+bool rmq_rkey_is_per_series(const char *template);
 /* 0, or -1 when a template names a field that does not exist. */
 int rmq_rkey_check(const char *template, struct rmq_error *err);
 int rmq_rkey_check_event(const char *template, struct rmq_error *err);

@@ -17,6 +17,9 @@ struct rmq_intake {
   struct rmq_intake_config config;
   struct rmq_intake_sink sink;
   const struct rmq_host *host;
+  /* NULL: the key depends on the sample. */
+  const char *fixed_key;
+  char fixed_key_text[RMQ_RKEY_MAX + 1];
 
   pthread_mutex_t lock; /* over all that follows */
   struct rmq_batches *batches;
@@ -134,6 +137,11 @@ struct rmq_intake *rmq_intake_new(const struct rmq_intake_config *config,
   i->sink = *sink;
   i->host = host;
   i->promised = RMQ_NEVER;
+  if (rmq_rkey_is_fixed(config->routing_key)) {
+    static const struct rmq_identity nobody = {"", "", "", "", ""};
+    rmq_rkey_from_sample(config->routing_key, &nobody, i->fixed_key_text);
+    i->fixed_key = i->fixed_key_text;
+  }
   i->batches = rmq_batches_new(&batches, sealed, i);
   if (i->batches != NULL)
     return i;
@@ -227,13 +235,23 @@ static enum rmq_intake_outcome take_sample(struct rmq_intake *i,
   return take_alone(i, key, codec->content_type, scratch, /* values = */ 1);
 }
 
+/* The key of id: written to buffer when it depends on id. */
+static const char *key_of(const struct rmq_intake *i,
+                          const struct rmq_identity *id,
+                          char buffer[RMQ_RKEY_MAX + 1]) {
+  if (i->fixed_key != NULL)
+    return i->fixed_key;
+  rmq_rkey_from_sample(i->config.routing_key, id, buffer);
+  return buffer;
+}
+
 enum rmq_intake_outcome rmq_intake_sample(struct rmq_intake *i,
                                           const struct rmq_sample *sample) {
-  char key[RMQ_RKEY_MAX + 1];
+  char buffer[RMQ_RKEY_MAX + 1];
   struct rmq_buf *scratch = get_scratch();
   if (scratch == NULL)
     return RMQ_INTAKE_REFUSED;
-  rmq_rkey_from_sample(i->config.routing_key, &sample->id, key);
+  const char *key = key_of(i, &sample->id, buffer);
   enum rmq_intake_outcome o = take_sample(i, sample, key, scratch);
   put_scratch(scratch);
   return o;
@@ -269,12 +287,11 @@ struct rmq_mono rmq_intake_tick(struct rmq_intake *i, struct rmq_mono now) {
 
 bool rmq_intake_flush(struct rmq_intake *i, struct rmq_dur age,
                       const struct rmq_identity *id) {
-  char key[RMQ_RKEY_MAX + 1];
+  char buffer[RMQ_RKEY_MAX + 1];
   struct rmq_mono now = i->host->mono(i->host->ctx);
-  if (id != NULL)
-    rmq_rkey_from_sample(i->config.routing_key, id, key);
+  const char *key = id == NULL ? NULL : key_of(i, id, buffer);
   pthread_mutex_lock(&i->lock);
-  if (id != NULL)
+  if (key != NULL)
     rmq_batches_seal_key(i->batches, key, rmq_batches_hash(key), age, now);
   else
     rmq_batches_seal_aged(i->batches, age, now);

@@ -15,6 +15,9 @@ static const char *const refusal_words[] = {"retry", "drop", NULL};
 static const char *const overflow_words[] = {"drop-oldest", "drop-newest",
                                              NULL};
 
+/* In the order of enum rmq_encoding. */
+static const char *const encoding_words[] = {"identity", "gzip", NULL};
+
 const struct rmq_option rmq_publish_option_table[] = {
     RMQ_CONNECTION_OPTIONS(struct rmq_publish_options),
     {.name = "Exchange",
@@ -62,6 +65,47 @@ const struct rmq_option rmq_publish_option_table[] = {
      .default_value = "Command",
      .choices = rmq_codec_names,
      .help = "Format of the message bodies."},
+    {.name = "ContentEncoding",
+     .type = RMQ_OPT_ENUM,
+     FIELD(content_encoding),
+     .default_value = "identity",
+     .choices = encoding_words,
+     .help = "Bodies go as they are, or compressed where that is shorter."},
+    {.name = "BatchValues",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(batch_values),
+     .default_value = "1",
+     .min = 1,
+     .max = 100000,
+     .unit = "values",
+     .help = "Most values in one message; values of different routing keys "
+             "never share one."},
+    {.name = "BatchBytes",
+     .type = RMQ_OPT_BYTES,
+     FIELD(batch_bytes),
+     .default_value = "64KiB",
+     .min = 1024,
+     .max = 16 << 20,
+     .unit = "bytes",
+     .help = "Most bytes of a body with several values, before it is "
+             "compressed."},
+    {.name = "FlushInterval",
+     .type = RMQ_OPT_DURATION,
+     FIELD(flush_interval),
+     .default_value = "1",
+     .min = 0.001,
+     .max = 3600,
+     .unit = "seconds",
+     .help = "Longest time that a value waits for others of its message."},
+    {.name = "MaxOpenBatches",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(max_open_batches),
+     .default_value = "1000",
+     .min = 1,
+     .max = 100000,
+     .unit = "messages",
+     .help = "Most messages being filled at the same time, one per routing "
+             "key; beyond it the oldest goes as it is."},
     {.name = "AppId",
      .type = RMQ_OPT_STRING,
      FIELD(app_id),
@@ -150,12 +194,28 @@ static int check_key(const char *option, const char *template,
   return -1;
 }
 
+/* A full batch has to fit into the queue of one connection. */
+static int check_batch(const struct rmq_publish_options *o,
+                       struct rmq_buf *errors) {
+  if (o->batch_values == 1 ||
+      o->batch_bytes <= o->send_queue_bytes / o->connections / 2)
+    return 0;
+  rmq_buf_appendf(errors,
+                  "option BatchBytes: %lld is more than half of what "
+                  "SendQueueBytes leaves for each of the Connections; allowed "
+                  "with these: %d to %lld\n",
+                  (long long)o->batch_bytes, 1024,
+                  (long long)(o->send_queue_bytes / o->connections / 2));
+  return -1;
+}
+
 int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
   const struct rmq_publish_options *o = options;
   int rc = rmq_connection_options_check(&o->connection, errors);
   rc |= check_key("RoutingKey", o->routing_key, rmq_rkey_check, errors);
   rc |= check_key("RoutingKeyNotification", o->routing_key_notification,
                   rmq_rkey_check_event, errors);
+  rc |= check_batch(o, errors);
   rc |= rmq_exchange_options_check(&o->exchange, errors);
   rc |= rmq_check_short("AppId", o->app_id, errors);
   return rc;

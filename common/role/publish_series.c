@@ -35,6 +35,8 @@ const struct rmq_series rmq_publish_series_table[] = {
           "1 while the broker has an alarm and takes no messages."),
     GAUGE("gauge", "state", state, "1", RMQ_SESSION_STATES_COUNT - 1,
           "Number of the session's state, see STATES."),
+    GAUGE("queue_length", "open_values", open_values, "value lists", INFINITY,
+          "Value lists in batches that are not full yet."),
     GAUGE("queue_length", "outbox", outbox, "messages", INFINITY,
           "Messages waiting in memory, also for another try."),
     GAUGE("queue_length", "spooled", spooled, "messages", INFINITY,
@@ -125,17 +127,19 @@ static void fill_counters(struct rmq_publish_report *r,
   r->return_ = (int64_t)c->return_;
   r->late = (int64_t)c->late;
   r->confirm_timeout = (int64_t)c->confirm_timeout;
-  r->values_accepted = (int64_t)c->values_accepted;
   r->values_dropped = (int64_t)c->values_dropped;
 }
 
 void rmq_publish_report_fill(struct rmq_publish_report *r,
                              const struct rmq_publisher_snapshot *s,
+                             const struct rmq_intake_stats *in,
                              const struct rmq_publish_sessions *sessions,
                              struct rmq_publisher_counters *before,
                              struct rmq_window *window, struct rmq_mono now) {
   const struct rmq_publisher_counters *c = &s->counters;
   fill_counters(r, c);
+  r->values_accepted = (int64_t)in->values;
+  r->open_values = (double)in->open_values;
   r->connected = sessions->is_connected;
   r->blocked = sessions->is_blocked;
   r->state = (double)sessions->state;

@@ -7,6 +7,7 @@
 #include "common/amqp/publisher.h"
 #include "common/base/session.h"
 #include "common/base/window.h"
+#include "common/role/intake.h"
 
 /* The sessions of a block's lanes, as one. */
 struct rmq_publish_sessions {
@@ -17,7 +18,7 @@ struct rmq_publish_sessions {
 
 struct rmq_publish_report {
   double connected, blocked, state;
-  double outbox, in_flight, spooled;
+  double open_values, outbox, in_flight, spooled;
   int64_t accepted, recovered, published, republished;
   int64_t confirmed, unconfirmed, returned, rejected, expired;
   int64_t dropped[RMQ_PUBLISHER_DROPS_COUNT];
@@ -31,6 +32,7 @@ struct rmq_publish_report {
 /* window is fed with what happened since before, which becomes s->counters. */
 void rmq_publish_report_fill(struct rmq_publish_report *r,
                              const struct rmq_publisher_snapshot *s,
+                             const struct rmq_intake_stats *in,
                              const struct rmq_publish_sessions *sessions,
                              struct rmq_publisher_counters *before,
                              struct rmq_window *window, struct rmq_mono now);

@@ -7,6 +7,8 @@
 #include "common/base/rkey.h"
 #include "common/base/uuid.h"
 #include "common/codec/codec.h"
+#include "common/role/intake.h"
+#include "common/role/prepare.h"
 #include "common/role/publish_lane.h"
 #include "common/role/publish_series.h"
 
@@ -17,22 +19,22 @@
 #include <stdlib.h>
 
 static const char plugin_name[] = "rabbitmq_publish";
-enum { ENCODED_MAX = 16 << 20, REPEAT_AFTER_S = 10, ERROR_WINDOW_S = 60 };
+enum { REPEAT_AFTER_S = 10, ERROR_WINDOW_S = 60 };
 
 struct rmq_role_publish {
   const struct rmq_publish_options *options;
   const char *block;
   const struct rmq_host *host;
   const struct rmq_codec *codec;
-  struct rmq_uuid instance; /* makes message-ids unique */
+  struct rmq_prepare prepare;
   struct rmq_connection_setup setup;
   struct rmq_connection_config connection;
   struct rmq_wire_exchange exchange;
   struct rmq_publish_lane **lanes;
   unsigned lanes_count;
 
-  pthread_mutex_t seq_lock; /* messages reach their lane in order of seq */
-  uint64_t next_seq;
+  struct rmq_intake *intake;
+  atomic_bool has_overflowed; /* since the last complaint about it */
 
   /* Repeated complaints of the callbacks, any thread. */
   pthread_mutex_t complain_lock;
@@ -61,8 +63,27 @@ static void log_line(struct rmq_role_publish *r, enum rmq_level level,
 /* A lane's thread, or the spool's. */
 static void prepare(void *ctx, struct rmq_message *m) {
   struct rmq_role_publish *r = ctx;
-  rmq_uuid_message_id(r->instance, m->seq, m->id);
-  m->is_prepared = true;
+  rmq_prepare_message(&r->prepare, m);
+}
+
+static struct rmq_publish_lane *lane_of(const struct rmq_role_publish *r,
+                                        const char *key) {
+  return r->lanes[rmq_store_lane_of(rmq_store_key_hash(key), r->lanes_count)];
+}
+
+/* Under the intake's lock, so the complaint waits. A lane wakes its worker
+ * itself. */
+static bool accept_sealed(void *ctx, struct rmq_message *m) {
+  struct rmq_role_publish *r = ctx;
+  if (rmq_publish_lane_accept(lane_of(r, m->key), m) > 0)
+    atomic_store(&r->has_overflowed, true);
+  return false;
+}
+
+/* The first lane's thread. */
+static struct rmq_mono tick(void *ctx, struct rmq_mono now) {
+  struct rmq_role_publish *r = ctx;
+  return rmq_intake_tick(r->intake, now);
 }
 
 /* ------------------------------------------------------------------------
@@ -93,12 +114,28 @@ static int create_lanes(struct rmq_role_publish *r, struct rmq_error *err) {
                                              .index = i,
                                              .count = r->lanes_count,
                                              .ctx = r,
-                                             .prepare = prepare};
+                                             .prepare = prepare,
+                                             .tick = i == 0 ? tick : NULL};
     r->lanes[i] = rmq_publish_lane_new(&config, err);
     if (r->lanes[i] == NULL)
       return -1;
   }
   return 0;
+}
+
+static int create_intake(struct rmq_role_publish *r, struct rmq_error *err) {
+  const struct rmq_publish_options *o = r->options;
+  struct rmq_intake_config config = {.codec = r->codec,
+                                     .routing_key = o->routing_key,
+                                     .routing_key_notification =
+                                         o->routing_key_notification,
+                                     .batch_values = (size_t)o->batch_values,
+                                     .batch_bytes = (size_t)o->batch_bytes,
+                                     .max_open = (size_t)o->max_open_batches,
+                                     .flush_interval = o->flush_interval};
+  struct rmq_intake_sink sink = {r, accept_sealed};
+  r->intake = rmq_intake_new(&config, &sink, r->host);
+  return r->intake != NULL ? 0 : rmq_error_set(err, "no memory");
 }
 
 static void init(struct rmq_role_publish *r,
@@ -109,11 +146,11 @@ static void init(struct rmq_role_publish *r,
   r->host = host;
   r->codec = rmq_codec_at(options->format);
   r->lanes_count = (unsigned)options->connections;
-  r->next_seq = 1;
-  r->instance =
-      rmq_uuid_from_bits(host->random(host->ctx), host->random(host->ctx));
   pthread_mutex_init(&r->complain_lock, NULL);
-  pthread_mutex_init(&r->seq_lock, NULL);
+  struct rmq_uuid instance =
+      rmq_uuid_from_bits(host->random(host->ctx), host->random(host->ctx));
+  rmq_prepare_init(&r->prepare, instance,
+                   (enum rmq_encoding)options->content_encoding);
   rmq_complain_init(&r->overflow, rmq_s(REPEAT_AFTER_S));
   rmq_complain_init(&r->unencodable, rmq_s(REPEAT_AFTER_S));
   rmq_window_init(&r->errors, rmq_s(ERROR_WINDOW_S));
@@ -131,7 +168,8 @@ rmq_role_publish_new(const struct rmq_publish_options *options,
   init(r, options, block, host);
   if (rmq_series_object_init(RMQ_SERIES_BLOCK, plugin_name, block, NULL, NULL,
                              NULL, &r->object) == 0 &&
-      create_connection(r, err) == 0 && create_lanes(r, err) == 0)
+      create_connection(r, err) == 0 && create_lanes(r, err) == 0 &&
+      create_intake(r, err) == 0)
     return r;
   rmq_error_set(err, "no memory");
   rmq_role_publish_free(r);
@@ -144,14 +182,26 @@ void rmq_role_publish_free(struct rmq_role_publish *r) {
   for (unsigned i = 0; r->lanes != NULL && i < r->lanes_count; i++)
     rmq_publish_lane_free(r->lanes[i]);
   free(r->lanes);
+  rmq_intake_free(r->intake);
+  rmq_prepare_fini(&r->prepare);
   rmq_connection_setup_fini(&r->setup);
-  pthread_mutex_destroy(&r->seq_lock);
   pthread_mutex_destroy(&r->complain_lock);
   free(r);
 }
 
+static void warn_of_lonely_values(struct rmq_role_publish *r) {
+  const struct rmq_publish_options *o = r->options;
+  if (o->metrics && o->batch_values > 1 &&
+      rmq_rkey_is_per_series(o->routing_key))
+    log_line(r, RMQ_LOG_WARNING, "batch_keys",
+             "BatchValues is over 1, but with this RoutingKey nearly every "
+             "series has a routing key, and so messages, of its own; use "
+             "RoutingKey \"collectd.%{host}.%{plugin}\", or a fixed one");
+}
+
 /* None runs, or all do. */
 int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err) {
+  warn_of_lonely_values(r);
   for (unsigned i = 0; i < r->lanes_count; i++) {
     if (rmq_publish_lane_start(r->lanes[i], err) == 0)
       continue;
@@ -166,6 +216,7 @@ int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err) {
 
 void rmq_role_publish_stop(struct rmq_role_publish *r,
                            struct rmq_mono deadline) {
+  rmq_intake_close(r->intake);
   for (unsigned i = 0; i < r->lanes_count; i++)
     rmq_publish_lane_stop(r->lanes[i], deadline);
 }
@@ -233,28 +284,12 @@ static void complain(struct rmq_role_publish *r, struct rmq_complain *c,
   log_line(r, RMQ_LOG_ERROR, event, line);
 }
 
-static struct rmq_publish_lane *lane_of(const struct rmq_role_publish *r,
-                                        const char *key) {
-  return r->lanes[rmq_store_lane_of(rmq_store_key_hash(key), r->lanes_count)];
-}
-
-static int enqueue(struct rmq_role_publish *r, const char *key,
-                   const struct rmq_buf *body, uint32_t values) {
-  struct rmq_message *m = rmq_message_new(key, rmq_buf_bytes(body), body->len);
-  if (m == NULL)
-    return -1;
-  m->content_type = r->codec->content_type;
-  m->values = values;
-  m->time = wall(r);
-  pthread_mutex_lock(&r->seq_lock);
-  m->seq = r->next_seq++;
-  size_t dropped = rmq_publish_lane_accept(lane_of(r, key), m);
-  pthread_mutex_unlock(&r->seq_lock);
-  if (dropped > 0)
+static void complain_of_overflow(struct rmq_role_publish *r) {
+  if (atomic_load_explicit(&r->has_overflowed, memory_order_relaxed) &&
+      atomic_exchange(&r->has_overflowed, false))
     complain(r, &r->overflow, "overflow",
              "the send queue is full: messages are dropped; see "
              "SendQueueLimit, SendQueueBytes and the connection's state");
-  return 0;
 }
 
 static int refuse(struct rmq_role_publish *r, uint32_t values) {
@@ -265,48 +300,40 @@ static int refuse(struct rmq_role_publish *r, uint32_t values) {
   return -1;
 }
 
-static int encode(const struct rmq_codec *codec,
-                  const struct rmq_sample *sample, struct rmq_buf *out) {
-  return rmq_buf_append_text(out, codec->open) == 0 &&
-                 codec->encode(sample, out) == 0 &&
-                 rmq_buf_append_text(out, codec->close) == 0
-             ? 0
-             : -1;
+static int answer(struct rmq_role_publish *r, enum rmq_intake_outcome outcome,
+                  uint32_t values) {
+  complain_of_overflow(r);
+  switch (outcome) {
+  case RMQ_INTAKE_TAKEN:
+  case RMQ_INTAKE_OMITTED:
+    return 0;
+  case RMQ_INTAKE_WAKE:
+    rmq_publish_lane_wake(r->lanes[0]);
+    return 0;
+  case RMQ_INTAKE_REFUSED:
+    break;
+  }
+  return refuse(r, values);
 }
 
 int rmq_role_publish_sample(struct rmq_role_publish *r,
                             const struct rmq_sample *sample) {
-  if (!r->options->metrics)
-    return 0;
-  char key[RMQ_RKEY_MAX + 1];
-  struct rmq_buf body;
-  rmq_buf_init(&body, ENCODED_MAX);
-  rmq_rkey_from_sample(r->options->routing_key, &sample->id, key);
-  int rc = encode(r->codec, sample, &body);
-  if (rc == 0)
-    rc = enqueue(r, key, &body, /* values = */ 1);
-  rmq_buf_fini(&body);
-  return rc == 0 ? 0 : refuse(r, /* values = */ 1);
+  return r->options->metrics ? answer(r, rmq_intake_sample(r->intake, sample),
+                                      /* values = */ 1)
+                             : 0;
 }
 
 int rmq_role_publish_event(struct rmq_role_publish *r,
                            const struct rmq_event *event) {
   if (!r->options->notifications || r->codec->encode_event == NULL)
     return 0;
-  char key[RMQ_RKEY_MAX + 1];
-  struct rmq_buf body;
-  rmq_buf_init(&body, ENCODED_MAX);
-  rmq_rkey_from_event(r->options->routing_key_notification, event, key);
-  int rc = r->codec->encode_event(event, &body);
-  if (rc == 0)
-    rc = enqueue(r, key, &body, /* values = */ 0);
-  rmq_buf_fini(&body);
-  return rc == 0 ? 0 : refuse(r, /* values = */ 0);
+  return answer(r, rmq_intake_event(r->intake, event), /* values = */ 0);
 }
 
-void rmq_role_publish_flush(struct rmq_role_publish *r) {
-  for (unsigned i = 0; i < r->lanes_count; i++)
-    rmq_publish_lane_wake(r->lanes[i]);
+void rmq_role_publish_flush(struct rmq_role_publish *r, struct rmq_dur age,
+                            const struct rmq_identity *id) {
+  rmq_intake_flush(r->intake, age, id);
+  complain_of_overflow(r);
 }
 
 /* What a block says of its sessions: connected when all lanes are. The state is
@@ -338,7 +365,10 @@ void rmq_role_publish_report(struct rmq_role_publish *r,
   struct rmq_publish_report report;
   snapshot(r, /* take_latency = */ true, &s);
   struct rmq_publish_sessions all = sessions(r);
-  rmq_publish_report_fill(&report, &s, &all, &r->reported, &r->errors, mono(r));
+  struct rmq_intake_stats in;
+  rmq_intake_stats(r->intake, &in);
+  rmq_publish_report_fill(&report, &s, &in, &all, &r->reported, &r->errors,
+                          mono(r));
   struct rmq_series_report to = {.host = r->host,
                                  .object = &r->object,
                                  .time = wall(r),

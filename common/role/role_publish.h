@@ -23,6 +23,9 @@ struct rmq_publish_options {
   struct rmq_dur confirm_timeout;
   int on_return, on_nack;
   int64_t send_queue_limit, send_queue_bytes;
+  int64_t batch_values, batch_bytes, max_open_batches;
+  struct rmq_dur flush_interval;
+  int content_encoding;
   int64_t connections;
   int overflow_policy;
 };
@@ -51,8 +54,10 @@ int rmq_role_publish_sample(struct rmq_role_publish *r,
                             const struct rmq_sample *sample);
 int rmq_role_publish_event(struct rmq_role_publish *r,
                            const struct rmq_event *event);
-/* Any thread: publishes what waits as soon as possible. */
-void rmq_role_publish_flush(struct rmq_role_publish *r);
+/* Any thread: publishes what has waited for age or longer as soon as possible;
+ * with id only what has the routing key of that series. */
+void rmq_role_publish_flush(struct rmq_role_publish *r, struct rmq_dur age,
+                            const struct rmq_identity *id);
 
 /* One thread at a time: emits the block's own series. */
 void rmq_role_publish_report(struct rmq_role_publish *r,

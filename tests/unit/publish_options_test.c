@@ -28,7 +28,7 @@ static void what_does_not_fit_together_is_said(void **state) {
   (void)state;
   memset(too_long, 'x', LONG);
   static const struct {
-    const char *set[3][2];
+    const char *set[4][2];
     const char *want; /* part of the error; NULL = none */
   } rows[] = {
       {{{NULL}}, NULL},
@@ -44,6 +44,14 @@ static void what_does_not_fit_together_is_said(void **state) {
       {{{"AppId", too_long}}, "option AppId: longer than 255 bytes"},
       {{{"Exchange", ""}}, NULL},
       {{{"Exchange", ""}, {"ExchangeType", "topic"}}, "the default exchange"},
+      {{{"SendQueueBytes", "65536"}}, NULL},
+      {{{"SendQueueBytes", "65536"}, {"BatchValues", "2"}},
+       "option BatchBytes: 65536 is more than half"},
+      {{{"SendQueueBytes", "128KiB"}, {"BatchValues", "2"}}, NULL},
+      {{{"SendQueueBytes", "128KiB"},
+        {"BatchValues", "2"},
+        {"Connections", "2"}},
+       "allowed with these: 1024 to 32768"},
       {{{"VHost", too_long}}, "option VHost: longer than 255 bytes"},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {

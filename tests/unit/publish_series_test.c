@@ -21,6 +21,7 @@ struct block {
   struct rmq_window window;
   struct rmq_series_object object;
   struct rmq_publisher_snapshot s;
+  struct rmq_intake_stats in;
 };
 
 static void block_init(struct block *b) {
@@ -45,7 +46,7 @@ static void report(struct block *b) {
       .is_connected = rmq_session_is_up(state),
       .is_blocked = state == RMQ_SESSION_BLOCKED,
       .opened = rmq_session_log_opened(&b->session)};
-  rmq_publish_report_fill(&r, &b->s, &sessions, &b->before, &b->window,
+  rmq_publish_report_fill(&r, &b->s, &b->in, &sessions, &b->before, &b->window,
                           fake.now);
   rmq_series_emit_all(&to, rmq_publish_series_table, RMQ_SERIES_BLOCK, &r);
 }
@@ -84,6 +85,7 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
   b.s.outbox = 101;
   b.s.in_flight = 102;
   b.s.spooled = 122;
+  b.in = (struct rmq_intake_stats){.values = 116, .open_values = 123};
   b.s.counters =
       (struct rmq_publisher_counters){.accepted = 103,
                                       .published = 104,
@@ -99,7 +101,6 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
                                       .return_ = 113,
                                       .late = 114,
                                       .confirm_timeout = 115,
-                                      .values_accepted = 116,
                                       .values_dropped = 117};
   report(&b);
   static const struct {
@@ -127,6 +128,7 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
       {"total_events-late", 114},
       {"total_events-confirm_timeout", 115},
       {"total_values-accepted", 116},
+      {"queue_length-open_values", 123},
       {"total_values-dropped", 117},
       {"total_connections-opened", 0},
       {"bool-connected", 0},

@@ -158,6 +158,31 @@ static void keys_fit_and_stay_valid_utf8(void **state) {
   assert_in_range(cut, 100, 20000); /* both kinds did occur */
 }
 
+static void a_template_tells_how_many_keys_there_will_be(void **state) {
+  (void)state;
+  static const struct {
+    const char *template;
+    bool want_fixed, want_per_series;
+  } rows[] = {
+      {NULL, false, true},
+      {"", true, false},
+      {"metrics", true, false},
+      {"100%", true, false},
+      {"m.%{host}", false, false},
+      {"m.%{host}.%{plugin}", false, false},
+      {"m.%{type_instance}", false, false},
+      {"%{plugin_instance}.%{type_instance}", false, true},
+      {"%{host}.%{plugin}.%{plugin_instance}.%{type}.%{type_instance}", false,
+       true},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].template == NULL ? "-" : rows[i].template);
+    assert_int_equal(rmq_rkey_is_fixed(rows[i].template), rows[i].want_fixed);
+    assert_int_equal(rmq_rkey_is_per_series(rows[i].template),
+                     rows[i].want_per_series);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(keys_of_samples),
@@ -165,6 +190,7 @@ int main(void) {
       cmocka_unit_test(templates_with_unknown_fields_are_refused),
       cmocka_unit_test(long_keys_end_in_a_hash_of_the_whole),
       cmocka_unit_test(the_hash_is_that_of_text_and_names_alike),
+      cmocka_unit_test(a_template_tells_how_many_keys_there_will_be),
       cmocka_unit_test(keys_fit_and_stay_valid_utf8),
   };
   return run_all(tests);
