@@ -3,11 +3,12 @@
 values in every format at once, beside collectd's own amqp plugin; what arrives
 is then given to the format's own reader, and compared with what went in."""
 
-import collections
 import dataclasses
+import gzip
 import math
 import pathlib
 import re
+import subprocess
 import time
 
 import pytest
@@ -39,8 +40,11 @@ SHAPES = [
     ("df", "müll", "gauge", "€", [2.0]),
     ("p", "a,b=c", "gauge", "d.e", [3.0]),
     ("p", "a-b", "gauge", "c-d", [4.0]),
-    ("p", "#;~%", "gauge", "'|`$", [5.0]),
+    ("p", "#~%", "gauge", "'|`$", [5.0]),
+    ("p", "", "derive", "rate", [100]),
 ]
+# Ten seconds after the last one: the rate is 2.5.
+LATER = ("p", "", "derive", "rate", [125])
 SOURCES = {"load": ["shortterm", "midterm", "longterm"],
            "if_octets": ["rx", "tx"]}
 KINDS = {"derive": "derive", "counter": "counter", "absolute": "absolute",
@@ -83,19 +87,26 @@ class Sent:
 
 def make_sent():
     """Every shape at a second of its own, since Graphite knows seconds only."""
-    now = int(time.time()) - len(SHAPES) - 5
-    return [Sent(*shape[:4], tuple(shape[4]), now + i + 0.25)
+    begin = int(time.time()) - len(SHAPES) - 15
+    sent = [Sent(*shape[:4], tuple(shape[4]), begin + i + 0.25)
             for i, shape in enumerate(SHAPES)]
+    return [*sent, Sent(*LATER[:4], tuple(LATER[4]), sent[-1].time + 10)]
 
 
 BATCH = {"BatchValues": 200}
+GZIP = {**BATCH, "ContentEncoding": "gzip"}
 OURS = {
     "command": {"Format": "Command"},
+    "command_batch": {"Format": "Command", **BATCH},
+    "command_gzip": {"Format": "Command", **GZIP},
     "json": {"Format": "JSON"},
+    "json_batch": {"Format": "JSON", **BATCH},
+    "json_gzip": {"Format": "JSON", **GZIP},
 }
 STOCK = {
-    "stock-command": {"Format": "Command"},
-    "stock-json": {"Format": "JSON"},
+    "stock_command": {"Format": "Command"},
+    "stock_json": {"Format": "JSON"},
+    "stock_json_rates": {"Format": "JSON", "StoreRates": True},
 }
 EVENTS = {"command", "json"}
 # The first is that of tests/fixtures/codec/capture.py.
@@ -130,10 +141,19 @@ class World:
     messages: dict
 
     def bodies(self, name):
-        return [body for _, body in self.messages[name]]
+        """Unpacked where they say that they are packed."""
+        return [gzip.decompress(body) if p.content_encoding == "gzip" else body
+                for p, body in self.messages[name]]
 
     def lines(self, name):
         return [line for body in self.bodies(name) for line in body.splitlines()]
+
+
+def published(vhost, count):
+    """Waits for collectd's own plugin; ours has the values before it, or waits
+    with them until the daemon stops."""
+    wait_for(lambda: all(vhost.ready(f"{name}.copy") == count for name in STOCK),
+             20, f"stock amqp published {count}")
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +174,10 @@ def world(built, broker, tmp_path_factory):
                               for b in OURS.items()))])
         sent = make_sent()
         with daemon.start():
-            say(f"{where}/sock", *(s.putval() for s in sent), *NOTIFICATIONS)
-            wait_for(lambda: all(vhost.ready(f"{name}.copy") == len(sent)
-                                 for name in STOCK), 20, "stock amqp published")
+            say(f"{where}/sock", *(s.putval() for s in sent[:-1]), *NOTIFICATIONS)
+            published(vhost, len(sent) - 1)  # before collectd knows a rate
+            say(f"{where}/sock", sent[-1].putval())
+            published(vhost, len(sent))
             daemon.stop()  # what is in open batches is published
         yield World(vhost, sent, {key: vhost.take_all(key, 0.1) for key in keys})
 
@@ -170,14 +191,6 @@ def as_recorded(sent):
                      for v in sent.values))
 
 
-def everything(world):
-    return collections.Counter(as_recorded(s) for s in world.sent)
-
-
-def recorded(daemon):
-    return collections.Counter(daemon.record.refresh().values)
-
-
 def test_collectds_amqp_reads_a_command_per_message(rig, broker, world):
     b = rig.daemon("B", ["amqp"], plugin("amqp", block(
         "Subscribe", "x", Host="127.0.0.1", Port=str(broker.amqp_port),
@@ -185,19 +198,19 @@ def test_collectds_amqp_reads_a_command_per_message(rig, broker, world):
         Exchange="amq.direct", Queue="command.copy", QueueDurable=True,
         QueueAutoDelete=False, RoutingKey="no more of them"))).start()
     try:
-        wait_for(lambda: sum(recorded(b).values()) >= len(world.sent), 10,
+        wait_for(lambda: len(b.record.refresh().values) >= len(world.sent), 10,
                  "all values")
-        assert recorded(b) == everything(world)
+        assert b.record.values == [as_recorded(s) for s in world.sent]
     finally:
         b.kill9()  # an idle subscriber of collectd's own does not end by SIGTERM
 
 
-@pytest.mark.parametrize("name", ["command", "json"])
+@pytest.mark.parametrize("name", ["command", "command_batch", "json",
+                                  "json_batch"])
 def test_our_consumer_reads_each_form(rig, broker, world, name):
-    want = everything(world)
+    want = [as_recorded(s) for s in world.sent]  # in this order, each once
     if name.startswith("json"):  # null is all it has for what is not finite
-        want = collections.Counter(
-            {(t, i, "nan" if "inf" in v else v): n for (t, i, v), n in want.items()})
+        want = [(t, i, "nan" if "inf" in v else v) for t, i, v in want]
     with rig.consumer(broker, world.vhost, Queue=f"{name}.again",
                       Exchange="amq.direct", RoutingKey=f"{name}.again",
                       ReportStats=False).start() as b:
@@ -206,9 +219,9 @@ def test_our_consumer_reads_each_form(rig, broker, world, name):
             for properties, body in world.messages[name]:
                 connection.channel().basic_publish(
                     "amq.direct", f"{name}.again", body, properties)
-        wait_for(lambda: sum(recorded(b).values()) >= len(world.sent), 10,
-                 f"all values; {b.log()[-1000:]}")
-        assert recorded(b) == want
+        wait_for(lambda: len(b.record.refresh().values) >= len(want), 10,
+                 "all values")
+        assert b.record.values == want
 
 
 # ---- JSON ----
@@ -225,11 +238,15 @@ def as_event(sent):
             "type": sent.type, "type_instance": sent.type_instance}
 
 
+def by_time(event):
+    return event["time"]
+
+
 def test_logstash_splits_json_into_the_events_it_knows(world):
     events = events_of(world, "json")
     for event in events:
         event.pop("meta", None)
-    assert sorted(events, key=lambda e: e["time"]) == [as_event(s) for s in world.sent]
+    assert sorted(events, key=by_time) == [as_event(s) for s in world.sent]
 
 
 def test_json_is_what_collectds_amqp_writes(world):
@@ -243,7 +260,29 @@ def test_json_is_what_collectds_amqp_writes(world):
         return sorted(b for b in world.bodies(name)
                       if re.search(rb'"time":[0-9.]+', b)[0] in times)
     assert len(of("json")) == len(same)
-    assert of("json") == of("stock-json")
+    assert of("json") == of("stock_json")
+
+
+@pytest.mark.parametrize("name", ["json_batch", "json_gzip"])
+def test_a_batch_of_json_is_one_array_of_the_same_events(world, name):
+    body, = world.bodies(name)
+    alone = [e for body in world.bodies("json") for e in logstash_events(body)]
+    assert sorted(logstash_events(body), key=by_time) == sorted(alone, key=by_time)
+
+
+# ---- gzip ----
+
+@pytest.mark.parametrize("form", ["command", "json"])
+def test_gzip_is_unpacked_by_python_and_zcat(world, form):
+    """And said where Telegraf's content_encoding = "auto" looks for it."""
+    (packed_as, packed), = world.messages[f"{form}_gzip"]
+    (plain_as, plain), = world.messages[f"{form}_batch"]
+    assert packed_as.content_encoding == "gzip"
+    assert plain_as.content_encoding in (None, "identity")
+    assert packed_as.content_type == plain_as.content_type
+    zcat = subprocess.run(["zcat"], input=packed, capture_output=True, check=True)
+    assert gzip.decompress(packed) == zcat.stdout == plain
+    assert len(packed) < len(plain)
 
 
 # ---- notifications ----
