@@ -48,6 +48,7 @@ rmq_connection_new(const struct rmq_connection_config *config,
   c->remedy = "";
   c->deadline = RMQ_NEVER;
   c->frame_max = RMQ_WIRE_FRAME_MAX;
+  rmq_failback_reset(c);
   rmq_buf_init(&c->out, OUT_MAX);
   rmq_buf_init(&c->content.body, config->max_message_bytes);
   rmq_backoff_init(&c->retry, config->retry_min, config->retry_max);
@@ -180,6 +181,7 @@ static void perform(struct rmq_connection *c, unsigned actions, bool was_up,
                     struct rmq_dur *ret_delay, struct rmq_mono now) {
   if ((actions & RMQ_DO_LOSE) != 0) {
     rmq_content_reset(&c->content);
+    rmq_failback_reset(c);
     c->is_cancelling = false;
     c->consumer_tag[0] = '\0';
     c->handlers.lost(c->handlers.ctx, now);
@@ -190,6 +192,8 @@ static void perform(struct rmq_connection *c, unsigned actions, bool was_up,
     *ret_delay = after_failure(c, was_up, now);
   if ((actions & RMQ_DO_RETRY_LATER) != 0)
     *ret_delay = after_refusal(c, now);
+  if ((actions & RMQ_DO_RETRY_ELSEWHERE) != 0)
+    *ret_delay = c->leave_delay;
   if ((actions & RMQ_DO_REOPEN_LATER) != 0)
     *ret_delay = reopen_delay(c, was_up);
   if (ret_delay->ns >= 0)
@@ -204,6 +208,14 @@ static void perform(struct rmq_connection *c, unsigned actions, bool was_up,
     send_close(c, now);
 }
 
+static struct rmq_mono blocked_deadline(const struct rmq_connection *c,
+                                        struct rmq_mono now) {
+  unsigned doublings = c->blocked_moves < 4 ? c->blocked_moves : 4;
+  struct rmq_dur limit = c->config.blocked_timeout;
+  return limit.ns == 0 ? RMQ_NEVER
+                       : rmq_mono_add(now, longer(limit, 1 << doublings));
+}
+
 /* What follows once the new state is visible to everybody. */
 static void perform_after(struct rmq_connection *c, unsigned actions,
                           struct rmq_mono now) {
@@ -211,6 +223,7 @@ static void perform_after(struct rmq_connection *c, unsigned actions,
     rmq_channel_open(c, now);
   if ((actions & RMQ_DO_RESUME) == 0)
     return;
+  rmq_failback_ready(c, now);
   if (c->is_blocked)
     rmq_connection_apply(c, RMQ_SESSION_ON_BLOCKED, now);
 }
@@ -236,23 +249,39 @@ static void set_state(struct rmq_connection *c, enum rmq_session_state next,
   rmq_connection_because(c, 0, "", "%s", "");
 }
 
+/* The end of a connection that is closed for another host is not the end. */
+static enum rmq_session_event meaning(const struct rmq_connection *c,
+                                      enum rmq_session_event event) {
+  bool is_end = event == RMQ_SESSION_ON_CLOSED ||
+                event == RMQ_SESSION_ON_LINK_DOWN ||
+                event == RMQ_SESSION_ON_LOGIN_REFUSED;
+  return is_end && c->failback.phase == RMQ_FAILBACK_LEAVING
+             ? RMQ_SESSION_ON_LEFT
+             : event;
+}
+
 void rmq_connection_apply(struct rmq_connection *c,
                           enum rmq_session_event event, struct rmq_mono now) {
+  event = meaning(c, event);
   struct rmq_session_step step = rmq_session_step(c->state, event);
   if (!step.is_legal) {
     rmq_connection_because(c, 0, "", "protocol error: %s while %s",
                            rmq_session_event_to_str(event),
                            rmq_session_state_to_str(c->state));
-    event = RMQ_SESSION_ON_LINK_DOWN;
+    event = meaning(c, RMQ_SESSION_ON_LINK_DOWN);
     step = rmq_session_step(c->state, event);
   }
   if (step.next == c->state && step.actions == RMQ_DO_NOTHING)
     return;
+  if (event == RMQ_SESSION_ON_LEFT)
+    rmq_failback_explain(c);
   bool was_up = rmq_session_is_up(c->state);
   struct rmq_dur delay = {-1};
   if (step.next != c->state)
     c->deadline = RMQ_NEVER;
   perform(c, step.actions, was_up, &delay, now);
+  if (step.next == RMQ_SESSION_BLOCKED && step.next != c->state)
+    c->deadline = blocked_deadline(c, now);
   set_state(c, step.next, event, current(c), delay.ns < 0 ? rmq_s(0) : delay,
             now);
   perform_after(c, step.actions, now);
@@ -280,6 +309,7 @@ void rmq_connection_start(struct rmq_connection *c, struct rmq_mono now) {
 }
 
 void rmq_connection_stop(struct rmq_connection *c, struct rmq_mono now) {
+  rmq_failback_reset(c);
   rmq_connection_because(c, 0, "", "shutting down");
   rmq_connection_apply(c, RMQ_SESSION_ON_STOP, now);
 }
@@ -342,6 +372,7 @@ void rmq_connection_progress(struct rmq_connection *c) {
   if (c->has_progress)
     return;
   c->has_progress = true;
+  c->blocked_moves = 0;
   rmq_hosts_worked(&c->hosts);
   rmq_backoff_reset(&c->retry);
   rmq_backoff_reset(&c->topology);
@@ -396,6 +427,23 @@ static void tick_reopening(struct rmq_connection *c, struct rmq_mono now) {
   }
 }
 
+/* On to another host, if there is one that may be asked. */
+static void tick_blocked(struct rmq_connection *c, double waited,
+                         struct rmq_mono now) {
+  rmq_hosts_begin_round(&c->hosts);
+  rmq_hosts_skip(&c->hosts);
+  if (!rmq_hosts_has_more(&c->hosts, now)) {
+    c->deadline = blocked_deadline(c, now);
+    return;
+  }
+  rmq_hosts_failed(&c->hosts, &c->prng, now);
+  c->blocked_moves++;
+  c->leave_delay = rmq_backoff_next(&c->retry, rmq_prng_next(&c->prng));
+  rmq_connection_because(c, 0, "", "blocked for %.0f s, trying another host",
+                         waited);
+  rmq_connection_apply(c, RMQ_SESSION_ON_LEAVE, now);
+}
+
 static void tick_state(struct rmq_connection *c, struct rmq_mono now) {
   if (!rmq_mono_reached(now, c->deadline))
     return;
@@ -423,9 +471,11 @@ static void tick_state(struct rmq_connection *c, struct rmq_mono now) {
     rmq_connection_because(c, 0, "", "connection.close was not answered");
     rmq_connection_apply(c, RMQ_SESSION_ON_CLOSED, now);
     return;
+  case RMQ_SESSION_BLOCKED:
+    tick_blocked(c, waited, now);
+    return;
   case RMQ_SESSION_STOPPED:
   case RMQ_SESSION_READY:
-  case RMQ_SESSION_BLOCKED:
     c->deadline = RMQ_NEVER;
     return;
   }
@@ -445,11 +495,13 @@ void rmq_connection_tick(struct rmq_connection *c, struct rmq_mono now) {
   rmq_buf_shrink(&c->out, OUT_KEEP);
   tick_unsent(c, now);
   tick_state(c, now);
+  rmq_failback_tick(c, now);
   tick_heartbeat(c, now);
 }
 
 struct rmq_mono rmq_connection_next_deadline(const struct rmq_connection *c) {
   struct rmq_mono next = c->has_unsent ? c->state_since : c->deadline;
+  next = rmq_mono_min(next, rmq_failback_deadline(c));
   if (has_heartbeats(c))
     next = rmq_mono_min(next, rmq_mono_min(next_heartbeat(c), silent_at(c)));
   return next;
@@ -554,7 +606,8 @@ void rmq_connection_input(struct rmq_connection *c, const char *bytes,
  * Sending */
 
 bool rmq_connection_can_publish(const struct rmq_connection *c) {
-  return c->state == RMQ_SESSION_READY && c->out.len < OUT_HIGH_WATER;
+  return c->state == RMQ_SESSION_READY && c->out.len < OUT_HIGH_WATER &&
+         c->failback.phase != RMQ_FAILBACK_DRAINING;
 }
 
 int rmq_connection_publish(struct rmq_connection *c,

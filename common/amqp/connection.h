@@ -52,6 +52,13 @@ struct rmq_connection_config {
   struct rmq_dur retry_min, retry_max;
   struct rmq_dur refused_delay; /* longest wait after a refused login or a
                                    topology error */
+  /* Blocked for longer: on to another host, if there is one. Doubles, up to 16
+   * times, until a host shows progress, for alarms concern whole clusters.
+   * 0 = stay. */
+  struct rmq_dur blocked_timeout;
+  /* After so long at a host that is not the preferred one, and again and again,
+   * it is looked whether a better one listens; 0 = never. */
+  struct rmq_dur failback_interval;
   /* Topology; NULL and 0 where there is none. */
   const struct rmq_wire_exchange *exchange;
   const struct rmq_wire_queue *queue;
@@ -119,6 +126,9 @@ struct rmq_connection_handlers {
                     struct rmq_mono now);
   /* basic.cancel-ok to our own cancel: no delivery follows. */
   void (*cancelled)(void *ctx, struct rmq_mono now);
+  /* Nothing is in flight or unacked: leaving now costs no duplicate. Asked
+   * while the connection wants to go back to a better host. */
+  bool (*is_settled)(void *ctx);
 };
 
 struct rmq_connection;
@@ -154,6 +164,12 @@ void rmq_connection_link_down(struct rmq_connection *c, const char *reason,
  * it; "" when it may pass by itself. */
 void rmq_connection_link_refused(struct rmq_connection *c, const char *reason,
                                  const char *remedy, struct rmq_mono now);
+
+/* A TCP connection to be tried besides the link, and closed again: does a
+ * better host listen? As with the link, a new number ends the last trial. */
+struct rmq_link_wish rmq_connection_probe_wish(const struct rmq_connection *c);
+void rmq_connection_probed(struct rmq_connection *c, bool is_listening,
+                           struct rmq_mono now);
 
 /* Bytes from the link. The rest is ignored once the machine has given the link
  * up. */

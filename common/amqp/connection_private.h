@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by connection.c, login.c, channel.c and content.c, nobody else. */
+/* Shared by connection.c, login.c, channel.c, content.c and failback.c, nobody
+ * else. */
 #ifndef RMQ_AMQP_CONNECTION_PRIVATE_H
 #define RMQ_AMQP_CONNECTION_PRIVATE_H
 
@@ -30,6 +31,20 @@ struct rmq_content {
   struct rmq_buf body; /* assembled from several frames */
 };
 
+/* The way back to a better host. */
+struct rmq_failback {
+  enum {
+    RMQ_FAILBACK_RESTING,
+    RMQ_FAILBACK_PROBING,  /* does the candidate listen? */
+    RMQ_FAILBACK_DRAINING, /* nothing new is begun; what is open is finished */
+    RMQ_FAILBACK_LEAVING   /* connection.close was sent */
+  } phase;
+  size_t candidate;
+  uint64_t probe_number;
+  struct rmq_mono deadline; /* of the phase */
+  struct rmq_mono poll_at;  /* DRAINING: when to look again */
+};
+
 struct rmq_connection {
   struct rmq_connection_config config;
   struct rmq_connection_handlers handlers;
@@ -46,6 +61,9 @@ struct rmq_connection {
   bool has_progress;           /* since the channel became ready */
 
   struct rmq_hosts hosts;
+  struct rmq_failback failback;
+  struct rmq_dur leave_delay; /* before the next host, of LEAVE and LEFT */
+  unsigned blocked_moves;     /* since the last progress */
   uint64_t link_number;
   bool wants_link;
   uint64_t opened;
@@ -91,6 +109,15 @@ void rmq_connection_protocol_error(struct rmq_connection *c, const char *what,
 bool rmq_connection_may_answer(struct rmq_connection *c, struct rmq_mono now);
 /* The broker's answer is awaited for rpc_timeout from now. */
 void rmq_connection_await(struct rmq_connection *c, struct rmq_mono now);
+
+/* failback.c */
+void rmq_failback_ready(struct rmq_connection *c, struct rmq_mono now);
+/* The channel is gone, or the owner stops. */
+void rmq_failback_reset(struct rmq_connection *c);
+/* The reason of the change that is to come. */
+void rmq_failback_explain(struct rmq_connection *c);
+void rmq_failback_tick(struct rmq_connection *c, struct rmq_mono now);
+struct rmq_mono rmq_failback_deadline(const struct rmq_connection *c);
 
 /* login.c: frames while the state is LOGIN. */
 void rmq_login_method(struct rmq_connection *c, const struct rmq_wire_frame *f,

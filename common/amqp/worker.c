@@ -38,6 +38,8 @@ struct rmq_worker {
   bool link_is_up;
   bool may_read; /* poll said so, or bytes may wait inside TLS */
   uint64_t link_number;
+  struct rmq_link *probe; /* see rmq_connection_probe_wish */
+  uint64_t probe_number;
   bool is_draining, is_closing;
   char *input;
 };
@@ -85,6 +87,7 @@ void rmq_worker_free(struct rmq_worker *w) {
   if (w == NULL)
     return;
   rmq_link_close(w->link);
+  rmq_link_close(w->probe);
   if (w->wake_fd >= 0)
     close(w->wake_fd);
   pthread_cond_destroy(&w->ended);
@@ -159,6 +162,39 @@ static void advance_link(struct rmq_worker *w, struct rmq_mono now) {
   }
 }
 
+/* ---- the look at a better host: TCP only, at once closed again ---- */
+
+static void drop_probe(struct rmq_worker *w) {
+  rmq_link_close(w->probe);
+  w->probe = NULL;
+}
+
+static void open_probe(struct rmq_worker *w, const struct rmq_endpoint *e,
+                       struct rmq_mono now) {
+  struct rmq_link_config plain = w->link_config;
+  struct rmq_error ignored = {""};
+  plain.tls = NULL;
+  w->probe = rmq_link_open(&plain, e->host, e->port, w->wake_fd, now, &ignored);
+  if (w->probe == NULL)
+    rmq_connection_probed(w->connection, false, now);
+}
+
+static void follow_probe(struct rmq_worker *w, struct rmq_mono now) {
+  struct rmq_link_wish wish = rmq_connection_probe_wish(w->connection);
+  if (wish.number != w->probe_number) {
+    w->probe_number = wish.number;
+    drop_probe(w);
+    if (wish.endpoint != NULL)
+      open_probe(w, wish.endpoint, now);
+  }
+  struct rmq_error ignored = {""};
+  int rc = w->probe == NULL ? 0 : rmq_link_advance(w->probe, now, &ignored);
+  if (rc == 0)
+    return;
+  drop_probe(w);
+  rmq_connection_probed(w->connection, rc > 0, now);
+}
+
 static bool link_is_wanted(const struct rmq_worker *w) {
   return rmq_connection_link_wish(w->connection).number == w->link_number;
 }
@@ -189,13 +225,19 @@ static int timeout_ms(struct rmq_mono now, struct rmq_mono deadline) {
 static void sleep_until(struct rmq_worker *w, struct rmq_mono now,
                         struct rmq_mono deadline) {
   bool has_output = rmq_connection_output(w->connection)->len > 0;
-  struct pollfd fds[2] = {{.fd = w->wake_fd, .events = POLLIN}, {.fd = -1}};
+  struct pollfd fds[3] = {
+      {.fd = w->wake_fd, .events = POLLIN}, {.fd = -1}, {.fd = -1}};
   if (w->link != NULL) {
     fds[1].fd = rmq_link_fd(w->link);
     fds[1].events = rmq_link_events(w->link, has_output);
     deadline = rmq_mono_min(deadline, rmq_link_deadline(w->link));
   }
-  if (poll(fds, 2, w->may_read ? 0 : timeout_ms(now, deadline)) <= 0)
+  if (w->probe != NULL) {
+    fds[2].fd = rmq_link_fd(w->probe);
+    fds[2].events = rmq_link_events(w->probe, false);
+    deadline = rmq_mono_min(deadline, rmq_link_deadline(w->probe));
+  }
+  if (poll(fds, 3, w->may_read ? 0 : timeout_ms(now, deadline)) <= 0)
     return;
   if (fds[0].revents != 0) {
     eventfd_t ignored;
@@ -245,6 +287,7 @@ static bool turn(struct rmq_worker *w) {
   rmq_connection_tick(w->connection, now);
   follow_wish(w, now);
   advance_link(w, now);
+  follow_probe(w, now);
   struct rmq_mono job_deadline = w->job.step(w->job.ctx, now);
   bool was_full = !rmq_connection_can_publish(w->connection);
   send_output(w, now);
@@ -263,6 +306,7 @@ static void *run(void *arg) {
   while (!turn(w))
     continue;
   drop_link(w);
+  drop_probe(w);
   pthread_mutex_lock(&w->ended_lock);
   w->has_ended = true;
   pthread_cond_signal(&w->ended);

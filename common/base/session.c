@@ -22,6 +22,8 @@
  *   remembers it until the channel is ready.
  * - LOSE wherever a channel may have carried something: leaving OPENING, READY,
  *   BLOCKED and, since confirms still count while closing, CLOSING.
+ * - LEAVE closes in good order where the broker reads; one with an alarm does
+ *   not, and the link is dropped.
  * - Before connection.open-ok there is nobody who would answer a close: STOP
  *   just drops the link.
  */
@@ -42,6 +44,8 @@ static const struct rmq_session_step
                 [RMQ_SESSION_ON_UNBLOCKED] = ILLEGAL(STOPPED),
                 [RMQ_SESSION_ON_STOP] = STAY(STOPPED),
                 [RMQ_SESSION_ON_CLOSED] = STAY(STOPPED),
+                [RMQ_SESSION_ON_LEAVE] = STAY(STOPPED),
+                [RMQ_SESSION_ON_LEFT] = STAY(STOPPED),
             },
         [RMQ_SESSION_WAITING] =
             {
@@ -58,6 +62,8 @@ static const struct rmq_session_step
                 [RMQ_SESSION_ON_UNBLOCKED] = ILLEGAL(WAITING),
                 [RMQ_SESSION_ON_STOP] = STEP(STOPPED, RMQ_DO_NOTHING),
                 [RMQ_SESSION_ON_CLOSED] = STAY(WAITING),
+                [RMQ_SESSION_ON_LEAVE] = STAY(WAITING),
+                [RMQ_SESSION_ON_LEFT] = STAY(WAITING),
             },
         [RMQ_SESSION_CONNECTING] =
             {
@@ -75,6 +81,8 @@ static const struct rmq_session_step
                 [RMQ_SESSION_ON_UNBLOCKED] = ILLEGAL(CONNECTING),
                 [RMQ_SESSION_ON_STOP] = STEP(STOPPED, RMQ_DO_DROP_LINK),
                 [RMQ_SESSION_ON_CLOSED] = STAY(CONNECTING),
+                [RMQ_SESSION_ON_LEAVE] = STAY(CONNECTING),
+                [RMQ_SESSION_ON_LEFT] = STAY(CONNECTING),
             },
         [RMQ_SESSION_LOGIN] =
             {
@@ -93,6 +101,8 @@ static const struct rmq_session_step
                 [RMQ_SESSION_ON_UNBLOCKED] = ILLEGAL(LOGIN),
                 [RMQ_SESSION_ON_STOP] = STEP(STOPPED, RMQ_DO_DROP_LINK),
                 [RMQ_SESSION_ON_CLOSED] = ILLEGAL(LOGIN),
+                [RMQ_SESSION_ON_LEAVE] = STAY(LOGIN),
+                [RMQ_SESSION_ON_LEFT] = ILLEGAL(LOGIN),
             },
         [RMQ_SESSION_OPENING] =
             {
@@ -114,6 +124,8 @@ static const struct rmq_session_step
                 [RMQ_SESSION_ON_UNBLOCKED] = STAY(OPENING),
                 [RMQ_SESSION_ON_STOP] = STEP(CLOSING, RMQ_DO_SEND_CLOSE),
                 [RMQ_SESSION_ON_CLOSED] = ILLEGAL(OPENING),
+                [RMQ_SESSION_ON_LEAVE] = STAY(OPENING),
+                [RMQ_SESSION_ON_LEFT] = ILLEGAL(OPENING),
             },
         [RMQ_SESSION_READY] =
             {
@@ -133,6 +145,8 @@ static const struct rmq_session_step
                 [RMQ_SESSION_ON_UNBLOCKED] = STAY(READY),
                 [RMQ_SESSION_ON_STOP] = STEP(CLOSING, RMQ_DO_SEND_CLOSE),
                 [RMQ_SESSION_ON_CLOSED] = ILLEGAL(READY),
+                [RMQ_SESSION_ON_LEAVE] = STEP(CLOSING, RMQ_DO_SEND_CLOSE),
+                [RMQ_SESSION_ON_LEFT] = ILLEGAL(READY),
             },
         [RMQ_SESSION_BLOCKED] =
             {
@@ -152,6 +166,10 @@ static const struct rmq_session_step
                 [RMQ_SESSION_ON_UNBLOCKED] = STEP(READY, RMQ_DO_RESUME),
                 [RMQ_SESSION_ON_STOP] = STEP(CLOSING, RMQ_DO_SEND_CLOSE),
                 [RMQ_SESSION_ON_CLOSED] = ILLEGAL(BLOCKED),
+                [RMQ_SESSION_ON_LEAVE] =
+                    STEP(WAITING, RMQ_DO_LOSE | RMQ_DO_DROP_LINK |
+                                      RMQ_DO_RETRY_ELSEWHERE),
+                [RMQ_SESSION_ON_LEFT] = ILLEGAL(BLOCKED),
             },
         [RMQ_SESSION_REOPENING] =
             {
@@ -171,6 +189,8 @@ static const struct rmq_session_step
                 [RMQ_SESSION_ON_UNBLOCKED] = STAY(REOPENING),
                 [RMQ_SESSION_ON_STOP] = STEP(CLOSING, RMQ_DO_SEND_CLOSE),
                 [RMQ_SESSION_ON_CLOSED] = ILLEGAL(REOPENING),
+                [RMQ_SESSION_ON_LEAVE] = STAY(REOPENING),
+                [RMQ_SESSION_ON_LEFT] = ILLEGAL(REOPENING),
             },
         /* What the broker wrote before it read our close still arrives. */
         [RMQ_SESSION_CLOSING] =
@@ -191,6 +211,10 @@ static const struct rmq_session_step
                 [RMQ_SESSION_ON_STOP] = STAY(CLOSING),
                 [RMQ_SESSION_ON_CLOSED] =
                     STEP(STOPPED, RMQ_DO_LOSE | RMQ_DO_DROP_LINK),
+                [RMQ_SESSION_ON_LEAVE] = STAY(CLOSING),
+                [RMQ_SESSION_ON_LEFT] =
+                    STEP(WAITING, RMQ_DO_LOSE | RMQ_DO_DROP_LINK |
+                                      RMQ_DO_RETRY_ELSEWHERE),
             },
 };
 

@@ -52,29 +52,33 @@ bool rmq_session_is_up(enum rmq_session_state s);
   X(BLOCKED, "blocked")                                                        \
   X(UNBLOCKED, "unblocked")                                                    \
   X(STOP, "stop")                                                              \
-  X(CLOSED, "closed") /* close-ok, or the close deadline */
+  X(CLOSED, "closed") /* close-ok, or the close deadline */                    \
+  X(LEAVE, "leave")   /* our own wish to be at another host */                 \
+  X(LEFT, "left")     /* as CLOSED, when the close was for that wish */
 
 enum rmq_session_event {
 #define RMQ_X(name, text) RMQ_SESSION_ON_##name,
   RMQ_SESSION_EVENTS(RMQ_X)
 #undef RMQ_X
 };
-enum { RMQ_SESSION_EVENTS_COUNT = 13 };
+enum { RMQ_SESSION_EVENTS_COUNT = 15 };
 const char *rmq_session_event_to_str(enum rmq_session_event e);
 
 /* Bits; performed in this order. */
 enum rmq_session_action {
   RMQ_DO_NOTHING = 0,
-  RMQ_DO_LOSE = 1 << 0,         /* what is in flight or unacked is unknown */
-  RMQ_DO_DROP_LINK = 1 << 1,    /* close the socket now */
-  RMQ_DO_RETRY = 1 << 2,        /* schedule RETRY_DUE by backoff */
-  RMQ_DO_RETRY_LATER = 1 << 3,  /* schedule RETRY_DUE after the long delay */
-  RMQ_DO_CONNECT = 1 << 4,      /* open a link to the chosen host */
-  RMQ_DO_LOGIN = 1 << 5,        /* send the AMQP header */
-  RMQ_DO_OPEN_CHANNEL = 1 << 6, /* channel.open, then topology */
-  RMQ_DO_REOPEN_LATER = 1 << 7, /* schedule REOPEN_DUE */
-  RMQ_DO_RESUME = 1 << 8,       /* the role may publish or consume */
-  RMQ_DO_SEND_CLOSE = 1 << 9    /* connection.close, with a deadline */
+  RMQ_DO_LOSE = 1 << 0,            /* what is in flight or unacked is unknown */
+  RMQ_DO_DROP_LINK = 1 << 1,       /* close the socket now */
+  RMQ_DO_RETRY = 1 << 2,           /* schedule RETRY_DUE by backoff */
+  RMQ_DO_RETRY_LATER = 1 << 3,     /* schedule RETRY_DUE after the long delay */
+  RMQ_DO_CONNECT = 1 << 4,         /* open a link to the chosen host */
+  RMQ_DO_LOGIN = 1 << 5,           /* send the AMQP header */
+  RMQ_DO_OPEN_CHANNEL = 1 << 6,    /* channel.open, then topology */
+  RMQ_DO_REOPEN_LATER = 1 << 7,    /* schedule REOPEN_DUE */
+  RMQ_DO_RESUME = 1 << 8,          /* the role may publish or consume */
+  RMQ_DO_SEND_CLOSE = 1 << 9,      /* connection.close, with a deadline */
+  RMQ_DO_RETRY_ELSEWHERE = 1 << 10 /* schedule RETRY_DUE, host and delay being
+                                      chosen already */
 };
 
 struct rmq_session_step {

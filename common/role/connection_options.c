@@ -85,6 +85,9 @@ int rmq_connection_options_check(const struct rmq_connection_options *o,
                     o->hosts.items[i]);
     rc = -1;
   }
+  if (o->failback_interval.ns > 0 && o->host_selection == 1)
+    rc = complain(errors, "option FailbackInterval: needs HostSelection "
+                          "ordered; random prefers no host");
   if (strlen(o->vhost) > 255)
     rc = complain(errors, "option VHost: longer than 255 bytes");
   if (o->retry_delay_max.ns < o->retry_delay.ns)
@@ -196,6 +199,8 @@ static void fill_config(const struct rmq_connection_setup *s,
   c->endpoints = s->endpoints;
   c->endpoints_count = o->hosts.count;
   c->is_random_order = o->host_selection == 1;
+  c->failback_interval = o->failback_interval;
+  c->blocked_timeout = o->blocked_timeout;
   c->vhost = o->vhost;
   c->auth = (enum rmq_auth)o->auth_method;
   c->user = o->user;

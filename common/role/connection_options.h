@@ -15,6 +15,7 @@ struct rmq_connection_options {
   struct rmq_strings hosts;
   int64_t port; /* 0 = by TLS */
   int host_selection;
+  struct rmq_dur failback_interval, blocked_timeout;
   char *vhost, *user, *password, *password_file;
   int auth_method;
   bool tls_enabled, tls_verify_peer, tls_verify_host;
@@ -55,6 +56,24 @@ extern const char *const rmq_log_format_words[];
        .default_value = "ordered",                                             \
        .choices = rmq_host_selection_words,                                    \
        .help = "The order in which hosts are tried."},                         \
+      {.name = "FailbackInterval",                                             \
+       .type = RMQ_OPT_DURATION,                                               \
+       .offset = offsetof(T, connection.failback_interval),                    \
+       .default_value = "0",                                                   \
+       .min = 0,                                                               \
+       .max = 86400,                                                           \
+       .unit = "seconds",                                                      \
+       .help = "At another host than the first: how often it is looked "       \
+               "whether a better one listens, to go back to it; 0 = never."},  \
+      {.name = "BlockedTimeout",                                               \
+       .type = RMQ_OPT_DURATION,                                               \
+       .offset = offsetof(T, connection.blocked_timeout),                      \
+       .default_value = "0",                                                   \
+       .min = 0,                                                               \
+       .max = 86400,                                                           \
+       .unit = "seconds",                                                      \
+       .help = "A broker with an alarm for longer is left for another host; "  \
+               "0 = stay."},                                                   \
       {.name = "VHost",                                                        \
        .type = RMQ_OPT_STRING,                                                 \
        .offset = offsetof(T, connection.vhost),                                \

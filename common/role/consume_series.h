@@ -46,7 +46,7 @@ struct rmq_consume_report {
   int64_t rejected[RMQ_REJECTIONS_COUNT];
   int64_t dispatched;
   int64_t refused[RMQ_REFUSALS_COUNT];
-  int64_t connections_opened;
+  int64_t connections_opened, failbacks;
   double delivery_p50, delivery_p95, delivery_p99; /* seconds, NaN = none */
   double error_rate;                               /* percent, NaN = none */
 };

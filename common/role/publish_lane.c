@@ -75,6 +75,13 @@ static void cancelled(void *ctx, struct rmq_mono now) {
   (void)now;
 }
 
+static bool is_settled(void *ctx) {
+  struct rmq_publish_lane *l = ctx;
+  struct rmq_publisher_snapshot s;
+  rmq_publisher_snapshot(l->publisher, /* take_latency = */ false, &s);
+  return s.in_flight == 0;
+}
+
 /* ------------------------------------------------------------------------
  * What the log hears of single messages */
 
@@ -235,7 +242,8 @@ static int create_connection(struct rmq_publish_lane *l,
                                              .confirmed = confirmed,
                                              .returned = returned,
                                              .delivered = delivered,
-                                             .cancelled = cancelled};
+                                             .cancelled = cancelled,
+                                             .is_settled = is_settled};
   l->connection = rmq_connection_new(l->config.connection, &handlers,
                                      host->random(host->ctx));
   if (l->connection == NULL)

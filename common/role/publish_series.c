@@ -81,6 +81,10 @@ const struct rmq_series rmq_publish_series_table[] = {
            "Messages that were refused and arrive behind younger ones."),
     DERIVE("total_events", "confirm_timeout", confirm_timeout, "events",
            "Connections renewed because no confirm came."),
+    DERIVE("total_events", "blocked_timeout", blocked_timeouts, "events",
+           "Connections left because the broker was blocked for too long."),
+    DERIVE("total_events", "failback", failbacks, "events",
+           "Connections left for a better host."),
     DERIVE("total_values", "accepted", values_accepted, "value lists",
            "Value lists taken over from the daemon."),
     DERIVE("total_values", "dropped", values_dropped, "value lists",
@@ -147,6 +151,8 @@ void rmq_publish_report_fill(struct rmq_publish_report *r,
   r->spooled = (double)s->spooled;
   r->in_flight = (double)s->in_flight;
   r->connections_opened = (int64_t)sessions->opened;
+  r->blocked_timeouts = (int64_t)sessions->blocked_timeouts;
+  r->failbacks = (int64_t)sessions->failbacks;
   r->confirm_p50 = percentile(&s->latency, 50);
   r->confirm_p95 = percentile(&s->latency, 95);
   r->confirm_p99 = percentile(&s->latency, 99);

@@ -13,7 +13,7 @@
 struct rmq_publish_sessions {
   enum rmq_session_state state;
   bool is_connected, is_blocked;
-  uint64_t opened;
+  uint64_t opened, blocked_timeouts, failbacks;
 };
 
 struct rmq_publish_report {
@@ -24,7 +24,7 @@ struct rmq_publish_report {
   int64_t dropped[RMQ_PUBLISHER_DROPS_COUNT];
   int64_t nack, return_, late, confirm_timeout;
   int64_t values_accepted, values_dropped;
-  int64_t connections_opened;
+  int64_t connections_opened, blocked_timeouts, failbacks;
   double confirm_p50, confirm_p95, confirm_p99; /* seconds, NaN = none */
   double error_rate;                            /* percent, NaN = none */
 };

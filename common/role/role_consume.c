@@ -375,6 +375,11 @@ static void cancelled(void *ctx, struct rmq_mono now) {
   r->is_cancelled = true;
 }
 
+static bool is_settled(void *ctx) {
+  const struct rmq_role_consume *r = ctx;
+  return rmq_consumer_unacked(r->consumer) == 0;
+}
+
 /* ------------------------------------------------------------------------
  * Lifecycle */
 
@@ -409,7 +414,8 @@ static int create_connection(struct rmq_role_consume *r,
                                              .confirmed = confirmed,
                                              .returned = returned,
                                              .delivered = delivered,
-                                             .cancelled = cancelled};
+                                             .cancelled = cancelled,
+                                             .is_settled = is_settled};
   r->connection =
       rmq_connection_new(&config, &handlers, r->host->random(r->host->ctx));
   if (r->connection == NULL)

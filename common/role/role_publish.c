@@ -345,6 +345,8 @@ static struct rmq_publish_sessions sessions(const struct rmq_role_publish *r) {
     const struct rmq_session_log *log = rmq_publish_lane_session(r->lanes[i]);
     enum rmq_session_state state = rmq_session_log_state(log);
     s.opened += rmq_session_log_opened(log);
+    s.blocked_timeouts += rmq_session_log_blocked_timeouts(log);
+    s.failbacks += rmq_session_log_failbacks(log);
     if (!rmq_session_is_up(state) && s.is_connected)
       s.state = state;
     if (state == RMQ_SESSION_BLOCKED) {

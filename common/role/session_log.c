@@ -20,6 +20,8 @@ void rmq_session_log_init(struct rmq_session_log *l,
   l->block = block;
   atomic_init(&l->state, RMQ_SESSION_STOPPED);
   atomic_init(&l->opened, 0);
+  atomic_init(&l->failbacks, 0);
+  atomic_init(&l->blocked_timeouts, 0);
 }
 
 enum rmq_session_state rmq_session_log_state(const struct rmq_session_log *l) {
@@ -28,6 +30,14 @@ enum rmq_session_state rmq_session_log_state(const struct rmq_session_log *l) {
 
 uint64_t rmq_session_log_opened(const struct rmq_session_log *l) {
   return atomic_load(&l->opened);
+}
+
+uint64_t rmq_session_log_failbacks(const struct rmq_session_log *l) {
+  return atomic_load(&l->failbacks);
+}
+
+uint64_t rmq_session_log_blocked_timeouts(const struct rmq_session_log *l) {
+  return atomic_load(&l->blocked_timeouts);
 }
 
 void rmq_session_log_write(struct rmq_session_log *l,
@@ -68,6 +78,8 @@ static struct rmq_complain *trouble(struct rmq_session_log *l, uint64_t kind) {
 
 static const char *event_word(const struct rmq_connection_change *c) {
   bool is_refused = c->event == RMQ_SESSION_ON_LOGIN_REFUSED;
+  if (c->event == RMQ_SESSION_ON_LEAVE)
+    return "blocked_timeout";
   if (is_refused && c->from == RMQ_SESSION_LOGIN)
     return "login_refused";
   if (is_refused || c->to == RMQ_SESSION_REOPENING)
@@ -155,6 +167,13 @@ void rmq_session_log_changed(struct rmq_session_log *l,
   atomic_store(&l->state, (int)c->to);
   if (c->event == RMQ_SESSION_ON_LOGGED_IN)
     atomic_fetch_add(&l->opened, 1);
+  if (c->event == RMQ_SESSION_ON_LEAVE && c->to == RMQ_SESSION_WAITING)
+    atomic_fetch_add(&l->blocked_timeouts, 1);
+  if (c->event == RMQ_SESSION_ON_LEFT) {
+    atomic_fetch_add(&l->failbacks, 1);
+    log_simply(l, RMQ_LOG_NOTICE, "failback", c);
+    return;
+  }
   switch (c->to) {
   case RMQ_SESSION_WAITING:
   case RMQ_SESSION_REOPENING:

@@ -28,7 +28,7 @@ struct rmq_session_log {
   bool was_up;
   /* Any thread. */
   atomic_int state; /* enum rmq_session_state */
-  _Atomic uint64_t opened;
+  _Atomic uint64_t opened, failbacks, blocked_timeouts;
 };
 
 void rmq_session_log_init(struct rmq_session_log *l,
@@ -40,6 +40,9 @@ void rmq_session_log_changed(struct rmq_session_log *l,
                              struct rmq_mono now);
 enum rmq_session_state rmq_session_log_state(const struct rmq_session_log *l);
 uint64_t rmq_session_log_opened(const struct rmq_session_log *l);
+/* Connections left for a better host; left because the broker was blocked. */
+uint64_t rmq_session_log_failbacks(const struct rmq_session_log *l);
+uint64_t rmq_session_log_blocked_timeouts(const struct rmq_session_log *l);
 
 /* One line of this block; fields that r leaves empty are filled in. */
 void rmq_session_log_write(struct rmq_session_log *l,

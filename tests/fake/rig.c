@@ -119,6 +119,11 @@ static void on_cancelled(void *ctx, struct rmq_mono now) {
     r->also.cancelled(r->also.ctx, now);
 }
 
+static bool on_is_settled(void *ctx) {
+  struct fake_rig *r = ctx;
+  return r->also.is_settled == NULL || r->also.is_settled(r->also.ctx);
+}
+
 /* ---- life ---- */
 
 static const struct rmq_connection_config CONFIG = {
@@ -213,6 +218,7 @@ void fake_rig_start(struct fake_rig *r) {
       .returned = on_returned,
       .delivered = on_delivered,
       .cancelled = on_cancelled,
+      .is_settled = on_is_settled,
   };
   r->connection = rmq_connection_new(&r->config, &h, r->seed);
   assert_non_null(r->connection);

@@ -79,6 +79,11 @@ static void on_cancelled(void *ctx, struct rmq_mono now) {
   (void)ctx, (void)now;
 }
 
+static bool on_is_settled(void *ctx) {
+  (void)ctx;
+  return true;
+}
+
 static const struct rmq_endpoint ENDPOINT = {"broker", 5672};
 static const struct rmq_wire_queue QUEUE = {.name = "q"};
 static const struct rmq_wire_exchange EXCHANGE = {.name = "x", .type = "topic"};
@@ -153,6 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       .returned = on_returned,
       .delivered = on_delivered,
       .cancelled = on_cancelled,
+      .is_settled = on_is_settled,
   };
   struct rmq_mono now = {RMQ_NS_PER_S};
   if (size < 2)

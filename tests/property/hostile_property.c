@@ -90,6 +90,11 @@ static void on_cancelled(void *ctx, struct rmq_mono now) {
   (void)ctx, (void)now;
 }
 
+static bool on_is_settled(void *ctx) {
+  (void)ctx;
+  return true;
+}
+
 static void on_delivered(void *ctx, uint64_t serial,
                          const struct rmq_delivery *d, struct rmq_mono now) {
   struct world *w = ctx;
@@ -165,6 +170,7 @@ static void begin(struct world *w, struct prop *p) {
       .returned = on_returned,
       .delivered = on_wire_delivery,
       .cancelled = on_cancelled,
+      .is_settled = on_is_settled,
   };
   const struct rmq_publisher_handlers on_publisher = {
       w, on_given_up, on_refused, on_prepare, on_wake};

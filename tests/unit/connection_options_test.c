@@ -139,6 +139,9 @@ static void options_that_contradict_each_other_are_refused(void **state) {
       {{{"RetryDelay", "61"}, {"RetryDelayMax", "61"}}, NULL},
       {{{"ConnectionRetryDelay", "2"}, {"RetryDelayMax", "1"}},
        "option RetryDelayMax: "},
+      {{{"FailbackInterval", "300"}}, NULL},
+      {{{"FailbackInterval", "300"}, {"HostSelection", "random"}},
+       "option FailbackInterval: needs HostSelection ordered"},
       {{{"AuthMethod", "external"}}, "option AuthMethod: external needs"},
       {{{"AuthMethod", "external"}, {"TLSEnabled", "true"}},
        "option AuthMethod: external needs"},
@@ -297,6 +300,8 @@ static void options_reach_the_connection(void **state) {
                                        {"TLSClientKey", "key"},
                                        {"TLSClientKeyPassword", "p"},
                                        {"TLSMinVersion", "1.3"},
+                                       {"BlockedTimeout", "8"},
+                                       {"FailbackInterval", "9"},
                                        {"AuthMethod", "external"}};
   assert_int_equal(rmq_options_init(table, &o, &err), 0);
   for (size_t i = 0; i < COUNT_OF(set); i++)
@@ -313,6 +318,8 @@ static void options_reach_the_connection(void **state) {
   assert_int_equal(config.retry_min.ns, rmq_s(5).ns);
   assert_int_equal(config.retry_max.ns, rmq_s(6).ns);
   assert_int_equal(config.refused_delay.ns, rmq_s(7).ns);
+  assert_int_equal(config.blocked_timeout.ns, rmq_s(8).ns);
+  assert_int_equal(config.failback_interval.ns, rmq_s(9).ns);
   assert_string_equal(config.connection_name, "n");
   assert_ptr_equal(setup.link.tls, &setup.tls);
   assert_int_equal(setup.link.address_timeout.ns, rmq_s(1).ns);

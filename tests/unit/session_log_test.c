@@ -94,6 +94,10 @@ static void each_kind_of_trouble_has_its_word_and_level(void **state) {
        "connection_lost", RMQ_LOG_WARNING},
       {RMQ_SESSION_BLOCKED, RMQ_SESSION_WAITING, RMQ_SESSION_ON_LINK_DOWN,
        "connection_lost", RMQ_LOG_WARNING},
+      {RMQ_SESSION_BLOCKED, RMQ_SESSION_WAITING, RMQ_SESSION_ON_LEAVE,
+       "blocked_timeout", RMQ_LOG_WARNING},
+      {RMQ_SESSION_CLOSING, RMQ_SESSION_WAITING, RMQ_SESSION_ON_LEFT,
+       "failback", RMQ_LOG_NOTICE},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     SHOW_ROW("%s", rows[i].want_word);
@@ -103,6 +107,19 @@ static void each_kind_of_trouble_has_its_word_and_level(void **state) {
     assert_string_equal(last()->event, rows[i].want_word);
     assert_int_equal(last()->level, rows[i].want_level);
   }
+}
+
+static void moves_to_another_host_are_counted_by_cause(void **state) {
+  (void)state;
+  change(RMQ_SESSION_READY, RMQ_SESSION_CLOSING, RMQ_SESSION_ON_LEAVE, "", "");
+  assert_int_equal(rmq_session_log_failbacks(&l), 0);
+  change(RMQ_SESSION_CLOSING, RMQ_SESSION_WAITING, RMQ_SESSION_ON_LEFT, "", "");
+  assert_int_equal(rmq_session_log_failbacks(&l), 1);
+  assert_int_equal(rmq_session_log_blocked_timeouts(&l), 0);
+  change(RMQ_SESSION_BLOCKED, RMQ_SESSION_WAITING, RMQ_SESSION_ON_LEAVE, "",
+         "");
+  assert_int_equal(rmq_session_log_failbacks(&l), 1);
+  assert_int_equal(rmq_session_log_blocked_timeouts(&l), 1);
 }
 
 static void the_same_trouble_is_repeated_less_and_less_often(void **state) {
@@ -258,6 +275,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_trouble_is_one_line_with_host_reason_remedy_and_wait),
       TEST(each_kind_of_trouble_has_its_word_and_level),
+      TEST(moves_to_another_host_are_counted_by_cause),
       TEST(the_same_trouble_is_repeated_less_and_less_often),
       TEST(another_trouble_or_another_host_is_a_line_at_once),
       TEST(many_hosts_that_fail_in_turn_do_not_flood_the_log),
