@@ -8,7 +8,9 @@
 
 enum {
   PAGE = 4096,      /* as a measure of what a transaction writes */
-  SLACK_PAGES = 8,  /* the tree's inner pages */
+  SLACK_PAGES = 12, /* inner pages, and those of the list of free ones */
+  /* A row's leaf, and now and then a neighbour that it is merged with. */
+  DELETE_BYTES = PAGE + PAGE / 8,
   TEXT_BYTES = 96,  /* of a row besides key and body */
   EXPIRE_MAX = 1024 /* rows per transaction */
 };
@@ -51,7 +53,7 @@ static uint64_t log_bytes_max(const struct rmq_spool *s) {
 static enum rmq_spool_fault delete_settled(struct rmq_spool *s,
                                            struct transaction *t,
                                            struct rmq_error *err) {
-  uint64_t left = t->log_bytes / PAGE / 2;
+  uint64_t left = t->log_bytes / DELETE_BYTES / 2;
   while (t->ranges_done < s->deleting.count && left > 0) {
     const struct rmq_spool_range *r = &s->deleting.items[t->ranges_done];
     uint64_t n = r->last - r->first + 1, rows = 0;
@@ -62,7 +64,7 @@ static enum rmq_spool_fault delete_settled(struct rmq_spool *s,
     if (f != RMQ_SPOOL_FINE)
       return f;
     t->deleted += rows;
-    t->log_bytes -= n * PAGE;
+    t->log_bytes -= n * DELETE_BYTES;
     left -= n;
     if (r->first + n > r->last)
       t->ranges_done++;
@@ -104,7 +106,7 @@ static enum rmq_spool_fault lose(struct rmq_spool *s, struct transaction *t,
   struct rmq_spool_lane *lane = rmq_spool_lane_of(s, row->key_hash);
   rmq_spool_tally(&lane->lost_rows[why], row->values);
   t->deleted += rows;
-  t->log_bytes -= t->log_bytes < PAGE ? t->log_bytes : PAGE;
+  t->log_bytes -= t->log_bytes < DELETE_BYTES ? t->log_bytes : DELETE_BYTES;
   s->victim_after = row->seq;
   return RMQ_SPOOL_FINE;
 }
@@ -121,7 +123,7 @@ static enum rmq_spool_fault expire(struct rmq_spool *s, struct transaction *t,
   enum rmq_spool_fault f = RMQ_SPOOL_FINE;
   if (s->config.max_age.ns == 0)
     return f;
-  for (int i = 0; i < EXPIRE_MAX && t->log_bytes > PAGE; i++) {
+  for (int i = 0; i < EXPIRE_MAX && t->log_bytes > DELETE_BYTES; i++) {
     struct rmq_spool_row row;
     bool has = false;
     f = oldest_unread(s, &row, &has, err);
@@ -166,7 +168,7 @@ static enum rmq_spool_fault make_room(struct rmq_spool *s,
       return f;
     f = oldest_unread(s, &row, &has, err);
     bool is_own = t->written > 0 && (!has || row.seq >= t->first_written);
-    if (f != RMQ_SPOOL_FINE || is_own || t->log_bytes <= PAGE) {
+    if (f != RMQ_SPOOL_FINE || is_own || t->log_bytes <= DELETE_BYTES) {
       *ret_place = NEXT_TRANSACTION;
       return f;
     }
@@ -250,7 +252,8 @@ static void free_all(struct rmq_list *l) {
 
 static void tell_losses(struct rmq_spool_lane *lane) {
   const struct rmq_store_handlers *h = &lane->handlers;
-  for (int why = 0; why < RMQ_STORE_LOSSES_COUNT; why++) {
+  /* The oldest first: what has expired before what there was no room for. */
+  for (int why = RMQ_STORE_LOSSES_COUNT - 1; why >= 0; why--) {
     struct rmq_store_tally lost = lane->lost_rows[why];
     lane->unread.messages -= lost.messages;
     lane->unread.values -= lost.values;
