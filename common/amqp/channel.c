@@ -11,6 +11,7 @@ static enum rmq_method answer_to(enum rmq_setup setup) {
   switch (setup) {
   case RMQ_SETUP_OPEN:
     return RMQ_METHOD_CHANNEL_OPEN_OK;
+  case RMQ_SETUP_ALTERNATE:
   case RMQ_SETUP_EXCHANGE:
     return RMQ_METHOD_EXCHANGE_DECLARE_OK;
   case RMQ_SETUP_QUEUE:
@@ -34,6 +35,8 @@ static bool is_needed(const struct rmq_connection *c, enum rmq_setup setup) {
   case RMQ_SETUP_OPEN:
   case RMQ_SETUP_DONE:
     return true;
+  case RMQ_SETUP_ALTERNATE:
+    return c->config.alternate_exchange != NULL;
   case RMQ_SETUP_EXCHANGE:
     return c->config.exchange != NULL;
   case RMQ_SETUP_QUEUE:
@@ -51,9 +54,13 @@ static bool is_needed(const struct rmq_connection *c, enum rmq_setup setup) {
 
 static int send_setup(struct rmq_connection *c) {
   const struct rmq_connection_config *cfg = &c->config;
+  struct rmq_wire_exchange alternate = {
+      .name = cfg->alternate_exchange, .type = "", .is_passive = true};
   switch (c->setup) {
   case RMQ_SETUP_OPEN:
     return rmq_wire_put_channel_open(&c->out);
+  case RMQ_SETUP_ALTERNATE:
+    return rmq_wire_put_exchange_declare(&c->out, &alternate);
   case RMQ_SETUP_EXCHANGE:
     return rmq_wire_put_exchange_declare(&c->out, cfg->exchange);
   case RMQ_SETUP_QUEUE:
@@ -124,7 +131,10 @@ static void setup_answered(struct rmq_connection *c,
 /* ------------------------------------------------------------------------
  * channel.close and what to do about it */
 
-static const char *remedy_for(unsigned code, unsigned class_id) {
+static const char *remedy_for(enum rmq_setup setup, unsigned code,
+                              unsigned class_id) {
+  if (code == 404 && setup == RMQ_SETUP_ALTERNATE)
+    return "create the exchange that AlternateExchange names, or correct it";
   if (code == 403)
     return "give the user the permission that the broker names";
   if (code == 404 && class_id == 50)
@@ -144,6 +154,8 @@ static const char *setup_name(enum rmq_setup setup) {
   switch (setup) {
   case RMQ_SETUP_OPEN:
     return "opening the channel";
+  case RMQ_SETUP_ALTERNATE:
+    return "looking for the alternate exchange";
   case RMQ_SETUP_EXCHANGE:
     return "declaring the exchange";
   case RMQ_SETUP_QUEUE:
@@ -168,10 +180,11 @@ static void channel_closed(struct rmq_connection *c,
   rmq_span_copy(f->u.close.text, text, sizeof(text));
   rmq_wire_put_channel_close_ok(&c->out);
   rmq_content_reset(&c->content);
-  rmq_connection_because(c, f->u.close.code,
-                         remedy_for(f->u.close.code, f->u.close.class_id),
-                         "the broker closed the channel while %s: %u %s",
-                         setup_name(c->setup), f->u.close.code, text);
+  rmq_connection_because(
+      c, f->u.close.code,
+      remedy_for(c->setup, f->u.close.code, f->u.close.class_id),
+      "the broker closed the channel while %s: %u %s", setup_name(c->setup),
+      f->u.close.code, text);
   rmq_connection_blame(c, f);
   rmq_connection_apply(c, RMQ_SESSION_ON_CHANNEL_CLOSED, now);
 }

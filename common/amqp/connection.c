@@ -96,6 +96,10 @@ void rmq_connection_await(struct rmq_connection *c, struct rmq_mono now) {
   c->deadline = rmq_mono_add(now, c->config.rpc_timeout);
 }
 
+uint32_t rmq_connection_frame_max(const struct rmq_connection *c) {
+  return c->config.frame_max == 0 ? RMQ_WIRE_FRAME_MAX : c->config.frame_max;
+}
+
 static const struct rmq_endpoint *current(const struct rmq_connection *c) {
   return &c->config.endpoints[c->hosts.current];
 }

@@ -59,7 +59,9 @@ struct rmq_connection_config {
   /* After so long at a host that is not the preferred one, and again and again,
    * it is looked whether a better one listens; 0 = never. */
   struct rmq_dur failback_interval;
+  uint32_t frame_max; /* largest that we accept; 0 = 131072 */
   /* Topology; NULL and 0 where there is none. */
+  const char *alternate_exchange; /* has to exist; checked, not declared */
   const struct rmq_wire_exchange *exchange;
   const struct rmq_wire_queue *queue;
   const struct rmq_binding *bindings;

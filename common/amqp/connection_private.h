@@ -12,6 +12,7 @@
  * configuration does not need is skipped. */
 enum rmq_setup {
   RMQ_SETUP_OPEN,
+  RMQ_SETUP_ALTERNATE,
   RMQ_SETUP_EXCHANGE,
   RMQ_SETUP_QUEUE,
   RMQ_SETUP_BIND,
@@ -107,6 +108,8 @@ void rmq_connection_protocol_error(struct rmq_connection *c, const char *what,
 /* False: so much output waits that a broker which made us answer was not
  * reading; the link is given up, because answers must not pile up. */
 bool rmq_connection_may_answer(struct rmq_connection *c, struct rmq_mono now);
+/* The largest frame that we offer. */
+uint32_t rmq_connection_frame_max(const struct rmq_connection *c);
 /* The broker's answer is awaited for rpc_timeout from now. */
 void rmq_connection_await(struct rmq_connection *c, struct rmq_mono now);
 

@@ -94,7 +94,8 @@ static uint32_t negotiate(uint32_t ours, uint32_t theirs) {
 
 static void tune(struct rmq_connection *c, const struct rmq_wire_frame *f,
                  struct rmq_mono now) {
-  uint32_t frame_max = negotiate(RMQ_WIRE_FRAME_MAX, f->u.tune.frame_max);
+  uint32_t frame_max =
+      negotiate(rmq_connection_frame_max(c), f->u.tune.frame_max);
   if (frame_max < RMQ_WIRE_FRAME_MIN) {
     rmq_connection_protocol_error(c, "frame-max is below 4096", now);
     return;

@@ -199,6 +199,7 @@ int rmq_wire_put_qos(struct rmq_buf *out, uint16_t prefetch);
 struct rmq_wire_exchange {
   const char *name, *type;
   bool is_passive, is_durable, is_auto_delete;
+  const char *alternate; /* argument alternate-exchange; NULL = none */
   const struct rmq_arguments *arguments; /* NULL = none */
 };
 int rmq_wire_put_exchange_declare(struct rmq_buf *out,

@@ -208,7 +208,7 @@ static bool to_table(const struct rmq_arguments *arguments,
 
 int rmq_wire_put_exchange_declare(struct rmq_buf *out,
                                   const struct rmq_wire_exchange *e) {
-  amqp_table_entry_t entries[RMQ_OPTION_ITEMS_MAX];
+  amqp_table_entry_t entries[RMQ_OPTION_ITEMS_MAX + 1];
   amqp_exchange_declare_t m = {.exchange = text_bytes(e->name),
                                .type = text_bytes(e->type),
                                .passive = e->is_passive,
@@ -217,6 +217,11 @@ int rmq_wire_put_exchange_declare(struct rmq_buf *out,
   if (!fits_short(e->name) || !fits_short(e->type) ||
       !to_table(e->arguments, entries, &m.arguments))
     return -1;
+  if (e->alternate != NULL) {
+    m.arguments.entries = entries;
+    entries[m.arguments.num_entries++] =
+        text_entry("alternate-exchange", e->alternate);
+  }
   return put_method(out, RMQ_WIRE_CHANNEL, AMQP_EXCHANGE_DECLARE_METHOD, &m,
                     TABLE_METHOD);
 }

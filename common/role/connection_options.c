@@ -212,6 +212,7 @@ static void fill_config(const struct rmq_connection_setup *s,
   c->heartbeat = o->heartbeat;
   c->connect_timeout = o->connect_timeout;
   c->rpc_timeout = o->rpc_timeout;
+  c->frame_max = (uint32_t)o->frame_max;
   c->retry_min = o->retry_delay;
   c->retry_max = o->retry_delay_max;
   c->refused_delay = o->auth_retry_delay;

@@ -22,6 +22,7 @@ struct rmq_connection_options {
   char *tls_ca, *tls_cert, *tls_key, *tls_key_password;
   int tls_min_version;
   struct rmq_dur connect_timeout, rpc_timeout, heartbeat;
+  int64_t frame_max;
   struct rmq_dur retry_delay, retry_delay_max, auth_retry_delay;
   char *connection_name;
   int log_format;
@@ -165,6 +166,14 @@ extern const char *const rmq_log_format_words[];
        .unit = "seconds",                                                      \
        .help = "Interval of heartbeats, whole seconds; a broker silent for "   \
                "two of them is given up. 0 = none."},                          \
+      {.name = "FrameMax",                                                     \
+       .type = RMQ_OPT_BYTES,                                                  \
+       .offset = offsetof(T, connection.frame_max),                            \
+       .default_value = "131072",                                              \
+       .min = 8192,                                                            \
+       .max = RMQ_WIRE_FRAME_MAX,                                              \
+       .unit = "bytes",                                                        \
+       .help = "Largest frame; the broker may ask for smaller ones."},         \
       {.name = "RetryDelay",                                                   \
        .alias = "ConnectionRetryDelay",                                        \
        .type = RMQ_OPT_DURATION,                                               \

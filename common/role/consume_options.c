@@ -253,6 +253,11 @@ int rmq_consume_options_check(const void *options, struct rmq_buf *errors) {
                                 "an Exchange to bind to\n");
     rc = -1;
   }
+  if (o->exchange.alternate != NULL && o->exchange.type == NULL) {
+    rmq_buf_append_text(errors, "option AlternateExchange: needs "
+                                "ExchangeType, which declares the exchange\n");
+    rc = -1;
+  }
   if (o->queue_passive && o->queue[0] == '\0') {
     rmq_buf_append_text(errors,
                         "option QueuePassive: needs a Queue with a name\n");

@@ -78,6 +78,7 @@ int rmq_consume_topology_init(struct rmq_consume_topology *t,
     return rmq_error_set(err, "no memory for the topology");
   }
   config->exchange = rmq_exchange_options_declare(&o->exchange, &t->exchange);
+  config->alternate_exchange = o->exchange.alternate;
   bool is_named = o->queue[0] != '\0';
   t->queue = (struct rmq_wire_queue){
       .name = o->queue,

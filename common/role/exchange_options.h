@@ -10,7 +10,7 @@
 #include "common/base/options.h"
 
 struct rmq_exchange_options {
-  char *name, *type;
+  char *name, *type, *alternate;
   bool durable, auto_delete, passive;
   struct rmq_arguments arguments;
 };
@@ -38,6 +38,10 @@ struct rmq_exchange_options {
        .offset = offsetof(T, exchange.passive),                                \
        .default_value = "false",                                               \
        .help = "Only check that the exchange exists, whatever its type."},     \
+      {.name = "AlternateExchange",                                            \
+       .type = RMQ_OPT_STRING,                                                 \
+       .offset = offsetof(T, exchange.alternate),                              \
+       .help = "Exchange for messages that no queue takes; it must exist."},   \
   {                                                                            \
     .name = "ExchangeArgument", .type = RMQ_OPT_ARGUMENTS,                     \
     .offset = offsetof(T, exchange.arguments),                                 \

@@ -98,6 +98,7 @@ static int create_connection(struct rmq_role_publish *r,
     return -1;
   r->connection.exchange =
       rmq_exchange_options_declare(&r->options->exchange, &r->exchange);
+  r->connection.alternate_exchange = r->options->exchange.alternate;
   return 0;
 }
 

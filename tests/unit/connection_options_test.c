@@ -301,6 +301,7 @@ static void options_reach_the_connection(void **state) {
                                        {"TLSClientKeyPassword", "p"},
                                        {"TLSMinVersion", "1.3"},
                                        {"BlockedTimeout", "8"},
+                                       {"FrameMax", "8KiB"},
                                        {"FailbackInterval", "9"},
                                        {"AuthMethod", "external"}};
   assert_int_equal(rmq_options_init(table, &o, &err), 0);
@@ -319,6 +320,7 @@ static void options_reach_the_connection(void **state) {
   assert_int_equal(config.retry_max.ns, rmq_s(6).ns);
   assert_int_equal(config.refused_delay.ns, rmq_s(7).ns);
   assert_int_equal(config.blocked_timeout.ns, rmq_s(8).ns);
+  assert_int_equal(config.frame_max, 8192);
   assert_int_equal(config.failback_interval.ns, rmq_s(9).ns);
   assert_string_equal(config.connection_name, "n");
   assert_ptr_equal(setup.link.tls, &setup.tls);

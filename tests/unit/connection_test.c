@@ -175,6 +175,47 @@ static void passive_topology_and_arguments_reach_the_broker(void **state) {
   fake_rig_free(r);
 }
 
+static void alternate_exchange_is_looked_for_and_named(void **state) {
+  static const struct rmq_wire_exchange exchange = {.name = "x",
+                                                    .type = "topic",
+                                                    .is_durable = true,
+                                                    .alternate = "unrouted"};
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = fake_rig_next_broker(r);
+  r->config.exchange = &exchange;
+  r->config.alternate_exchange = "unrouted";
+  fake_script_login(b, NULL);
+  fake_script_channel(b);
+  fake_rpc(b, "exchange.declare", "exchange=unrouted passive=1 arguments={}",
+           "");
+  fake_rpc(b, "exchange.declare",
+           "exchange=x type=topic passive=0 "
+           "arguments={alternate-exchange=S:unrouted}",
+           "");
+  fake_rig_start(r);
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  fake_rig_free(r);
+}
+
+static void missing_alternate_exchange_is_named_before_the_other(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = fake_rig_next_broker(r);
+  r->config.exchange = &EXCHANGE;
+  r->config.alternate_exchange = "unrouted";
+  fake_script_login(b, NULL);
+  fake_script_channel(b);
+  fake_expect(b, "exchange.declare", "exchange=unrouted passive=1");
+  fake_send(b, "channel.close",
+            "reply-code=404 reply-text='NOT_FOUND - no exchange' class-id=40 "
+            "method-id=10");
+  fake_expect(b, "channel.close-ok");
+  fake_rig_start(r);
+  fake_rig_must_be(r, RMQ_SESSION_REOPENING);
+  fake_rig_must_say(r, "while looking for the alternate exchange: 404");
+  assert_non_null(strstr(r->last_remedy, "AlternateExchange"));
+  fake_rig_free(r);
+}
+
 /* ---- tune ---- */
 
 static void tune_is_answered_within_the_offer(void **state) {
@@ -183,14 +224,17 @@ static void tune_is_answered_within_the_offer(void **state) {
     int heartbeat_s;
     const char *want;
     int want_heartbeat_s;
+    uint32_t frame_max;
   } rows[] = {
-      {{.heartbeat = 60}, 30, "heartbeat=30 frame-max=131072", 30},
-      {{.heartbeat = 1}, 30, "heartbeat=1", 1},
-      {{.offers_no_heartbeat = true}, 30, "heartbeat=30", 30},
-      {{.heartbeat = 60}, 0, "heartbeat=0", 0},
-      {{.frame_max = 4096}, 30, "frame-max=4096 channel-max=1", 30},
-      {{.frame_max = 1 << 20}, 30, "frame-max=131072", 30},
-      {{.channel_max = 1}, 30, "channel-max=1", 30},
+      {{.heartbeat = 60}, 30, "heartbeat=30 frame-max=131072", 30, 0},
+      {{.heartbeat = 1}, 30, "heartbeat=1", 1, 0},
+      {{.offers_no_heartbeat = true}, 30, "heartbeat=30", 30, 0},
+      {{.heartbeat = 60}, 0, "heartbeat=0", 0, 0},
+      {{.frame_max = 4096}, 30, "frame-max=4096 channel-max=1", 30, 0},
+      {{.frame_max = 1 << 20}, 30, "frame-max=131072", 30, 0},
+      {{.frame_max = 131072}, 30, "frame-max=8192", 30, 8192},
+      {{.frame_max = 8192}, 30, "frame-max=8192", 30, 65536},
+      {{.channel_max = 1}, 30, "channel-max=1", 30, 0},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     struct fake_rig *r = rig(state);
@@ -199,6 +243,7 @@ static void tune_is_answered_within_the_offer(void **state) {
     SHOW_ROW("wants %s", rows[i].want);
     login.tune_ok = rows[i].want;
     r->config.heartbeat = rmq_s(rows[i].heartbeat_s);
+    r->config.frame_max = rows[i].frame_max;
     fake_script_login(b, &login);
     fake_script_channel(b);
     fake_expect_nothing(b);
@@ -1320,6 +1365,8 @@ int main(void) {
       HOWEVER_SPLIT(consumer_binds_every_key_and_subscribes),
       HOWEVER_SPLIT(queue_named_by_the_server_is_used_from_then_on),
       HOWEVER_SPLIT(passive_topology_and_arguments_reach_the_broker),
+      HOWEVER_SPLIT(alternate_exchange_is_looked_for_and_named),
+      HOWEVER_SPLIT(missing_alternate_exchange_is_named_before_the_other),
       HOWEVER_SPLIT(tune_is_answered_within_the_offer),
       HOWEVER_SPLIT(bodies_are_cut_to_the_negotiated_frame_max),
       HOWEVER_SPLIT(publish_carries_what_the_contract_promises),

@@ -40,6 +40,8 @@ static void what_does_not_fit_together_is_said(void **state) {
       {{{"Queue", "q"}, {"RoutingKey", "a"}, {"RoutingKey", too_long}},
        "option RoutingKey: longer"},
       {{{"Queue", "q"}, {"Host", "h:0"}}, "option Host: "},
+      {{{"Queue", "q"}, {"Exchange", "e"}, {"AlternateExchange", "u"}},
+       "option AlternateExchange: needs ExchangeType"},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     struct rmq_consume_options o;
