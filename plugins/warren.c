@@ -20,6 +20,8 @@ struct command {
 static const struct command commands[] = {
     {"monitor", warren_monitor,
      "what a RabbitMQ cluster says about itself, as line protocol"},
+    {"spool", warren_spool,
+     "what waits on the disk for a stopped daemon: list it, export it"},
     {NULL, NULL, NULL}};
 
 static void print_usage(FILE *to) {

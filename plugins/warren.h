@@ -7,12 +7,14 @@
 #define RMQ_PLUGINS_WARREN_H
 
 enum warren_exit {
-  WARREN_EXIT_OK = 0,       /* end of standard input, or done */
-  WARREN_EXIT_FAILED = 1,   /* could not start, or standard output is gone */
-  WARREN_EXIT_USAGE = 2,    /* wrong arguments */
-  WARREN_EXIT_NO_ANSWER = 3 /* --once: the cluster did not answer */
+  WARREN_EXIT_OK = 0,        /* end of standard input, or done */
+  WARREN_EXIT_FAILED = 1,    /* could not start, or standard output is gone */
+  WARREN_EXIT_USAGE = 2,     /* wrong arguments */
+  WARREN_EXIT_NO_ANSWER = 3, /* --once: the cluster did not answer */
+  WARREN_EXIT_LOCKED = 3     /* spool: a running daemon has the file */
 };
 
 int warren_monitor(int argc, char *const *argv);
+int warren_spool(int argc, char *const *argv);
 
 #endif

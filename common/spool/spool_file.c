@@ -60,17 +60,23 @@ static int make_directory(const char *dir, struct rmq_error *err) {
                         : "create it for the user that the daemon runs as");
 }
 
-/* A file that another program keeps its data in is not touched. */
-static int check_header(int fd, const struct stat *st, const char *path,
-                        struct rmq_error *err) {
+enum header { OURS, FOREIGN, NO_DATABASE };
+
+static enum header read_header(int fd) {
   unsigned char h[HEADER_SIZE];
-  if (st->st_size < HEADER_SIZE || pread(fd, h, sizeof(h), 0) != sizeof(h) ||
+  if (pread(fd, h, sizeof(h), 0) != sizeof(h) ||
       memcmp(h, magic, sizeof(magic)) != 0)
-    return 0; /* empty, or corrupt: SQLite will say so */
+    return NO_DATABASE;
   const unsigned char *id = h + APPLICATION_ID_AT;
   uint32_t got = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 |
                  (uint32_t)id[2] << 8 | id[3];
-  if (got == RMQ_SPOOL_APPLICATION_ID)
+  return got == RMQ_SPOOL_APPLICATION_ID ? OURS : FOREIGN;
+}
+
+/* A file that another program keeps its data in is not touched. One that is
+ * empty or corrupt is SQLite's to judge. */
+static int check_header(int fd, const char *path, struct rmq_error *err) {
+  if (read_header(fd) != FOREIGN)
     return 0;
   return rmq_error_set(err,
                        "%s is a database of another program and is left as it "
@@ -97,7 +103,7 @@ static int check_file(int fd, const char *path, struct rmq_spool_file *f,
   f->device = st.st_dev;
   f->inode = st.st_ino;
   f->is_empty = st.st_size == 0;
-  return check_header(fd, &st, path, err);
+  return check_header(fd, path, err);
 }
 
 static int open_file(const char *path, struct rmq_error *err) {
@@ -169,6 +175,20 @@ uint64_t rmq_spool_file_bytes(const struct rmq_spool_file *f) {
   char wal[PATH_MAX];
   uint64_t bytes = bytes_of(f->path);
   return with_suffix(f->path, "-wal", wal) ? bytes + bytes_of(wal) : bytes;
+}
+
+int rmq_spool_file_recognize(const char *path, bool *ret_has_log,
+                             struct rmq_error *err) {
+  char wal[PATH_MAX], text[128];
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0)
+    return rmq_error_set(err, "%s", error_text(errno, text, sizeof(text)));
+  enum header header = read_header(fd);
+  close(fd);
+  if (header != OURS)
+    return rmq_error_set(err, "this is no spool of rabbitmq_publish");
+  *ret_has_log = with_suffix(path, "-wal", wal) && bytes_of(wal) > 0;
+  return 0;
 }
 
 /* A name that is free. */

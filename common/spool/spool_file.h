@@ -32,6 +32,10 @@ struct rmq_spool_file {
 int rmq_spool_file_prepare(const char *dir, const char *block,
                            struct rmq_spool_file *ret_file,
                            struct rmq_error *err);
+/* For who only wants to read: -1 with err unless it is a file with our header.
+ * ret_has_log: there is more in a log beside it. */
+int rmq_spool_file_recognize(const char *path, bool *ret_has_log,
+                             struct rmq_error *err);
 /* Whether the file is still the one under its path. */
 bool rmq_spool_file_is_there(const struct rmq_spool_file *f);
 /* Bytes of the file and its WAL. */
