@@ -303,9 +303,10 @@ static bool store_works(const struct rmq_publisher *p) {
 }
 
 bool rmq_publisher_is_drained(struct rmq_publisher *p) {
-  if (rmq_connection_state(p->connection) != RMQ_SESSION_READY &&
+  if (p->is_draining &&
+      rmq_connection_state(p->connection) != RMQ_SESSION_READY &&
       store_works(p))
-    return true;
+    return true; /* the rest is for the next start */
   pthread_mutex_lock(&p->lock);
   bool is_drained = rmq_outbox_count(&p->fifo.outbox) == 0 && p->popped == 0 &&
                     p->in_flight == 0;

@@ -120,12 +120,13 @@ static bool is_crowded(const struct rmq_publisher *p) {
 }
 
 /* Under the lock: delayed messages make room for the next one, as the policy
- * says. Those that had to go are appended to ended. */
+ * says; where a store takes the next one, nothing has to go. Those that had to
+ * are appended to ended. */
 static void drop_delayed(struct rmq_publisher *p, struct rmq_list *ended) {
   struct rmq_list dropped;
   rmq_list_init(&dropped);
-  while (p->fifo.outbox.policy == RMQ_DROP_OLDEST && is_crowded(p) &&
-         !rmq_list_is_empty(&p->delayed)) {
+  while (p->fifo.is_alone && p->fifo.outbox.policy == RMQ_DROP_OLDEST &&
+         is_crowded(p) && !rmq_list_is_empty(&p->delayed)) {
     struct rmq_node *n = rmq_list_pop_front(&p->delayed);
     rmq_outbox_release(&p->fifo.outbox, rmq_publisher_message(n));
     rmq_list_push_back(&dropped, n);

@@ -38,7 +38,8 @@ void rmq_fifo_init(struct rmq_fifo *f, const struct rmq_fifo_config *config) {
   *f = (struct rmq_fifo){.mode = config->mode,
                          .store = config->store,
                          .lane = config->lane,
-                         .read_ahead = config->read_ahead};
+                         .read_ahead = config->read_ahead,
+                         .is_alone = config->mode == RMQ_SPOOL_NONE};
   rmq_outbox_init(&f->outbox, config->max_messages, config->max_bytes,
                   config->policy);
 }
@@ -76,12 +77,14 @@ enum rmq_fifo_place rmq_fifo_accept(struct rmq_fifo *f, struct rmq_message *m,
   switch (f->store->put(f->store->ctx, f->lane, m)) {
   case RMQ_STORE_TOOK:
     f->pending++;
+    f->is_alone = false;
     return RMQ_FIFO_SPOOLED;
   case RMQ_STORE_BUSY:
     /* In the outbox it would overtake those that wait for the disk. */
     rmq_list_push_back(dropped, &m->node);
     return RMQ_FIFO_DROPPED;
   case RMQ_STORE_UNUSABLE:
+    f->is_alone = true;
     return push(f, m, dropped);
   }
   return RMQ_FIFO_DROPPED;
@@ -90,7 +93,9 @@ enum rmq_fifo_place rmq_fifo_accept(struct rmq_fifo *f, struct rmq_message *m,
 bool rmq_fifo_read_on(struct rmq_fifo *f) {
   const struct rmq_outbox *o = &f->outbox;
   if (f->unread == 0 || f->is_fetching || f->is_closed || f->is_stalled ||
-      rmq_outbox_count(o) > f->read_ahead / 2 || o->bytes > o->max_bytes / 2)
+      rmq_outbox_count(o) > f->read_ahead / 2 ||
+      rmq_outbox_count(o) + o->held >= o->max_messages ||
+      o->bytes > o->max_bytes / 2)
     return false;
   f->is_fetching = true;
   /* A quarter, so that messages in flight and waiting keep theirs. */

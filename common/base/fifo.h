@@ -44,6 +44,8 @@ struct rmq_fifo {
   uint64_t unread;  /* rows that the store has not handed over */
   uint64_t through; /* rows up to this seq were handed over, or are not ours */
   bool is_fetching;
+  bool is_alone;   /* there is no store, or it failed the last message: the
+                      outbox is all there is */
   bool is_stalled; /* the last fetch brought nothing: the owner clears it after
                       a while */
   bool is_closed;  /* nothing is taken from the store any more */
