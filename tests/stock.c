@@ -15,6 +15,7 @@ static const struct stock {
   double min, max;
 } stock[] = {
     {"bool", "value", RMQ_GAUGE, 0, 1},
+    {"bytes", "value", RMQ_GAUGE, 0, INFINITY},
     {"gauge", "value", RMQ_GAUGE, -INFINITY, INFINITY},
     {"latency", "value", RMQ_GAUGE, 0, INFINITY},
     {"percent", "value", RMQ_GAUGE, 0, 100.1},

@@ -195,6 +195,12 @@ void rmq_publisher_confirmed(struct rmq_publisher *p, uint64_t epoch,
 void rmq_publisher_returned(struct rmq_publisher *p, uint64_t epoch,
                             const struct rmq_returned *r) {
   struct rmq_span id = rmq_span_of(r->message_id);
+  if (!p->config.wants_confirms) { /* it has ended when it was sent */
+    pthread_mutex_lock(&p->lock);
+    p->counters.return_++;
+    pthread_mutex_unlock(&p->lock);
+    return;
+  }
   rmq_confirms_mark_returned(&p->confirms, epoch, id.bytes, id.len);
 }
 

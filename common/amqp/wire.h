@@ -34,10 +34,9 @@ enum {
   RMQ_WIRE_FRAME_MIN = 4096,   /* smaller offers are refused (AMQP 4.2.3) */
   RMQ_WIRE_TABLE_DEPTH = 32,   /* of nested tables and arrays */
   RMQ_WIRE_HEADERS_MAX = 32,   /* message headers that are looked at */
-  RMQ_WIRE_PUBLISH_HEADERS_MAX = 24, /* of a message of ours, besides our own:
-                                        with its texts they are to stay within
-                                        2 KiB */
-  RMQ_WIRE_CHANNEL = 1               /* the one channel of a connection */
+  RMQ_WIRE_PUBLISH_HEADERS_MAX = 24, /* of a message of ours, besides our own */
+  RMQ_WIRE_PUBLISH_HEADERS_BYTES = 2048, /* their names and texts in all */
+  RMQ_WIRE_CHANNEL = 1                   /* the one channel of a connection */
 };
 
 /* X(enum suffix, class id, method id, name): all that a broker may send. */

@@ -6,6 +6,7 @@
 #include "common/amqp/worker.h"
 #include "common/base/complain.h"
 #include "common/base/uuid.h"
+#include "common/role/publish_spool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,7 +204,7 @@ static struct rmq_fifo_config fifo_config(const struct rmq_publish_lane *l) {
       .max_messages = share(o->send_queue_limit, l->config.count),
       .max_bytes = share(o->send_queue_bytes, l->config.count),
       .policy = (enum rmq_overflow)o->overflow_policy,
-      .mode = RMQ_SPOOL_NONE,
+      .mode = rmq_publish_spool_mode(o),
       .store = l->config.store,
       .lane = l->config.index,
       .read_ahead = READ_AHEAD_WINDOWS * (size_t)o->confirm_window};
@@ -215,8 +216,11 @@ static int create_publisher(struct rmq_publish_lane *l, struct rmq_error *err) {
       .exchange = o->exchange.name,
       .is_mandatory = o->mandatory,
       .is_persistent = o->persistent,
-      .wants_confirms = true,
+      .wants_confirms = o->confirm,
       .app_id = o->app_id,
+      .priority = (uint8_t)o->priority,
+      .headers = &o->headers,
+      .ttl = o->message_ttl,
       .window = (size_t)o->confirm_window,
       .confirm_timeout = o->confirm_timeout,
       .max_attempts = (unsigned)o->max_attempts,

@@ -6,12 +6,17 @@
 #include "common/amqp/publisher.h"
 #include "common/base/rkey.h"
 #include "common/codec/codec.h"
+#include "common/spool/spool.h"
 
 #include <string.h>
 
 #define FIELD(member) .offset = offsetof(struct rmq_publish_options, member)
 
 static const char *const refusal_words[] = {"retry", "drop", NULL};
+static const char *const spool_mode_words[] = {"none", "overflow", "always",
+                                               NULL};
+static const char *const spool_sync_words[] = {"none", "interval", "always",
+                                               NULL};
 static const char *const overflow_words[] = {"drop-oldest", "drop-newest",
                                              NULL};
 
@@ -111,6 +116,32 @@ const struct rmq_option rmq_publish_option_table[] = {
      FIELD(app_id),
      .default_value = "collectd",
      .help = "Property app_id of the messages."},
+    {.name = "MessageTTL",
+     .type = RMQ_OPT_DURATION,
+     FIELD(message_ttl),
+     .default_value = "0",
+     .min = 0,
+     .max = 3e8,
+     .unit = "seconds",
+     .help = "Age at which a message expires, waiting here or at the broker; "
+             "0 = never."},
+    {.name = "Priority",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(priority),
+     .default_value = "0",
+     .min = 0,
+     .max = 255,
+     .help = "Priority of the messages, for queues with x-max-priority."},
+    {.name = "Header",
+     .type = RMQ_OPT_ARGUMENTS,
+     FIELD(headers),
+     .help = "NAME VALUE, a header of every message."},
+    {.name = "Confirm",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(confirm),
+     .default_value = "true",
+     .help = "Ask the broker to confirm each message; without it a message "
+             "ends when it was sent, and may be lost without a trace."},
     {.name = "ConfirmWindow",
      .type = RMQ_OPT_INTEGER,
      FIELD(confirm_window),
@@ -181,7 +212,42 @@ const struct rmq_option rmq_publish_option_table[] = {
      FIELD(overflow_policy),
      .default_value = "drop-oldest",
      .choices = overflow_words,
-     .help = "What is dropped, and counted, when the queue is full."},
+     .help = "What is dropped, and counted, when queue or spool are full."},
+    {.name = "SpoolDir",
+     .type = RMQ_OPT_STRING,
+     FIELD(spool_dir),
+     .help = "Directory of the spool, where messages survive; its file is "
+             "NAME.spool. Without it there is none."},
+    {.name = "SpoolMode",
+     .type = RMQ_OPT_ENUM,
+     FIELD(spool_mode),
+     .default_value = "overflow",
+     .choices = spool_mode_words,
+     .help = "With SpoolDir: to disk when memory is full and at the end, or "
+             "every message before it is published."},
+    {.name = "SpoolMaxBytes",
+     .type = RMQ_OPT_BYTES,
+     FIELD(spool_max_bytes),
+     .default_value = "1GiB",
+     .min = (double)RMQ_SPOOL_BYTES_MIN,
+     .max = 1e12,
+     .unit = "bytes",
+     .help = "Most disk space of the spool, all of its files."},
+    {.name = "SpoolSync",
+     .type = RMQ_OPT_ENUM,
+     FIELD(spool_sync),
+     .default_value = "interval",
+     .choices = spool_sync_words,
+     .help = "When what is spooled is forced to the disk, against a loss of "
+             "power: never, each second, or before it counts as spooled."},
+    {.name = "SpoolMaxAge",
+     .type = RMQ_OPT_DURATION,
+     FIELD(spool_max_age),
+     .default_value = "0",
+     .min = 0,
+     .max = 3e8,
+     .unit = "seconds",
+     .help = "Age at which a spooled message expires; 0 = never."},
     RMQ_OPTIONS_END};
 
 static int check_key(const char *option, const char *template,
@@ -209,6 +275,47 @@ static int check_batch(const struct rmq_publish_options *o,
   return -1;
 }
 
+static bool is_own_header(const char *name) {
+  return strcmp(name, "timestamp_in_ms") == 0 ||
+         strcmp(name, "traceparent") == 0;
+}
+
+static int check_headers(const struct rmq_arguments *headers,
+                         struct rmq_buf *errors) {
+  size_t bytes = 0;
+  int rc = 0;
+  for (size_t i = 0; i < headers->count; i++) {
+    const struct rmq_argument *a = &headers->items[i];
+    bytes += strlen(a->name) + (a->string != NULL ? strlen(a->string) : 8);
+    rc |= rmq_check_short("Header", a->name, errors);
+    if (!is_own_header(a->name))
+      continue;
+    rmq_buf_appendf(errors,
+                    "option Header: \"%s\" is set by us; choose "
+                    "another name\n",
+                    a->name);
+    rc = -1;
+  }
+  if (headers->count <= RMQ_WIRE_PUBLISH_HEADERS_MAX &&
+      bytes <= RMQ_WIRE_PUBLISH_HEADERS_BYTES)
+    return rc;
+  rmq_buf_appendf(errors,
+                  "option Header: %zu headers of %zu bytes; at most %d headers "
+                  "of %d bytes in all are allowed\n",
+                  headers->count, bytes, RMQ_WIRE_PUBLISH_HEADERS_MAX,
+                  RMQ_WIRE_PUBLISH_HEADERS_BYTES);
+  return -1;
+}
+
+static int check_spool(const struct rmq_publish_options *o,
+                       struct rmq_buf *errors) {
+  if (o->spool_dir != NULL || o->spool_mode != RMQ_SPOOL_ALWAYS)
+    return 0;
+  rmq_buf_append_text(errors,
+                      "option SpoolMode: \"always\" needs a SpoolDir\n");
+  return -1;
+}
+
 int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
   const struct rmq_publish_options *o = options;
   int rc = rmq_connection_options_check(&o->connection, errors);
@@ -216,6 +323,8 @@ int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
   rc |= check_key("RoutingKeyNotification", o->routing_key_notification,
                   rmq_rkey_check_event, errors);
   rc |= check_batch(o, errors);
+  rc |= check_headers(&o->headers, errors);
+  rc |= check_spool(o, errors);
   rc |= rmq_exchange_options_check(&o->exchange, errors);
   rc |= rmq_check_short("AppId", o->app_id, errors);
   return rc;

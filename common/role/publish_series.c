@@ -43,6 +43,8 @@ const struct rmq_series rmq_publish_series_table[] = {
           "Messages that lie in the spool only."),
     GAUGE("queue_length", "in_flight", in_flight, "messages", INFINITY,
           "Messages published and not yet confirmed."),
+    GAUGE("bytes", "spool", spool_bytes, "bytes", INFINITY,
+          "Disk space of the spool's files; absent without SpoolDir."),
     DERIVE("total_operations", "accepted", accepted, "messages",
            "Messages taken over from the daemon."),
     DERIVE("total_operations", "recovered", recovered, "messages",
@@ -138,6 +140,7 @@ void rmq_publish_report_fill(struct rmq_publish_report *r,
                              const struct rmq_publisher_snapshot *s,
                              const struct rmq_intake_stats *in,
                              const struct rmq_publish_sessions *sessions,
+                             double spool_bytes,
                              struct rmq_publisher_counters *before,
                              struct rmq_window *window, struct rmq_mono now) {
   const struct rmq_publisher_counters *c = &s->counters;
@@ -150,6 +153,7 @@ void rmq_publish_report_fill(struct rmq_publish_report *r,
   r->outbox = (double)s->outbox;
   r->spooled = (double)s->spooled;
   r->in_flight = (double)s->in_flight;
+  r->spool_bytes = spool_bytes;
   r->connections_opened = (int64_t)sessions->opened;
   r->blocked_timeouts = (int64_t)sessions->blocked_timeouts;
   r->failbacks = (int64_t)sessions->failbacks;

@@ -18,7 +18,7 @@ struct rmq_publish_sessions {
 
 struct rmq_publish_report {
   double connected, blocked, state;
-  double open_values, outbox, in_flight, spooled;
+  double open_values, outbox, in_flight, spooled, spool_bytes;
   int64_t accepted, recovered, published, republished;
   int64_t confirmed, unconfirmed, returned, rejected, expired;
   int64_t dropped[RMQ_PUBLISHER_DROPS_COUNT];
@@ -29,11 +29,13 @@ struct rmq_publish_report {
   double error_rate;                            /* percent, NaN = none */
 };
 
-/* window is fed with what happened since before, which becomes s->counters. */
+/* spool_bytes: NaN without a spool. window is fed with what happened since
+ * before, which becomes s->counters. */
 void rmq_publish_report_fill(struct rmq_publish_report *r,
                              const struct rmq_publisher_snapshot *s,
                              const struct rmq_intake_stats *in,
                              const struct rmq_publish_sessions *sessions,
+                             double spool_bytes,
                              struct rmq_publisher_counters *before,
                              struct rmq_window *window, struct rmq_mono now);
 

@@ -11,8 +11,10 @@
 #include "common/role/prepare.h"
 #include "common/role/publish_lane.h"
 #include "common/role/publish_series.h"
+#include "common/role/publish_spool.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,6 +22,8 @@
 
 static const char plugin_name[] = "rabbitmq_publish";
 enum { REPEAT_AFTER_S = 10, ERROR_WINDOW_S = 60 };
+/* For committing what the end left over, and for waiting for that. */
+enum { SPOOL_END_MS = 500 };
 
 struct rmq_role_publish {
   const struct rmq_publish_options *options;
@@ -33,6 +37,7 @@ struct rmq_role_publish {
   struct rmq_publish_lane **lanes;
   unsigned lanes_count;
 
+  struct rmq_spool *spool; /* NULL = none */
   struct rmq_intake *intake;
   atomic_bool has_overflowed; /* since the last complaint about it */
 
@@ -91,7 +96,8 @@ static struct rmq_mono tick(void *ctx, struct rmq_mono now) {
 
 static int create_connection(struct rmq_role_publish *r,
                              struct rmq_error *err) {
-  r->connection = (struct rmq_connection_config){.wants_confirms = true};
+  r->connection =
+      (struct rmq_connection_config){.wants_confirms = r->options->confirm};
   if (rmq_connection_setup_init(&r->setup, &r->options->connection,
                                 r->host->service, r->host->hostname, r->block,
                                 &r->connection, err) != 0)
@@ -102,24 +108,40 @@ static int create_connection(struct rmq_role_publish *r,
   return 0;
 }
 
+static int create_spool(struct rmq_role_publish *r, struct rmq_error *err) {
+  return rmq_publish_spool_new(r->options, r->block, r->host, &r->prepare,
+                               &r->spool, err);
+}
+
+static void attach_spool(struct rmq_role_publish *r, unsigned lane) {
+  if (r->spool == NULL)
+    return;
+  struct rmq_store_handlers handlers =
+      rmq_publisher_store_handlers(rmq_publish_lane_publisher(r->lanes[lane]));
+  rmq_spool_attach(r->spool, lane, &handlers);
+}
+
 static int create_lanes(struct rmq_role_publish *r, struct rmq_error *err) {
   r->lanes = calloc(r->lanes_count, sizeof(struct rmq_publish_lane *));
   if (r->lanes == NULL)
     return rmq_error_set(err, "no memory");
   for (unsigned i = 0; i < r->lanes_count; i++) {
-    struct rmq_publish_lane_config config = {.options = r->options,
-                                             .block = r->block,
-                                             .host = r->host,
-                                             .setup = &r->setup,
-                                             .connection = &r->connection,
-                                             .index = i,
-                                             .count = r->lanes_count,
-                                             .ctx = r,
-                                             .prepare = prepare,
-                                             .tick = i == 0 ? tick : NULL};
+    struct rmq_publish_lane_config config = {
+        .options = r->options,
+        .block = r->block,
+        .host = r->host,
+        .setup = &r->setup,
+        .connection = &r->connection,
+        .store = r->spool == NULL ? NULL : rmq_spool_store(r->spool),
+        .index = i,
+        .count = r->lanes_count,
+        .ctx = r,
+        .prepare = prepare,
+        .tick = i == 0 ? tick : NULL};
     r->lanes[i] = rmq_publish_lane_new(&config, err);
     if (r->lanes[i] == NULL)
       return -1;
+    attach_spool(r, i);
   }
   return 0;
 }
@@ -169,8 +191,8 @@ rmq_role_publish_new(const struct rmq_publish_options *options,
   init(r, options, block, host);
   if (rmq_series_object_init(RMQ_SERIES_BLOCK, plugin_name, block, NULL, NULL,
                              NULL, &r->object) == 0 &&
-      create_connection(r, err) == 0 && create_lanes(r, err) == 0 &&
-      create_intake(r, err) == 0)
+      create_connection(r, err) == 0 && create_spool(r, err) == 0 &&
+      create_lanes(r, err) == 0 && create_intake(r, err) == 0)
     return r;
   rmq_error_set(err, "no memory");
   rmq_role_publish_free(r);
@@ -183,6 +205,7 @@ void rmq_role_publish_free(struct rmq_role_publish *r) {
   for (unsigned i = 0; r->lanes != NULL && i < r->lanes_count; i++)
     rmq_publish_lane_free(r->lanes[i]);
   free(r->lanes);
+  rmq_spool_free(r->spool);
   rmq_intake_free(r->intake);
   rmq_prepare_fini(&r->prepare);
   rmq_connection_setup_fini(&r->setup);
@@ -200,19 +223,35 @@ static void warn_of_lonely_values(struct rmq_role_publish *r) {
              "RoutingKey \"collectd.%{host}.%{plugin}\", or a fixed one");
 }
 
+/* A file that cannot be opened is no failure: the spool says so, and tries
+ * again. */
+static int start_spool(struct rmq_role_publish *r, struct rmq_error *err) {
+  if (r->spool == NULL)
+    return 0;
+  uint64_t next_seq = 1;
+  rmq_spool_open(r->spool, &next_seq);
+  rmq_intake_raise_seq(r->intake, next_seq - 1);
+  return rmq_spool_start(r->spool, err);
+}
+
+static int start_lanes(struct rmq_role_publish *r, struct rmq_error *err) {
+  for (unsigned i = 0; i < r->lanes_count; i++)
+    if (rmq_publish_lane_start(r->lanes[i], err) != 0)
+      return -1;
+  return 0;
+}
+
 /* None runs, or all do. */
 int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err) {
   warn_of_lonely_values(r);
-  for (unsigned i = 0; i < r->lanes_count; i++) {
-    if (rmq_publish_lane_start(r->lanes[i], err) == 0)
-      continue;
-    rmq_role_publish_stop(r, mono(r));
-    struct rmq_mono soon = rmq_mono_add(mono(r), rmq_s(1));
-    while (i-- > 0)
-      rmq_publish_lane_join(r->lanes[i], soon);
+  if (start_spool(r, err) != 0)
     return -1;
-  }
-  return 0;
+  if (start_lanes(r, err) == 0)
+    return 0;
+  struct rmq_mono soon = rmq_mono_add(mono(r), rmq_s(1));
+  rmq_role_publish_stop(r, mono(r));
+  rmq_role_publish_join(r, soon);
+  return -1;
 }
 
 void rmq_role_publish_stop(struct rmq_role_publish *r,
@@ -250,10 +289,20 @@ static void log_totals(struct rmq_role_publish *r) {
   rmq_error_set(&text,
                 "ended: %" PRIu64 " messages accepted, %" PRIu64
                 " confirmed, %" PRIu64 " returned, %" PRIu64
-                " rejected, %" PRIu64 " dropped; %" PRIu64 " republished",
-                c->accepted, c->confirmed, c->returned, c->rejected, dropped,
-                c->republished);
+                " rejected, %" PRIu64 " expired, %" PRIu64 " dropped; %" PRIu64
+                " republished; %" PRIu64 " wait in the spool",
+                c->accepted, c->confirmed, c->returned, c->rejected, c->expired,
+                dropped, c->republished, s.spooled);
   log_line(r, RMQ_LOG_NOTICE, "ended", text.text);
+}
+
+/* After the lanes, which give it what they could not publish. */
+static bool end_spool(struct rmq_role_publish *r, struct rmq_mono deadline) {
+  if (r->spool == NULL)
+    return true;
+  struct rmq_mono until = rmq_mono_add(deadline, rmq_ms(SPOOL_END_MS));
+  rmq_spool_stop(r->spool, until);
+  return rmq_spool_join(r->spool, rmq_mono_add(until, rmq_ms(SPOOL_END_MS)));
 }
 
 bool rmq_role_publish_join(struct rmq_role_publish *r,
@@ -262,6 +311,8 @@ bool rmq_role_publish_join(struct rmq_role_publish *r,
   for (unsigned i = 0; i < r->lanes_count; i++)
     if (!rmq_publish_lane_join(r->lanes[i], deadline))
       have_ended = false;
+  if (!end_spool(r, deadline))
+    have_ended = false;
   if (have_ended)
     log_totals(r);
   return have_ended;
@@ -360,6 +411,15 @@ static struct rmq_publish_sessions sessions(const struct rmq_role_publish *r) {
   return s;
 }
 
+static double spool_bytes(const struct rmq_role_publish *r) {
+  if (r->spool == NULL)
+    return NAN;
+  const struct rmq_store *store = rmq_spool_store(r->spool);
+  struct rmq_store_stats stats;
+  store->stats(store->ctx, &stats);
+  return (double)stats.bytes;
+}
+
 void rmq_role_publish_report(struct rmq_role_publish *r,
                              struct rmq_dur interval) {
   if (!r->options->connection.report_stats)
@@ -370,8 +430,8 @@ void rmq_role_publish_report(struct rmq_role_publish *r,
   struct rmq_publish_sessions all = sessions(r);
   struct rmq_intake_stats in;
   rmq_intake_stats(r->intake, &in);
-  rmq_publish_report_fill(&report, &s, &in, &all, &r->reported, &r->errors,
-                          mono(r));
+  rmq_publish_report_fill(&report, &s, &in, &all, spool_bytes(r), &r->reported,
+                          &r->errors, mono(r));
   struct rmq_series_report to = {.host = r->host,
                                  .object = &r->object,
                                  .time = wall(r),

@@ -27,6 +27,14 @@ struct rmq_publish_options {
   struct rmq_dur flush_interval;
   int content_encoding;
   int64_t connections;
+  bool confirm;
+  struct rmq_dur message_ttl;
+  int64_t priority;
+  struct rmq_arguments headers;
+  char *spool_dir;
+  int spool_mode, spool_sync;
+  int64_t spool_max_bytes;
+  struct rmq_dur spool_max_age;
   int overflow_policy;
 };
 

@@ -21,6 +21,7 @@ struct block {
   struct rmq_window window;
   struct rmq_series_object object;
   struct rmq_publisher_snapshot s;
+  double spool_bytes;
   struct rmq_intake_stats in;
 };
 
@@ -46,8 +47,8 @@ static void report(struct block *b) {
       .is_connected = rmq_session_is_up(state),
       .is_blocked = state == RMQ_SESSION_BLOCKED,
       .opened = rmq_session_log_opened(&b->session)};
-  rmq_publish_report_fill(&r, &b->s, &b->in, &sessions, &b->before, &b->window,
-                          fake.now);
+  rmq_publish_report_fill(&r, &b->s, &b->in, &sessions, b->spool_bytes,
+                          &b->before, &b->window, fake.now);
   rmq_series_emit_all(&to, rmq_publish_series_table, RMQ_SERIES_BLOCK, &r);
 }
 
@@ -85,6 +86,7 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
   b.s.outbox = 101;
   b.s.in_flight = 102;
   b.s.spooled = 122;
+  b.spool_bytes = 123;
   b.in = (struct rmq_intake_stats){.values = 116, .open_values = 123};
   b.s.counters =
       (struct rmq_publisher_counters){.accepted = 103,
@@ -123,6 +125,7 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
       {"total_operations-unconfirmed", 120},
       {"total_operations-expired", 121},
       {"queue_length-spooled", 122},
+      {"bytes-spool", 123},
       {"total_events-nack", 112},
       {"total_events-return", 113},
       {"total_events-late", 114},
