@@ -88,6 +88,8 @@ static int publish_write(const data_set_t *ds, const value_list_t *vl,
   struct rmq_collectd_view view;
   if (rmq_collectd_view_init(&view, ds, vl) != 0)
     return -1;
+  if (b->options->store_rates)
+    rmq_collectd_view_add_rates(&view, ds, vl);
   int rc = rmq_role_publish_sample(b->role, &view.sample);
   rmq_collectd_view_fini(&view);
   return rc;

@@ -10,6 +10,8 @@
 #include "common/base/rmqtime.h"
 #include "common/base/sample.h"
 
+#include <stdbool.h>
+
 /* All members are set; ctx is passed back. log, mono, wall and random may be
  * called from any thread. sample and event only from the thread that the role
  * names; they copy what they keep. */
@@ -17,6 +19,7 @@ struct rmq_host {
   void *ctx;
   const char *service; /* "collectd" or "warren" */
   const char *hostname;
+  bool has_rates; /* its samples come with rates where that is wanted */
   void (*log)(void *ctx, const struct rmq_log_record *record);
   struct rmq_mono (*mono)(void *ctx);
   struct rmq_wall (*wall)(void *ctx);

@@ -68,6 +68,9 @@ struct rmq_sample {
   struct rmq_dur interval; /* 0 = unknown */
   const struct rmq_datum *values;
   size_t values_count;
+  /* Of each value, per second, NaN = unknown; NULL: counters are to be written
+   * as they are. Those of gauges are not looked at. */
+  const double *rates;
   const struct rmq_meta *meta;
   size_t meta_count;
 };

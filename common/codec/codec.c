@@ -7,9 +7,12 @@
 #include <strings.h>
 
 /* The same order twice: an option's value is an index into both. */
-static const struct rmq_codec *const codecs[] = {&rmq_codec_putval,
-                                                 &rmq_codec_json};
-const char *const rmq_codec_names[] = {"Command", "JSON", NULL};
+static const struct rmq_codec *const codecs[] = {
+    &rmq_codec_putval, &rmq_codec_json, &rmq_codec_graphite, &rmq_codec_influx};
+const char *const rmq_codec_names[] = {"Command", "JSON", "Graphite", "Influx",
+                                       NULL};
+const struct rmq_codec_style rmq_codec_style_default = {
+    .graphite_prefix = "", .graphite_postfix = "", .graphite_escape = '_'};
 enum { CODECS_COUNT = sizeof(codecs) / sizeof(codecs[0]) };
 
 const struct rmq_codec *rmq_codec_at(int index) {
@@ -35,7 +38,7 @@ const struct rmq_codec *rmq_codec_by_content_type(const char *type,
   while (len > 0 && is_blank(type[0]))
     type++, len--;
   for (int i = 0; i < CODECS_COUNT; i++)
-    if (strlen(codecs[i]->content_type) == len &&
+    if (codecs[i]->decode != NULL && strlen(codecs[i]->content_type) == len &&
         strncasecmp(codecs[i]->content_type, type, len) == 0)
       return codecs[i];
   return NULL;

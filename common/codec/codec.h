@@ -10,30 +10,44 @@
 #include "common/base/error.h"
 #include "common/base/sample.h"
 
+/* How a format is written where it leaves a choice; all zero but the escape is
+ * what collectd's amqp plugin does without options. Borrowed. */
+struct rmq_codec_style {
+  const char *graphite_prefix, *graphite_postfix; /* around the host; "" */
+  char graphite_escape; /* in place of what a path may not contain; '_' */
+  bool graphite_separate_instances; /* a '.' before them, not a '-' */
+  bool graphite_always_append_ds;   /* also where there is only one */
+  bool graphite_preserve_separator; /* a '.' in a name stays */
+};
+extern const struct rmq_codec_style rmq_codec_style_default;
+
 /* Receives one decoded sample; everything in it is borrowed for the call. */
 typedef void (*rmq_codec_sink)(void *ctx, const struct rmq_sample *sample);
 
 struct rmq_codec {
   const char *name;         /* as the option Format spells it: "Command" */
   const char *content_type; /* "text/collectd" */
+  const char *event_content_type; /* of what encode_event writes */
   /* Appends what one message needs around its samples, and between them:
    * open + sample { + separator + sample } + close. Never NULL. */
   const char *open, *separator, *close;
-  /* Appends one sample; 0, or -1 with the content of out as it was. Then
+  /* Appends one sample, or nothing where the format has nothing to say of it
+   * (all values are NaN); 0, or -1 with the content of out as it was. Then
    * out->failed says that out is full or without memory, and another buffer may
    * help; otherwise this sample cannot be said in this format (a name that no
    * reader would take back, no value, no time), and no buffer helps. Meta data
    * that the format cannot carry are left out, as are those beyond
    * RMQ_SAMPLE_META_MAX. Times are written to the millisecond. */
-  int (*encode)(const struct rmq_sample *s, struct rmq_buf *out);
-  /* Appends one notification as a whole message; NULL when the format has
-   * none. Fails as encode does. */
+  int (*encode)(const struct rmq_sample *s, const struct rmq_codec_style *style,
+                struct rmq_buf *out);
+  /* Appends one notification as a whole message. Fails as encode does. */
   int (*encode_event)(const struct rmq_event *e, struct rmq_buf *out);
   /* Decodes a whole message of len bytes (any length, not NUL-terminated, not
    * trusted). All or nothing: sink is called only when every sample of the
    * message is valid; else -1, and err says what is wrong and where. A message
    * without a sample is an error. What types->get returns must stay valid
-   * during the call; err may quote bytes from the wire. */
+   * during the call; err may quote bytes from the wire. NULL: a format that is
+   * written only. */
   int (*decode)(const char *bytes, size_t len, const struct rmq_types *types,
                 rmq_codec_sink sink, void *ctx, struct rmq_error *err);
 };
@@ -50,10 +64,20 @@ extern const struct rmq_codec rmq_codec_putval;
  * INT64_MAX is read as a signed one. */
 extern const struct rmq_codec rmq_codec_json;
 
+/* "Graphite", plaintext protocol, "PATH VALUE SECONDS\r\n" for each value, byte
+ * for byte as collectd's amqp plugin writes it: gauges with 15 digits, NaN as
+ * "nan". Written only. */
+extern const struct rmq_codec rmq_codec_graphite;
+/* "Influx", line protocol in the shape that collectd's write_influxdb_udp,
+ * Telegraf's collectd parser and InfluxDB's collectd input share: measurement
+ * PLUGIN, tags host, instance, type, type_instance (empty ones left out), a
+ * field for each data source, nanoseconds. Written only. */
+extern const struct rmq_codec rmq_codec_influx;
+
 /* By the option's word, without regard to case; NULL when unknown. */
 const struct rmq_codec *rmq_codec_by_name(const char *name);
-/* By a message's content type (parameters after ';' and case are ignored);
- * NULL when unknown. */
+/* By a message's content type (parameters after ';' and case are ignored), of
+ * those that can be decoded; NULL when unknown. */
 const struct rmq_codec *rmq_codec_by_content_type(const char *type, size_t len);
 /* The words that rmq_codec_by_name knows, NULL-terminated, for the option
  * table; the index is that of rmq_codec_at. */

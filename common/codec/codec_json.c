@@ -16,13 +16,20 @@
 
 #define LITERAL(out, text) rmq_buf_append(out, text, sizeof(text) - 1)
 
-static size_t put_value(char *to, const struct rmq_datum *d) {
+static size_t put_float(char *to, double v) {
+  if (isfinite(v))
+    return rmq_number_put_double(to, v);
+  memcpy(to, "null", 4);
+  return 4;
+}
+
+static size_t put_value(char *to, const struct rmq_sample *s, size_t i) {
+  const struct rmq_datum *d = &s->values[i];
+  if (s->rates != NULL && d->kind != RMQ_GAUGE)
+    return put_float(to, s->rates[i]);
   switch (d->kind) {
   case RMQ_GAUGE:
-    if (isfinite(d->value.gauge))
-      return rmq_number_put_double(to, d->value.gauge);
-    memcpy(to, "null", 4);
-    return 4;
+    return put_float(to, d->value.gauge);
   case RMQ_DERIVE:
     return rmq_number_put_i64(to, d->value.derive);
   case RMQ_COUNTER:
@@ -38,7 +45,7 @@ static int append_values(struct rmq_buf *out, const struct rmq_sample *s) {
   int rc = LITERAL(out, "{\"values\":");
   for (size_t i = 0; rc == 0 && i < s->values_count; i++) {
     text[0] = i == 0 ? '[' : ',';
-    size_t n = 1 + put_value(text + 1, &s->values[i]);
+    size_t n = 1 + put_value(text + 1, s, i);
     rc = rmq_buf_append(out, text, n);
   }
   return rc;
@@ -127,7 +134,9 @@ static int append_meta(struct rmq_buf *out, const struct rmq_sample *s) {
   return written == 0 ? 0 : rmq_buf_append_char(out, '}');
 }
 
-static int encode(const struct rmq_sample *s, struct rmq_buf *out) {
+static int encode(const struct rmq_sample *s,
+                  const struct rmq_codec_style *style, struct rmq_buf *out) {
+  (void)style;
   if (!rmq_samples_can_be_said(s))
     return -1;
   size_t before = out->len;
@@ -145,6 +154,7 @@ static int encode(const struct rmq_sample *s, struct rmq_buf *out) {
 const struct rmq_codec rmq_codec_json = {
     .name = "JSON",
     .content_type = "application/json",
+    .event_content_type = "application/json",
     .open = "[",
     .separator = ",",
     .close = "]",

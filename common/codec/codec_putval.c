@@ -92,7 +92,10 @@ static int append_values(struct rmq_buf *out, const struct rmq_sample *s) {
   return rc;
 }
 
-static int encode(const struct rmq_sample *s, struct rmq_buf *out) {
+/* Rates are not written: the reader takes the value of a counter for one. */
+static int encode(const struct rmq_sample *s,
+                  const struct rmq_codec_style *style, struct rmq_buf *out) {
+  (void)style;
   /* The first '-' of a type ends it for every reader. */
   if (!rmq_samples_can_be_said(s) || strchr(s->id.type, '-') != NULL)
     return -1;
@@ -115,6 +118,7 @@ static int encode(const struct rmq_sample *s, struct rmq_buf *out) {
 const struct rmq_codec rmq_codec_putval = {
     .name = "Command",
     .content_type = "text/collectd",
+    .event_content_type = "text/collectd",
     .open = "",
     .separator = "\n",
     .close = "",

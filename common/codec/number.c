@@ -89,6 +89,28 @@ size_t rmq_number_put_double(char *to, double v) {
   return put_with_libc(to, v, a >= 1e-5 && a < EXACT_MAX ? 17 : 15);
 }
 
+/* A decimal of at most 15 digits comes back from a double as it was: so when a
+ * is the nearest to one, that is what printf would write. */
+size_t rmq_number_put_general(char *to, double v) {
+  double a = fabs(v);
+  if (a >= 1e-4 && a < 1e15)
+    for (size_t k = 0; k <= EXACT_POWERS; k++) {
+      double scaled = a * powers[k];
+      if (scaled >= 1e15)
+        break;
+      uint64_t mantissa = (uint64_t)(scaled + 0.5);
+      if ((double)mantissa / powers[k] != a)
+        continue;
+      to[0] = '-';
+      size_t sign = v < 0;
+      return sign + put_fixed(to + sign, mantissa, k);
+    }
+  char text[RMQ_NUMBER_MAX];
+  int n = snprintf(text, sizeof(text), "%.15g", v);
+  memcpy(to, text, (size_t)n);
+  return (size_t)n;
+}
+
 size_t rmq_number_put_gauge(char *to, double v) {
   if (isfinite(v))
     return rmq_number_put_double(to, v);

@@ -26,7 +26,9 @@ size_t rmq_number_put_i64(char *to, int64_t v);
 /* v must be finite. The fewest digits where that is cheap to know, never more
  * than 17; "0", "-0.0", "0.1", "1e+300". A valid JSON number. */
 size_t rmq_number_put_double(char *to, double v);
-/* The same, or "nan", "inf", "-inf". */
+/* As printf's "%.15g" writes it, also what is not finite. */
+size_t rmq_number_put_general(char *to, double v);
+/* The same as rmq_number_put_double, or "nan", "inf", "-inf". */
 size_t rmq_number_put_gauge(char *to, double v);
 /* Seconds with three decimals, rounded to the nearest millisecond, as collectd
  * prints times. ns must not be negative. */

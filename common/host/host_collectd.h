@@ -64,12 +64,17 @@ struct rmq_collectd_view {
   struct rmq_sample sample;
   struct rmq_datum values[RMQ_SAMPLE_VALUES_MAX];
   struct rmq_meta meta[RMQ_SAMPLE_META_MAX];
+  double rates[RMQ_SAMPLE_VALUES_MAX];
 };
 /* -1 when the value list has more values than a sample may have or does not
  * fit its data set; then there is nothing to fini. Meta data beyond
  * RMQ_SAMPLE_META_MAX and our tag are left out. ret_view stays where it is. */
 int rmq_collectd_view_init(struct rmq_collectd_view *v, const data_set_t *ds,
                            const value_list_t *vl);
+/* Gives the view the rates that collectd's cache knows; they are NaN where it
+ * does not, as for the first value of a series. In a write callback only. */
+void rmq_collectd_view_add_rates(struct rmq_collectd_view *v,
+                                 const data_set_t *ds, const value_list_t *vl);
 void rmq_collectd_view_fini(struct rmq_collectd_view *v);
 
 /* A notification as an event, pointing into it, meta data too. */

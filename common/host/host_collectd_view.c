@@ -3,6 +3,7 @@
 
 #include "common/host/host_collectd.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,15 @@ int rmq_collectd_view_init(struct rmq_collectd_view *v, const data_set_t *ds,
   if (vl->meta != NULL)
     copy_meta(v, vl->meta);
   return 0;
+}
+
+void rmq_collectd_view_add_rates(struct rmq_collectd_view *v,
+                                 const data_set_t *ds, const value_list_t *vl) {
+  gauge_t *rates = uc_get_rate(ds, vl);
+  for (size_t i = 0; i < v->sample.values_count; i++)
+    v->rates[i] = rates == NULL ? NAN : rates[i];
+  free(rates);
+  v->sample.rates = v->rates;
 }
 
 void rmq_collectd_view_fini(struct rmq_collectd_view *v) {

@@ -224,7 +224,7 @@ static enum rmq_intake_outcome take_sample(struct rmq_intake *i,
   if (is_alone)
     rmq_buf_append_text(scratch, codec->open);
   size_t before = scratch->len;
-  if (codec->encode(s, scratch) != 0)
+  if (codec->encode(s, i->config.style, scratch) != 0)
     return RMQ_INTAKE_REFUSED;
   if (scratch->len == before)
     return omit(i);
@@ -267,7 +267,8 @@ enum rmq_intake_outcome rmq_intake_event(struct rmq_intake *i,
   enum rmq_intake_outcome o = RMQ_INTAKE_REFUSED;
   rmq_rkey_from_event(i->config.routing_key_notification, event, key);
   if (codec->encode_event(event, scratch) == 0)
-    o = take_alone(i, key, codec->content_type, scratch, /* values = */ 0);
+    o = take_alone(i, key, codec->event_content_type, scratch,
+                   /* values = */ 0);
   put_scratch(scratch);
   return o;
 }

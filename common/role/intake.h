@@ -22,6 +22,7 @@
 /* Borrowed for the life of the intake. */
 struct rmq_intake_config {
   const struct rmq_codec *codec;
+  const struct rmq_codec_style *style;
   /* Templates, NULL = collectd's scheme; see rkey.h. */
   const char *routing_key, *routing_key_notification;
   size_t batch_values; /* value lists a message; 1 = no batches */

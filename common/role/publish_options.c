@@ -70,6 +70,41 @@ const struct rmq_option rmq_publish_option_table[] = {
      .default_value = "Command",
      .choices = rmq_codec_names,
      .help = "Format of the message bodies."},
+    {.name = "StoreRates",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(store_rates),
+     .default_value = "false",
+     .help = "Counters as rates per second, in every format but Command."},
+    {.name = "GraphitePrefix",
+     .type = RMQ_OPT_STRING,
+     FIELD(graphite_prefix),
+     .help = "Text before the host name of a Graphite path."},
+    {.name = "GraphitePostfix",
+     .type = RMQ_OPT_STRING,
+     FIELD(graphite_postfix),
+     .help = "Text behind the host name of a Graphite path."},
+    {.name = "GraphiteEscapeChar",
+     .type = RMQ_OPT_STRING,
+     FIELD(graphite_escape_char),
+     .default_value = "_",
+     .help = "Stands in a Graphite path for what it may not contain: one "
+             "character."},
+    {.name = "GraphiteSeparateInstances",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(graphite_separate_instances),
+     .default_value = "false",
+     .help = "Instances are parts of a Graphite path of their own."},
+    {.name = "GraphiteAlwaysAppendDS",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(graphite_always_append_ds),
+     .default_value = "false",
+     .help = "A Graphite path ends in the data source even where there is only "
+             "one."},
+    {.name = "GraphitePreserveSeparator",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(graphite_preserve_separator),
+     .default_value = "false",
+     .help = "A dot in a name stays a dot in a Graphite path."},
     {.name = "ContentEncoding",
      .type = RMQ_OPT_ENUM,
      FIELD(content_encoding),
@@ -260,6 +295,17 @@ static int check_key(const char *option, const char *template,
   return -1;
 }
 
+static int check_escape(const char *text, struct rmq_buf *errors) {
+  static const char forbidden[] = " \"\\:!,/()";
+  if (strlen(text) == 1 && text[0] > ' ' && text[0] < 0x7f &&
+      strchr(forbidden, text[0]) == NULL)
+    return 0;
+  rmq_buf_appendf(errors,
+                  "option GraphiteEscapeChar: allowed: one character of ASCII, "
+                  "none of blank \" \\ : ! , / ( )\n");
+  return -1;
+}
+
 /* A full batch has to fit into the queue of one connection. */
 static int check_batch(const struct rmq_publish_options *o,
                        struct rmq_buf *errors) {
@@ -322,6 +368,7 @@ int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
   rc |= check_key("RoutingKey", o->routing_key, rmq_rkey_check, errors);
   rc |= check_key("RoutingKeyNotification", o->routing_key_notification,
                   rmq_rkey_check_event, errors);
+  rc |= check_escape(o->graphite_escape_char, errors);
   rc |= check_batch(o, errors);
   rc |= check_headers(&o->headers, errors);
   rc |= check_spool(o, errors);

@@ -91,6 +91,9 @@ const struct rmq_series rmq_publish_series_table[] = {
            "Value lists taken over from the daemon."),
     DERIVE("total_values", "dropped", values_dropped, "value lists",
            "Value lists in dropped messages."),
+    DERIVE("total_values", "omitted", values_omitted, "value lists",
+           "Value lists left out because all their values are NaN, which "
+           "Influx cannot say."),
     DERIVE("total_connections", "opened", connections_opened, "connections",
            "Logins that succeeded."),
     GAUGE("latency", "confirm_p50", confirm_p50, "seconds", INFINITY,
@@ -146,6 +149,7 @@ void rmq_publish_report_fill(struct rmq_publish_report *r,
   const struct rmq_publisher_counters *c = &s->counters;
   fill_counters(r, c);
   r->values_accepted = (int64_t)in->values;
+  r->values_omitted = (int64_t)in->omitted;
   r->open_values = (double)in->open_values;
   r->connected = sessions->is_connected;
   r->blocked = sessions->is_blocked;

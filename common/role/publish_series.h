@@ -23,7 +23,7 @@ struct rmq_publish_report {
   int64_t confirmed, unconfirmed, returned, rejected, expired;
   int64_t dropped[RMQ_PUBLISHER_DROPS_COUNT];
   int64_t nack, return_, late, confirm_timeout;
-  int64_t values_accepted, values_dropped;
+  int64_t values_accepted, values_dropped, values_omitted;
   int64_t connections_opened, blocked_timeouts, failbacks;
   double confirm_p50, confirm_p95, confirm_p99; /* seconds, NaN = none */
   double error_rate;                            /* percent, NaN = none */

@@ -30,6 +30,7 @@ struct rmq_role_publish {
   const char *block;
   const struct rmq_host *host;
   const struct rmq_codec *codec;
+  struct rmq_codec_style style;
   struct rmq_prepare prepare;
   struct rmq_connection_setup setup;
   struct rmq_connection_config connection;
@@ -149,6 +150,7 @@ static int create_lanes(struct rmq_role_publish *r, struct rmq_error *err) {
 static int create_intake(struct rmq_role_publish *r, struct rmq_error *err) {
   const struct rmq_publish_options *o = r->options;
   struct rmq_intake_config config = {.codec = r->codec,
+                                     .style = &r->style,
                                      .routing_key = o->routing_key,
                                      .routing_key_notification =
                                          o->routing_key_notification,
@@ -161,6 +163,17 @@ static int create_intake(struct rmq_role_publish *r, struct rmq_error *err) {
   return r->intake != NULL ? 0 : rmq_error_set(err, "no memory");
 }
 
+static struct rmq_codec_style style_of(const struct rmq_publish_options *o) {
+  return (struct rmq_codec_style){
+      .graphite_prefix = o->graphite_prefix == NULL ? "" : o->graphite_prefix,
+      .graphite_postfix =
+          o->graphite_postfix == NULL ? "" : o->graphite_postfix,
+      .graphite_escape = o->graphite_escape_char[0],
+      .graphite_separate_instances = o->graphite_separate_instances,
+      .graphite_always_append_ds = o->graphite_always_append_ds,
+      .graphite_preserve_separator = o->graphite_preserve_separator};
+}
+
 static void init(struct rmq_role_publish *r,
                  const struct rmq_publish_options *options, const char *block,
                  const struct rmq_host *host) {
@@ -168,6 +181,7 @@ static void init(struct rmq_role_publish *r,
   r->block = block;
   r->host = host;
   r->codec = rmq_codec_at(options->format);
+  r->style = style_of(options);
   r->lanes_count = (unsigned)options->connections;
   pthread_mutex_init(&r->complain_lock, NULL);
   struct rmq_uuid instance =
@@ -183,6 +197,10 @@ struct rmq_role_publish *
 rmq_role_publish_new(const struct rmq_publish_options *options,
                      const char *block, const struct rmq_host *host,
                      struct rmq_error *err) {
+  if (options->store_rates && !host->has_rates) {
+    rmq_error_set(err, "option StoreRates: %s knows no rates", host->service);
+    return NULL;
+  }
   struct rmq_role_publish *r = calloc(1, sizeof(*r));
   if (r == NULL) {
     rmq_error_set(err, "no memory");

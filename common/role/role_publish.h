@@ -26,6 +26,10 @@ struct rmq_publish_options {
   int64_t batch_values, batch_bytes, max_open_batches;
   struct rmq_dur flush_interval;
   int content_encoding;
+  bool store_rates;
+  char *graphite_prefix, *graphite_postfix, *graphite_escape_char;
+  bool graphite_separate_instances, graphite_always_append_ds,
+      graphite_preserve_separator;
   int64_t connections;
   bool confirm;
   struct rmq_dur message_ttl;

@@ -23,6 +23,7 @@ struct fake_collectd {
   char notification_meta[1024];
   size_t notified;
   int dispatch_result;
+  const gauge_t *rates; /* what uc_get_rate knows; NULL = nothing */
 };
 
 extern struct fake_collectd fake_collectd;

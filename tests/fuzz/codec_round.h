@@ -33,7 +33,7 @@ static inline void codec_round_sink(void *ctx, const struct rmq_sample *s) {
   struct codec_round *r = ctx;
   rmq_buf_append_text(&r->out,
                       r->count == 0 ? r->codec->open : r->codec->separator);
-  MUST(r->codec->encode(s, &r->out) == 0);
+  MUST(r->codec->encode(s, &rmq_codec_style_default, &r->out) == 0);
   r->count++;
 }
 

@@ -173,7 +173,8 @@ static void check_round(const struct rmq_codec *codec) {
     fake_sample_text(&samples[i].sample, &want);
     if (i > 0)
       rmq_buf_append_text(&message, codec->separator);
-    if (codec->encode(&samples[i].sample, &message) != 0)
+    if (codec->encode(&samples[i].sample, &rmq_codec_style_default, &message) !=
+        0)
       fail_msg("refused: %s", rmq_buf_text(&want));
   }
   rmq_buf_append_text(&message, codec->close);

@@ -96,7 +96,7 @@ static void again_sink(void *ctx, const struct rmq_sample *s) {
   struct again *a = ctx;
   fake_sample_text(s, &a->text);
   rmq_buf_append_text(&a->said, a->codec->open);
-  assert_int_equal(a->codec->encode(s, &a->said), 0);
+  assert_int_equal(a->codec->encode(s, &rmq_codec_style_default, &a->said), 0);
   rmq_buf_append_text(&a->said, a->codec->close);
 }
 
@@ -154,6 +154,81 @@ static void rates_are_not_taken_for_counts(void **state) {
 }
 
 /* Writing ----------------------------------------------------------------- */
+
+/* One body of Graphite's, with its line ends as the fixtures have them. */
+struct graphite {
+  const struct rmq_codec_style *style;
+  char line[LINE_SIZE];
+};
+
+static void say_in_graphite(void *ctx, const struct rmq_sample *s) {
+  struct graphite *g = ctx;
+  struct rmq_buf out;
+  rmq_buf_init(&out, LINE_SIZE);
+  assert_int_equal(rmq_codec_graphite.encode(s, g->style, &out), 0);
+  size_t n = 0;
+  for (const char *at = rmq_buf_text(&out); *at != '\0'; at++) {
+    bool is_end = *at == '\r' || *at == '\n';
+    if (is_end)
+      g->line[n++] = '\\';
+    g->line[n++] = *at == '\r' ? 'r' : *at == '\n' ? 'n' : *at;
+    assert_true(n < sizeof(g->line) - 2);
+  }
+  g->line[n] = '\0';
+  rmq_buf_fini(&out);
+}
+
+/* The same values as Command, read, are said in Graphite as amqp says them. */
+static void check_graphite(const char *name,
+                           const struct rmq_codec_style *style) {
+  static struct lines command, want;
+  struct graphite g = {.style = style};
+  read_lines("command.txt", &command);
+  read_lines(name, &want);
+  assert_true(want.count <= command.count);
+  for (size_t i = 0; i < want.count; i++) {
+    struct rmq_error err = {{0}};
+    SHOW_ROW("%s", command.text[i]);
+    assert_int_equal(
+        rmq_codec_putval.decode(command.text[i], strlen(command.text[i]),
+                                &fake_types, say_in_graphite, &g, &err),
+        0);
+    assert_string_equal(g.line, want.text[i]);
+  }
+}
+
+static void graphite_is_what_amqp_writes(void **state) {
+  (void)state;
+  static const struct rmq_codec_style all = {
+      .graphite_prefix = "pre.fix (1) ",
+      .graphite_postfix = ".post/fix",
+      .graphite_escape = '#',
+      .graphite_separate_instances = true,
+      .graphite_always_append_ds = true,
+      .graphite_preserve_separator = true};
+  check_graphite("graphite.txt", &rmq_codec_style_default);
+  check_graphite("graphite_options.txt", &all);
+}
+
+static void rates_in_graphite_are_what_amqp_writes(void **state) {
+  (void)state;
+  static struct lines want;
+  static const double rates[] = {(double)NAN, 2.5};
+  read_lines("graphite_rates.txt", &want);
+  assert_int_equal(want.count, COUNT_OF(rates));
+  for (size_t i = 0; i < want.count; i++) {
+    const struct rmq_datum d = {"value", RMQ_DERIVE, {.derive = 100}};
+    const struct rmq_sample s = {
+        .id = {"h", "p", "", "derive", "rate"},
+        .time = {(INT64_C(1700000000) + (int64_t)i * 10) * RMQ_NS_PER_S},
+        .values = &d,
+        .values_count = 1,
+        .rates = &rates[i]};
+    struct graphite g = {.style = &rmq_codec_style_default};
+    say_in_graphite(&g, &s);
+    assert_string_equal(g.line, want.text[i]);
+  }
+}
 
 static void an_alert_is_what_write_http_sends(void **state) {
   (void)state;
@@ -250,7 +325,8 @@ static void what_we_write_is_what_was_shown_to_collectd(void **state) {
       s.meta_count++;
     struct rmq_buf out;
     rmq_buf_init(&out, LINE_SIZE);
-    assert_int_equal(rmq_codec_putval.encode(&s, &out), 0);
+    assert_int_equal(
+        rmq_codec_putval.encode(&s, &rmq_codec_style_default, &out), 0);
     assert_string_equal(rmq_buf_text(&out), l.text[i]);
     rmq_buf_fini(&out);
   }
@@ -261,6 +337,8 @@ int main(void) {
       cmocka_unit_test(what_amqp_writes_as_command_is_read),
       cmocka_unit_test(what_amqp_writes_as_json_is_read),
       cmocka_unit_test(rates_are_not_taken_for_counts),
+      cmocka_unit_test(graphite_is_what_amqp_writes),
+      cmocka_unit_test(rates_in_graphite_are_what_amqp_writes),
       cmocka_unit_test(an_alert_is_what_write_http_sends),
       cmocka_unit_test(a_notification_is_what_was_shown_to_collectd),
       cmocka_unit_test(what_we_write_is_what_was_shown_to_collectd),

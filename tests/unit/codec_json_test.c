@@ -151,7 +151,8 @@ static void samples_are_written_in_collectd_s_form(void **state) {
     struct rmq_buf out;
     rmq_buf_init(&out, 1000);
     SHOW_ROW("%s", r->name);
-    assert_int_equal(rmq_codec_json.encode(&s, &out), r->want == NULL ? -1 : 0);
+    assert_int_equal(rmq_codec_json.encode(&s, &rmq_codec_style_default, &out),
+                     r->want == NULL ? -1 : 0);
     assert_string_equal(rmq_buf_text(&out), r->want == NULL ? "" : r->want);
     assert_false(out.failed);
     rmq_buf_fini(&out);
@@ -168,7 +169,8 @@ static void a_full_buffer_keeps_what_it_had(void **state) {
       struct rmq_buf out;
       rmq_buf_init(&out, max);
       rmq_buf_append_text(&out, "[");
-      assert_int_equal(rmq_codec_json.encode(&s, &out), -1);
+      assert_int_equal(
+          rmq_codec_json.encode(&s, &rmq_codec_style_default, &out), -1);
       assert_string_equal(rmq_buf_text(&out), "[");
       assert_true(out.failed);
       rmq_buf_fini(&out);

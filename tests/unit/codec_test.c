@@ -16,9 +16,11 @@ static void names_and_rows_have_the_same_order(void **state) {
     assert_string_equal(c->name, rmq_codec_names[count]);
     assert_ptr_equal(rmq_codec_by_name(rmq_codec_names[count]), c);
     assert_ptr_equal(
-        rmq_codec_by_content_type(c->content_type, strlen(c->content_type)), c);
+        rmq_codec_by_content_type(c->content_type, strlen(c->content_type)),
+        c->decode == NULL ? NULL : c);
+    assert_non_null(c->encode_event);
   }
-  assert_int_equal(count, 2);
+  assert_int_equal(count, 4);
   assert_null(rmq_codec_at(count));
   assert_null(rmq_codec_at(-1));
 }

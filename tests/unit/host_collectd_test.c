@@ -174,6 +174,34 @@ static void a_value_list_is_seen_as_a_sample(void **state) {
   assert_int_equal(rmq_collectd_view_init(&v, plugin_get_ds("gauge"), &vl), -1);
 }
 
+static void rates_come_from_collectd_s_cache_or_are_unknown(void **state) {
+  (void)state;
+  set_up();
+  value_t values[4] = {
+      {.gauge = 1}, {.derive = 2}, {.counter = 3}, {.absolute = 4}};
+  value_list_t vl = {.values = values,
+                     .values_len = 4,
+                     .time = UINT64_C(3) << 29,
+                     .host = "h",
+                     .plugin = "p",
+                     .type = "four"};
+  const data_set_t *ds = plugin_get_ds("four");
+  const gauge_t rates[4] = {1, 2.5, (double)NAN, 0};
+  struct rmq_collectd_view v;
+  assert_int_equal(rmq_collectd_view_init(&v, ds, &vl), 0);
+  assert_null(v.sample.rates);
+  fake_collectd.rates = rates;
+  rmq_collectd_view_add_rates(&v, ds, &vl);
+  assert_true(v.sample.rates[1] == 2.5);
+  assert_true(isnan(v.sample.rates[2]));
+  assert_true(v.sample.rates[3] == 0);
+  fake_collectd.rates = NULL;
+  rmq_collectd_view_add_rates(&v, ds, &vl);
+  for (int i = 0; i < 4; i++)
+    assert_true(isnan(v.sample.rates[i]));
+  rmq_collectd_view_fini(&v);
+}
+
 static void types_are_those_of_collectd(void **state) {
   (void)state;
   set_up();
@@ -407,6 +435,7 @@ int main(void) {
       cmocka_unit_test(what_collectd_would_drop_silently_is_refused),
       cmocka_unit_test(what_collectd_refuses_has_failed),
       cmocka_unit_test(a_value_list_is_seen_as_a_sample),
+      cmocka_unit_test(rates_come_from_collectd_s_cache_or_are_unknown),
       cmocka_unit_test(types_are_those_of_collectd),
       cmocka_unit_test(an_event_becomes_a_notification_and_back),
       cmocka_unit_test(lines_go_to_the_log_or_to_their_file),

@@ -6,6 +6,7 @@
 #include "tests/fake/host.h"
 #include "tests/testing.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ static bool keep(void *ctx, struct rmq_message *m) {
 
 static void set_up(const char *format, size_t values, const char *key) {
   struct rmq_intake_config c = {.codec = rmq_codec_by_name(format),
+                                .style = &rmq_codec_style_default,
                                 .routing_key = key,
                                 .batch_values = values,
                                 .batch_bytes = 64 << 10,
@@ -170,6 +172,33 @@ static void what_cannot_be_said_is_refused_and_not_counted(void **state) {
     must_be_message(0, "k", 1, "PUTVAL h/p/gauge-a 1.000:1");
     tear_down();
   }
+}
+
+static void what_the_format_cannot_tell_is_omitted(void **state) {
+  (void)state;
+  for (size_t values = 1; values <= 2; values++) {
+    set_up("Influx", values, "k");
+    assert_int_equal(sample("a", (double)NAN), RMQ_INTAKE_OMITTED);
+    assert_int_equal(stats().omitted, 1);
+    assert_int_equal(stats().values, 0);
+    sample("a", 1);
+    rmq_intake_close(f.i);
+    assert_int_equal(f.count, 1);
+    must_be_message(0, "k", 1,
+                    "p,host=h,type=gauge,type_instance=a value=1 1000000000\n");
+    assert_string_equal(f.messages[0]->content_type, "text/influx");
+    tear_down();
+  }
+}
+
+static void event_tells_the_format_it_has(void **state) {
+  (void)state;
+  set_up("Graphite", 1, "k");
+  assert_int_equal(event("full"), RMQ_INTAKE_TAKEN);
+  assert_string_equal(f.messages[0]->content_type, "application/json");
+  sample("a", 1);
+  assert_string_equal(f.messages[1]->content_type, "text/graphite");
+  tear_down();
 }
 
 static void seq_goes_on_behind_what_was_stored(void **state) {
@@ -314,6 +343,8 @@ int main(void) {
       cmocka_unit_test(routing_key_template_makes_a_batch_of_each_key),
       cmocka_unit_test(event_goes_alone_and_seals_nothing),
       cmocka_unit_test(what_cannot_be_said_is_refused_and_not_counted),
+      cmocka_unit_test(what_the_format_cannot_tell_is_omitted),
+      cmocka_unit_test(event_tells_the_format_it_has),
       cmocka_unit_test(seq_goes_on_behind_what_was_stored),
       cmocka_unit_test(worker_is_woken_for_a_deadline_it_does_not_know),
       cmocka_unit_test(flush_takes_all_or_one_key_or_what_is_old),

@@ -3,6 +3,8 @@
 
 #include "common/codec/number.h"
 
+#include "common/base/prng.h"
+
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -135,6 +137,55 @@ static void integers_are_read_exactly_or_not_at_all(void **state) {
   }
 }
 
+/* Whatever way is taken, the bytes are printf's. */
+static void general_doubles_are_printf_s(void **state) {
+  (void)state;
+  static const double cases[] = {0.0,
+                                 -0.0,
+                                 1,
+                                 -42,
+                                 0.1,
+                                 0.30000000000000004,
+                                 100.0 / 3,
+                                 1e-4,
+                                 9.9999e-5,
+                                 1e15,
+                                 1e15 - 1,
+                                 999999999999999.9,
+                                 123456789012345.6,
+                                 1e300,
+                                 5e-324,
+                                 DBL_MAX,
+                                 -DBL_MAX,
+                                 INFINITY,
+                                 -INFINITY,
+                                 NAN,
+                                 0.5,
+                                 1e14 + 0.5,
+                                 -0.001234,
+                                 2.5e-5,
+                                 1e22,
+                                 9007199254740993.0};
+  struct rmq_prng r = {7};
+  for (size_t i = 0; i < COUNT(cases) + 200000; i++) {
+    double v = 0;
+    uint64_t bits = rmq_prng_next(&r);
+    if (i < COUNT(cases))
+      v = cases[i];
+    else if (i % 4 == 0)
+      memcpy(&v, &bits, sizeof(v)); /* any double at all */
+    else if (i % 4 == 1)
+      v = (double)(int64_t)bits / 1e6; /* of many digits */
+    else if (i % 4 == 2)               /* of few */
+      v = (double)(bits % 1000000) / (double)(1 + bits % 7 * 1000);
+    else
+      v = (double)(bits % 100000000) / 10000;
+    char want[64], got[RMQ_NUMBER_MAX + 1];
+    snprintf(want, sizeof(want), "%.15g", v);
+    got[rmq_number_put_general(got, v)] = '\0';
+    assert_string_equal(got, want);
+  }
+}
 static void doubles_are_read_as_the_c_library_reads_them(void **state) {
   (void)state;
   static const char *const good[] = {
@@ -218,6 +269,7 @@ static void seconds_are_read_to_the_nanosecond(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(doubles_are_written_short_and_exact),
+      cmocka_unit_test(general_doubles_are_printf_s),
       cmocka_unit_test(integers_are_written_to_their_limits),
       cmocka_unit_test(seconds_are_rounded_to_the_nearest_millisecond),
       cmocka_unit_test(integers_are_read_exactly_or_not_at_all),

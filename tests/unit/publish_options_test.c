@@ -61,6 +61,11 @@ static void what_does_not_fit_together_is_said(void **state) {
         {"BatchValues", "2"},
         {"Connections", "2"}},
        "allowed with these: 1024 to 32768"},
+      {{{"GraphiteEscapeChar", "-"}}, NULL},
+      {{{"GraphiteEscapeChar", ""}}, "option GraphiteEscapeChar: allowed"},
+      {{{"GraphiteEscapeChar", "__"}}, "option GraphiteEscapeChar: allowed"},
+      {{{"GraphiteEscapeChar", "/"}}, "option GraphiteEscapeChar: allowed"},
+      {{{"GraphiteEscapeChar", "\xc3\xbc"}}, "GraphiteEscapeChar: allowed"},
       {{{"VHost", too_long}}, "option VHost: longer than 255 bytes"},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -87,7 +87,8 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
   b.s.in_flight = 102;
   b.s.spooled = 122;
   b.spool_bytes = 123;
-  b.in = (struct rmq_intake_stats){.values = 116, .open_values = 123};
+  b.in = (struct rmq_intake_stats){
+      .values = 116, .open_values = 125, .omitted = 124};
   b.s.counters =
       (struct rmq_publisher_counters){.accepted = 103,
                                       .published = 104,
@@ -131,7 +132,8 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
       {"total_events-late", 114},
       {"total_events-confirm_timeout", 115},
       {"total_values-accepted", 116},
-      {"queue_length-open_values", 123},
+      {"queue_length-open_values", 125},
+      {"total_values-omitted", 124},
       {"total_values-dropped", 117},
       {"total_connections-opened", 0},
       {"bool-connected", 0},
