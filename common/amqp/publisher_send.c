@@ -208,12 +208,37 @@ static struct rmq_mono watch_store(struct rmq_publisher *p,
   return p->retry_fetch;
 }
 
+/* What waits and has expired ends, also while the broker is away. When the next
+ * one does. */
+static struct rmq_mono expire(struct rmq_publisher *p, struct rmq_mono now,
+                              struct rmq_wall wall) {
+  if (p->config.ttl.ns <= 0)
+    return RMQ_NEVER;
+  struct rmq_list expired;
+  rmq_list_init(&expired);
+  struct rmq_outbox *o = &p->fifo.outbox;
+  int64_t left_ms = -1;
+  const struct rmq_message *head;
+  pthread_mutex_lock(&p->lock);
+  while ((head = rmq_outbox_peek(o)) != NULL &&
+         (left_ms = life_left(p, head, wall)) == 0) {
+    struct rmq_message *m = rmq_outbox_pop(o);
+    rmq_outbox_release(o, m);
+    rmq_list_push_back(&expired, &m->node);
+    p->counters.expired++;
+  }
+  pthread_mutex_unlock(&p->lock);
+  rmq_publisher_end_all(p, &expired);
+  return head == NULL ? RMQ_NEVER : rmq_mono_add(now, rmq_ms(left_ms));
+}
+
 struct rmq_mono rmq_publisher_step(struct rmq_publisher *p, struct rmq_mono now,
                                    struct rmq_wall wall) {
   if (rmq_mono_reached(now, confirm_deadline(p)))
     confirm_timed_out(p, now);
   struct rmq_mono next =
       rmq_mono_min(watch_store(p, now), rmq_publisher_release_delayed(p, now));
+  next = rmq_mono_min(next, expire(p, now, wall));
   if (!rmq_mono_reached(now, p->paused_until))
     return rmq_mono_min(next,
                         rmq_mono_min(p->paused_until, confirm_deadline(p)));

@@ -214,6 +214,7 @@ static int create_publisher(struct rmq_publish_lane *l, struct rmq_error *err) {
   const struct rmq_publish_options *o = l->config.options;
   struct rmq_publisher_config config = {
       .exchange = o->exchange.name,
+      .alternate_exchange = o->exchange.alternate,
       .is_mandatory = o->mandatory,
       .is_persistent = o->persistent,
       .wants_confirms = o->confirm,

@@ -12,7 +12,9 @@
 
 #define FIELD(member) .offset = offsetof(struct rmq_publish_options, member)
 
-static const char *const refusal_words[] = {"retry", "drop", NULL};
+/* In the order of enum rmq_refusal_policy. */
+static const char *const return_words[] = {"retry", "drop", "alternate", NULL};
+static const char *const nack_words[] = {"retry", "drop", NULL};
 static const char *const spool_mode_words[] = {"none", "overflow", "always",
                                                NULL};
 static const char *const spool_sync_words[] = {"none", "interval", "always",
@@ -207,13 +209,13 @@ const struct rmq_option rmq_publish_option_table[] = {
      .type = RMQ_OPT_ENUM,
      FIELD(on_return),
      .default_value = "retry",
-     .choices = refusal_words,
+     .choices = return_words,
      .help = "What happens to a message that no queue took."},
     {.name = "OnNack",
      .type = RMQ_OPT_ENUM,
      FIELD(on_nack),
      .default_value = "retry",
-     .choices = refusal_words,
+     .choices = nack_words,
      .help = "What happens to a message that the broker could not take."},
     {.name = "SendQueueLimit",
      .type = RMQ_OPT_INTEGER,
@@ -362,6 +364,15 @@ static int check_spool(const struct rmq_publish_options *o,
   return -1;
 }
 
+static int check_alternate(const struct rmq_publish_options *o,
+                           struct rmq_buf *errors) {
+  if (o->on_return != RMQ_REFUSAL_ALTERNATE || o->exchange.alternate != NULL)
+    return 0;
+  rmq_buf_append_text(errors, "option OnReturn: \"alternate\" needs an "
+                              "AlternateExchange\n");
+  return -1;
+}
+
 int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
   const struct rmq_publish_options *o = options;
   int rc = rmq_connection_options_check(&o->connection, errors);
@@ -372,6 +383,7 @@ int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
   rc |= check_batch(o, errors);
   rc |= check_headers(&o->headers, errors);
   rc |= check_spool(o, errors);
+  rc |= check_alternate(o, errors);
   rc |= rmq_exchange_options_check(&o->exchange, errors);
   rc |= rmq_check_short("AppId", o->app_id, errors);
   return rc;

@@ -26,6 +26,12 @@ static size_t pending_bytes(const struct rmq_publish_options *o) {
              : PENDING_BYTES;
 }
 
+/* A message with a time to live does not outlive it on the disk. */
+static struct rmq_dur max_age(const struct rmq_publish_options *o) {
+  struct rmq_dur age = o->spool_max_age, ttl = o->message_ttl;
+  return ttl.ns > 0 && (age.ns <= 0 || ttl.ns < age.ns) ? ttl : age;
+}
+
 int rmq_publish_spool_new(const struct rmq_publish_options *options,
                           const char *block, const struct rmq_host *host,
                           struct rmq_prepare *prepare,
@@ -40,7 +46,7 @@ int rmq_publish_spool_new(const struct rmq_publish_options *options,
       .block = block,
       .max_bytes = (uint64_t)options->spool_max_bytes,
       .sync = (enum rmq_spool_sync)options->spool_sync,
-      .max_age = options->spool_max_age,
+      .max_age = max_age(options),
       .policy = (enum rmq_overflow)options->overflow_policy,
       .lanes = (unsigned)options->connections,
       .pending_bytes_max = pending_bytes(options),

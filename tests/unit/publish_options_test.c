@@ -67,6 +67,10 @@ static void what_does_not_fit_together_is_said(void **state) {
       {{{"GraphiteEscapeChar", "/"}}, "option GraphiteEscapeChar: allowed"},
       {{{"GraphiteEscapeChar", "\xc3\xbc"}}, "GraphiteEscapeChar: allowed"},
       {{{"VHost", too_long}}, "option VHost: longer than 255 bytes"},
+      {{{"SpoolMode", "always"}}, "\"always\" needs a SpoolDir"},
+      {{{"SpoolMode", "always"}, {"SpoolDir", "/x"}}, NULL},
+      {{{"OnReturn", "alternate"}}, "needs an AlternateExchange"},
+      {{{"OnReturn", "alternate"}, {"AlternateExchange", "spare"}}, NULL},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     struct rmq_buf errors;

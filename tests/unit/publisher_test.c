@@ -671,6 +671,202 @@ static void returned_messages_count_for_the_queue(void **state) {
   }
 }
 
+/* ---- other ends ---- */
+
+static void
+what_is_too_old_expires_also_while_the_broker_is_away(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.ttl = rmq_s(10);
+  f.wall.ns = 1000 * RMQ_NS_PER_S;
+  start(&f);
+  fake_rig_start(f.rig);
+  rmq_publisher_attach(f.p, f.rig->connection);
+  accept(&f, "k", "old");
+  f.wall.ns += 4 * RMQ_NS_PER_S;
+  accept(&f, "k", "young");
+  struct rmq_mono due = rmq_publisher_step(f.p, f.rig->now, f.wall);
+  assert_in_range(due.ns - f.rig->now.ns, 5900 * RMQ_NS_PER_MS,
+                  6100 * RMQ_NS_PER_MS);
+  f.wall.ns += 6 * RMQ_NS_PER_S;
+  rmq_publisher_step(f.p, f.rig->now, f.wall);
+  assert_int_equal(snapshot(&f).counters.expired, 1);
+  assert_int_equal(snapshot(&f).outbox, 1);
+  f.wall.ns -= 500 * RMQ_NS_PER_S; /* the clock is set back */
+  rmq_publisher_step(f.p, f.rig->now, f.wall);
+  assert_int_equal(snapshot(&f).counters.expired, 1);
+  tear_down(&f);
+}
+
+static void the_broker_is_told_what_is_left_of_a_life(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  static char name[] = "site", value[] = "berlin";
+  static struct rmq_argument site = {
+      .name = name, .type = RMQ_ARG_STRING, .string = value};
+  static const struct rmq_arguments headers = {&site, 1};
+  f.config.ttl = rmq_s(10);
+  f.config.priority = 7;
+  f.config.headers = &headers;
+  f.wall.ns = 1000 * RMQ_NS_PER_S;
+  struct fake_broker *b = broker(&f);
+  fake_expect_publish(b, .exchange = "x", .body = "one",
+                      .props = "expiration=6001 priority=7 "
+                               "headers>={site=S:berlin}");
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  start(&f);
+  accept(&f, "k", "one");
+  f.wall.ns += 4 * RMQ_NS_PER_S;
+  connect_it(&f);
+  assert_int_equal(snapshot(&f).counters.confirmed, 1);
+  tear_down(&f);
+}
+
+static void without_confirms_a_message_ends_when_it_was_sent(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.wants_confirms = false;
+  f.rig->config.wants_confirms = false;
+  struct fake_broker *b = fake_rig_next_broker(f.rig);
+  fake_script_login(b, NULL);
+  fake_script_channel(b);
+  for (unsigned n = 1; n <= 6; n++)
+    expect(b, n, "body");
+  give_back(b, 3);
+  start(&f);
+  connect_it(&f);
+  for (int i = 0; i < 6; i++)
+    accept(&f, "k", "body");
+  turn(&f);
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.counters.unconfirmed, 6);
+  assert_int_equal(s.counters.return_, 1);
+  assert_int_equal(s.counters.confirmed, 0);
+  assert_int_equal(s.in_flight + s.outbox, 0);
+  assert_true(rmq_publisher_is_drained(f.p));
+  tear_down(&f);
+}
+
+static void
+a_returned_message_goes_to_the_alternate_exchange_at_once(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.on_return = RMQ_REFUSAL_ALTERNATE;
+  f.config.alternate_exchange = "spare";
+  struct fake_broker *b = broker(&f);
+  expect(b, 1, "one");
+  give_back(b, 1);
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  fake_expect_publish(b, .exchange = "spare", .routing_key = "k",
+                      .body = "one");
+  fake_send(b, "basic.ack", "delivery-tag=2");
+  start(&f);
+  accept(&f, "k", "one");
+  connect_it(&f);
+  pass(&f, rmq_ms(200));
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.counters.confirmed, 1);
+  assert_int_equal(s.counters.return_, 1);
+  assert_int_equal(f.given_up, 0);
+  tear_down(&f);
+}
+
+static void close_over_publish(struct fake_broker *b) {
+  fake_send(b, "channel.close",
+            "reply-code=406 reply-text='PRECONDITION_FAILED - message size' "
+            "class-id=60 method-id=40");
+  fake_expect(b, "channel.close-ok");
+  fake_script_channel(b);
+  fake_script_confirm(b);
+}
+
+/* The broker closes the channel over the second of three, whenever it comes. */
+static void
+a_message_that_closes_the_channel_is_found_and_given_up(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.max_attempts = 2;
+  struct fake_broker *b = broker(&f);
+  expect(b, 1, "one");
+  expect(b, 2, "huge");
+  expect(b, 3, "three");
+  close_over_publish(b);
+  /* One by one: the first passes, the second is alone. */
+  expect(b, 1, "one");
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  expect(b, 2, "huge");
+  close_over_publish(b);
+  /* The others go on without it; its last try costs one more channel. */
+  expect(b, 3, "three");
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  expect(b, 2, "huge");
+  close_over_publish(b);
+  expect(b, 4, "four");
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  start(&f);
+  accept(&f, "k", "one");
+  accept(&f, "k", "huge");
+  accept(&f, "k", "three");
+  connect_it(&f);
+  pass(&f, rmq_s(200));
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.counters.rejected, 1);
+  assert_int_equal(f.given_up, 1);
+  assert_int_equal(f.last_given_up, RMQ_REFUSED_CLOSE);
+  accept(&f, "k", "four");
+  pass(&f, rmq_s(100));
+  assert_int_equal(snapshot(&f).counters.confirmed, 3);
+  assert_int_equal(f.rig->links_count, 1);
+  tear_down(&f);
+}
+
+static void other_closes_of_the_channel_blame_no_message(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.max_attempts = 1;
+  struct fake_broker *b = broker(&f);
+  for (int i = 0; i < 3; i++) {
+    expect(b, 1, "one");
+    fake_send(b, "channel.close",
+              "reply-code=404 reply-text='NOT_FOUND - no exchange' class-id=60 "
+              "method-id=40");
+    fake_expect(b, "channel.close-ok");
+    fake_script_channel(b);
+    fake_script_confirm(b);
+  }
+  expect(b, 1, "one");
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  start(&f);
+  accept(&f, "k", "one");
+  connect_it(&f);
+  pass(&f, rmq_s(300));
+  assert_int_equal(f.given_up, 0);
+  assert_int_equal(snapshot(&f).counters.confirmed, 1);
+  tear_down(&f);
+}
+
+static void a_refused_message_does_not_hold_the_end(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.max_attempts = 10;
+  struct fake_broker *b = broker(&f);
+  for (unsigned i = 1; i <= 2; i++) {
+    expect(b, 1, "one");
+    give_back(b, 1);
+    fake_send(b, "basic.ack", "delivery-tag=%u", i);
+  }
+  start(&f);
+  accept(&f, "k", "one");
+  connect_it(&f);
+  assert_false(rmq_publisher_is_drained(f.p));
+  rmq_publisher_drain(f.p);
+  assert_false(rmq_publisher_is_drained(f.p)); /* it gets its last try */
+  turn(&f);
+  assert_int_equal(snapshot(&f).counters.return_, 2);
+  assert_true(rmq_publisher_is_drained(f.p));
+  tear_down(&f);
+}
+
 /* ---- the end ---- */
 
 static void what_is_left_at_the_end_is_counted_as_dropped(void **state) {
@@ -763,6 +959,13 @@ int main(void) {
       HOWEVER_SPLIT(a_nacked_message_is_tried_again_and_then_given_up),
       HOWEVER_SPLIT(a_returned_message_does_not_stop_the_others),
       WHOLE(returned_messages_count_for_the_queue),
+      WHOLE(what_is_too_old_expires_also_while_the_broker_is_away),
+      HOWEVER_SPLIT(the_broker_is_told_what_is_left_of_a_life),
+      HOWEVER_SPLIT(without_confirms_a_message_ends_when_it_was_sent),
+      HOWEVER_SPLIT(a_returned_message_goes_to_the_alternate_exchange_at_once),
+      HOWEVER_SPLIT(a_message_that_closes_the_channel_is_found_and_given_up),
+      HOWEVER_SPLIT(other_closes_of_the_channel_blame_no_message),
+      HOWEVER_SPLIT(a_refused_message_does_not_hold_the_end),
       HOWEVER_SPLIT(what_is_left_at_the_end_is_counted_as_dropped),
       WHOLE(the_balance_holds_while_threads_feed_it),
   };
