@@ -6,6 +6,12 @@
 #   packages_install PACKAGE...   as root or through sudo
 #   packages_report               the line that removes what was installed
 
+# Names that changed between Debian 12 and 13.
+case $(sed -n 's/^VERSION_ID="\{0,1\}\([0-9]*\).*/\1/p' /etc/os-release 2>/dev/null) in
+  12) packages_rrd=librrd8 packages_clang_rt=libclang-rt-14-dev ;;
+  *) packages_rrd=librrd8t64 packages_clang_rt=libclang-rt-dev ;;
+esac
+
 # shellcheck disable=SC2034  # for those who source this
 PACKAGES_BUILD=(
   gcc libc6-dev make pkgconf autoconf automake libtool xz-utils perl
@@ -13,16 +19,16 @@ PACKAGES_BUILD=(
   libsqlite3-dev zlib1g-dev libcmocka-dev
 )
 # shellcheck disable=SC2034
-# librrd8 and libyajl2 are what collectd's rrdtool and amqp plugins need;
+# librrd8 (or its heir) and libyajl2 are what collectd's rrdtool and amqp plugins need;
 # collectd-core only suggests them.
 PACKAGES_RUN=(
-  collectd-core librrd8 libyajl2 rabbitmq-server python3
+  collectd-core "$packages_rrd" libyajl2 rabbitmq-server python3
 )
 # shellcheck disable=SC2034
 # graphite-carbon and influxdb read what we publish for them.
 PACKAGES_TEST=(
   python3-pytest python3-pika openssl git graphite-carbon influxdb
-  clang clang-tools clang-format libclang-rt-14-dev cppcheck shellcheck valgrind
+  clang clang-tools clang-format "$packages_clang_rt" cppcheck shellcheck valgrind
 )
 
 PACKAGES_NEW=()

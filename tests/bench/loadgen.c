@@ -8,11 +8,16 @@
  *     First 0            # number of the first one
  *     Series 1000        # value i belongs to plugin_instance "s<i % Series>"
  *     Rate 0             # values per second, 0: as fast as collectd takes them
+ *     Burst 0            # so many values at full speed before Rate rules
+ *     Resume "FILE"      # after the burst, wait until this exists
+ *     Ahead 0            # most values dispatched and not yet written, 0: any;
+ *                        # loaded last, this is what a writer has not taken
  *     Delay 0.5          # seconds after init
  *     Threads 1          # dispatching threads; only with Target more than one
  *     Notifications 0    # dispatched after the values
  *     Target "x/y"       # call this write callback directly and time each call
- *     Result "FILE"      # one JSON object, written when all is dispatched
+ *     Result "FILE"      # one JSON object, written when all is dispatched,
+ *                        # with Ahead when all is written
  *   </Plugin>
  *
  * What is sent follows from the options, so nobody has to write it down:
@@ -32,13 +37,19 @@ static int first;
 static int series = 1000;
 static int thread_count = 1;
 static int notification_count;
+static int burst;
+static int ahead;
 static double rate;
 static double delay_s = 0.5;
+static char *resume;
 static char *target;
 static char *result_path;
 
 static cdtime_t begin_time;
 static double begin_s;
+static double burst_end_s; /* dispatched */
+static double burst_written_s;
+static atomic_int written;
 static atomic_int next_number;
 static atomic_int threads_running;
 static uint32_t *call_ns; /* how long each call of Target took */
@@ -58,9 +69,16 @@ static void sleep_s(double s) {
 }
 
 static void keep_pace(int sent) {
-  if (rate <= 0)
+  while (ahead > 0 && sent - atomic_load(&written) >= ahead)
+    sleep_s(0.001);
+  if (sent == burst) {
+    while (resume != NULL && access(resume, F_OK) != 0)
+      sleep_s(0.01);
+    burst_end_s = monotonic_s();
+  }
+  if (rate <= 0 || sent <= burst)
     return;
-  double early = begin_s + (double)sent / rate - monotonic_s();
+  double early = burst_end_s + (double)(sent - burst) / rate - monotonic_s();
   if (early > 0.001)
     sleep_s(early);
 }
@@ -108,6 +126,9 @@ static void result_write(double seconds) {
   if (f == NULL)
     return;
   fprintf(f, "{\"dispatched\": %d, \"seconds\": %.6f", total, seconds);
+  if (ahead > 0)
+    fprintf(f, ", \"begin\": %.6f, \"burst_written\": %.6f, \"end\": %.6f",
+            begin_s, burst_written_s, monotonic_s());
   if (target != NULL) {
     qsort(call_ns, (size_t)total, sizeof(*call_ns), number_compare);
     fprintf(f, ", \"p50_us\": %.3f, \"p95_us\": %.3f", percentile_us(0.50),
@@ -138,6 +159,8 @@ static void *generate(void *arg) {
   if (atomic_fetch_sub(&threads_running, 1) > 1)
     return NULL;
   double seconds = monotonic_s() - begin_s;
+  while (ahead > 0 && atomic_load(&written) < total)
+    sleep_s(0.001);
   notifications_dispatch();
   result_write(seconds);
   NOTICE("loadgen: dispatched %d values in %.3f s", total, seconds);
@@ -147,10 +170,20 @@ static void *generate(void *arg) {
 static void *wait_and_generate(void *arg) {
   sleep_s(delay_s);
   begin_time = cdtime();
-  begin_s = monotonic_s();
+  begin_s = burst_end_s = monotonic_s();
   for (int i = 1; i < thread_count; i++)
     plugin_thread_create(&threads[i], generate, NULL, "loadgen");
   return generate(arg);
+}
+
+static int count_write(const data_set_t *ds, const value_list_t *vl,
+                       user_data_t *ud) {
+  (void)ds;
+  (void)ud;
+  if (strcmp(vl->plugin, "loadgen") == 0 &&
+      atomic_fetch_add(&written, 1) + 1 == burst)
+    burst_written_s = monotonic_s();
+  return 0;
 }
 
 static int loadgen_config(oconfig_item_t *ci) {
@@ -165,6 +198,12 @@ static int loadgen_config(oconfig_item_t *ci) {
       status = cf_util_get_int(child, &series);
     else if (strcasecmp("Rate", child->key) == 0)
       status = cf_util_get_double(child, &rate);
+    else if (strcasecmp("Burst", child->key) == 0)
+      status = cf_util_get_int(child, &burst);
+    else if (strcasecmp("Resume", child->key) == 0)
+      status = cf_util_get_string(child, &resume);
+    else if (strcasecmp("Ahead", child->key) == 0)
+      status = cf_util_get_int(child, &ahead);
     else if (strcasecmp("Delay", child->key) == 0)
       status = cf_util_get_double(child, &delay_s);
     else if (strcasecmp("Threads", child->key) == 0)
@@ -194,6 +233,8 @@ static int loadgen_init(void) {
     if (call_ns == NULL)
       return -1;
   }
+  if (ahead > 0)
+    plugin_register_write("loadgen", count_write, NULL);
   atomic_store(&threads_running, thread_count);
   return plugin_thread_create(&threads[0], wait_and_generate, NULL, "loadgen");
 }

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# The tiers of contrib/run-tests that take longer, measure, or need root. Each is
+# a group like the others and leaves tests/results/NAME.json behind. Sourced by
+# contrib/run-tests, whose variables and functions they use.
+#
+#   --bench         bench                     10 to 20 minutes
+#   --long          long, fuzz, quiet         two hours
+#   --root trixie   root                      30 minutes
+
+# shellcheck disable=SC2154  # work, pytest_args: of run-tests
+tiers_python() {
+  PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"
+}
+
+# --- bench ------------------------------------------------------------------
+
+group_bench() {
+  # Not the sanitizers' builds, not -Werror: what a user would run. Progress goes
+  # past the log to whoever watches.
+  build_at fast CFLAGS="-O2 -g" && build_make "$work/fast" all bench &&
+    tiers_python "$work/src/tests/bench/bench.py" --build "$work/fast" \
+      "${bench_args[@]}" 2>&3
+}
+
+# --- long -------------------------------------------------------------------
+
+# What a part of --long did, for long.json.
+tiers_note() { # PART JSON
+  mkdir -p "$work/long"
+  printf '%s\n' "$2" >"$work/long/$1.json"
+}
+
+group_long() {
+  local status=0 began=$SECONDS kills=${WARREN_LONG_KILLS:-100}
+  WARREN_LONG=1 WARREN_LONG_KILLS=$kills \
+    WARREN_TEST_LIMIT=${WARREN_TEST_LIMIT:-7200} group_integration || status=$?
+  tiers_note integration "{\"kills_a_mode\": $kills, \"status\": $status,
+    \"seconds\": $((SECONDS - began)),
+    \"passed\": $(last_pytest passed "$work/long.log"),
+    \"failed\": $(last_pytest failed "$work/long.log")}"
+  return $status
+}
+
+# fuzz_one STEM SECONDS: one target; what it found is kept and named.
+fuzz_one() {
+  local stem=$1 seconds=$2 log=$work/fuzz-$1.log status=0 inputs
+  "$work/src/tests/fuzz/run" "$stem" "$seconds" "$work/fuzz-$stem" \
+    >"$log" 2>&1 || status=$?
+  inputs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")
+  printf '%s {"target": "%s", "seconds": %d, "inputs": %d, "status": %d}\n' \
+    "$fuzz_comma" "$stem" "$seconds" "${inputs:-0}" "$status" \
+    >>"$work/fuzz.list"
+  fuzz_comma=,
+  if [ $status -eq 0 ] && [ "${inputs:-0}" -gt 0 ]; then
+    printf 'ok      fuzz %-20s %4d s, %s inputs\n' "$stem" "$seconds" "$inputs"
+    return 0
+  fi
+  printf 'FAILED  fuzz %s\n' "$stem"
+  tail -n 40 "$log"
+  for log in "$work/fuzz-$stem"/crash-* "$work/fuzz-$stem"/timeout-* \
+    "$work/fuzz-$stem"/oom-*; do
+    [ -e "$log" ] && echo "input: $(base64 -w 0 <"$log" | head -c 4000)"
+  done
+  return 1
+}
+
+group_fuzz() {
+  local target stem status=0 fuzz_comma=
+  : >"$work/fuzz.list"
+  for target in "$work"/src/tests/fuzz/fuzz_*.c; do
+    stem=${target##*/fuzz_}
+    fuzz_one "${stem%.c}" "${WARREN_LONG_FUZZ_S:-600}" || status=1
+  done
+  tiers_note fuzz "[$(cat "$work/fuzz.list")]"
+  return $status
+}
+
+group_quiet() {
+  local status=0
+  build_at plain --enable-werror && build_make "$work/plain" bench || return 1
+  tiers_python "$work/src/tests/tiers/quiet.py" --build "$work/plain" \
+    --seconds "${WARREN_LONG_QUIET_S:-600}" --figures "$work/quiet.json" ||
+    status=$?
+  [ -e "$work/quiet.json" ] && tiers_note quiet "$(cat "$work/quiet.json")"
+  return $status
+}
+
+tiers_finish() { # after all groups
+  [ -d "$work/long" ] || return 0
+  tiers_python "$here/../tests/tiers/long.py" "$work/long"
+}
+
+# --- root -------------------------------------------------------------------
+
+group_root() { bash "$here/lib/root.sh" "$root_suite" "$work" "$here/.."; }

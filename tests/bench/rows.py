@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""What is measured, and what it is held against. A group runs its contenders in
+turn, round after round, each second round backwards; a row's ratio is taken
+within a round, and the median of the rounds is what counts."""
+
+import dataclasses
+import os
+import statistics
+import subprocess
+import re
+import sys
+
+BATCH = 200
+
+
+@dataclasses.dataclass
+class Row:
+    """ours / reference, round by round. target None: for information."""
+    group: str
+    name: str
+    against: str
+    target: float | None
+    ours: list
+    reference: list
+    unit: str = "values/s"
+
+    def __post_init__(self):
+        self.ratios = [a / b for a, b in zip(self.ours, self.reference)]
+        self.ratio = statistics.median(self.ratios)
+
+    def verdict(self):
+        if self.target is None:
+            return ""
+        return "ok" if self.ratio >= self.target else "MISSED"
+
+    def figures(self):
+        return {"group": self.group, "what": self.name, "against": self.against,
+                "unit": self.unit, "target": self.target,
+                "ours": statistics.median(self.ours),
+                "reference": statistics.median(self.reference),
+                "ratio": self.ratio, "ratios": self.ratios,
+                "spread": [min(self.ratios), max(self.ratios)],
+                "verdict": self.verdict(), "all_ours": self.ours,
+                "all_reference": self.reference}
+
+
+@dataclasses.dataclass
+class Limit:
+    """A figure that has a bound of its own; the lower the better."""
+    group: str
+    name: str
+    unit: str
+    value: float
+    limit: float | None
+    values: list
+
+    def verdict(self):
+        if self.limit is None:
+            return ""
+        return "ok" if self.value <= self.limit else "MISSED"
+
+    def figures(self):
+        return {"group": self.group, "what": self.name, "unit": self.unit,
+                "value": self.value, "limit": self.limit,
+                "verdict": self.verdict(), "values": self.values}
+
+
+def progress(text):
+    print(f"   {text}", file=sys.stderr, flush=True)
+
+
+def rounds(contenders, pairs):
+    """{name: [figures]}: every contender once a round, there and back again."""
+    got = {name: [] for name in contenders}
+    for i in range(pairs):
+        order = list(contenders)
+        for name in order if i % 2 == 0 else reversed(order):
+            got[name].append(contenders[name]())
+        progress(f"round {i + 1} of {pairs}: " + ", ".join(
+            f"{name} {runs[-1]['rate']:,.0f}/s" for name, runs in got.items()))
+    return got
+
+
+def rates(runs):
+    return [r["rate"] for r in runs]
+
+
+def mean_body(figures):
+    queue = figures["queue"]
+    return round(queue["bytes"] / queue["messages"])
+
+
+def raw_runs(got):
+    return {name: [{k: v for k, v in r.items() if k != "queue"} for r in runs]
+            for name, runs in got.items()}
+
+
+# -- one value a message -----------------------------------------------------
+
+def one_value(lab, plan):
+    total, window = plan.one_value, plan.window
+    ours = lab.warren(ConfirmWindow=window)
+    body = mean_body(lab.run(ours, total // 4))  # warms the broker, too
+    got = rounds({
+        "rawlimit": lambda: lab.rawlimit(total, body, window),
+        "bare": lambda: lab.run(lab.bare(total, body, window), total),
+        "rabbitmq_publish": lambda: lab.run(ours, total),
+        "bare, our properties": lambda: lab.run(
+            lab.bare(total, body, window, properties=True), total),
+        "amqp": lambda: lab.run(lab.stock(), total),
+    }, plan.pairs)
+    title = f"one value a message, confirmed, window {window}, {body} bytes"
+
+    def row(against, target):
+        return Row(title, "rabbitmq_publish", against, target,
+                   rates(got["rabbitmq_publish"]), rates(got[against]))
+    return [row("bare", 0.9), row("bare, our properties", None),
+            row("rawlimit", 0.7), row("amqp", 1.0)], raw_runs(got)
+
+
+# -- batches -----------------------------------------------------------------
+
+def batches(lab, plan):
+    total, window = plan.batches, plan.window
+    ours = {form: lab.warren(ConfirmWindow=window, BatchValues=BATCH, Format=form)
+            for form in ("Command", "JSON")}
+    body = {form: mean_body(lab.run(w, total // 4, batch=BATCH))
+            for form, w in ours.items()}
+
+    def bare(form):
+        return lambda: lab.run(
+            lab.bare(total, body[form], window, BATCH), total, batch=BATCH)
+
+    def publish(form):
+        return lambda: lab.run(ours[form], total, batch=BATCH)
+    got = rounds({"null": lambda: lab.run_null(total),
+                  "bare, Command": bare("Command"),
+                  "Command": publish("Command"), "bare, JSON": bare("JSON"),
+                  "JSON": publish("JSON")}, plan.pairs)
+    title = f"batches of {BATCH}, confirmed, window {window}, " + ", ".join(
+        f"{form} {size:,} bytes" for form, size in body.items())
+
+    def row(name, against, target):
+        return Row(title, name, against, target, rates(got[name]),
+                   rates(got[against]))
+    return [row("Command", "bare, Command", 0.85), row("JSON", "bare, JSON", 0.7),
+            row("Command", "null", 0.65), row("JSON", "null", 0.5),
+            row("bare, Command", "null", None)], raw_runs(got)
+
+
+# -- encoding ----------------------------------------------------------------
+
+ENCODE_LIMIT_NS = {"Command": 1000, "JSON": 1500}
+
+
+def encoding(lab, plan):
+    runs = {}
+    for _ in range(plan.pairs):
+        text = subprocess.run([lab.program("codec_bench")], text=True,
+                              stdout=subprocess.PIPE, check=True).stdout
+        for name, ns in re.findall(r"^(\w+) +encode +(\d+) ns", text, re.M):
+            runs.setdefault(name, []).append(int(ns))
+    return [Limit("encoding, processor time a value list, one thread", name, "ns",
+                  statistics.median(values), ENCODE_LIMIT_NS.get(name), values)
+            for name, values in runs.items()], runs
+
+
+def intake(lab, plan):
+    """Contention of the write threads in the intake, where the build has it."""
+    try:
+        program = lab.program("intake_bench")
+    except RuntimeError:
+        return [], {}
+    text = subprocess.run([program], text=True, stdout=subprocess.PIPE,
+                          check=True, env=os.environ).stdout
+    return [], {"intake_bench": text.strip().split("\n")}
+
+
+GROUPS = {"one": one_value, "batches": batches, "encoding": encoding,
+          "intake": intake}
