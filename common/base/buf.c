@@ -44,11 +44,12 @@ static void move_to_front(struct rmq_buf *b) {
 
 /* Makes room for extra bytes and a NUL behind the content. */
 static int grow(struct rmq_buf *b, size_t extra) {
+  if (b->capacity > b->start + b->len &&
+      extra < b->capacity - b->start - b->len) /* nearly always */
+    return 0;
   if (extra > SIZE_MAX / 4 - b->len)
     return -1;
   size_t need = b->len + extra + 1;
-  if (b->start + need <= b->capacity)
-    return 0;
   /* Moving is amortised: only when at least half of the allocation is free. */
   if (need <= b->capacity && b->start >= b->capacity / 2) {
     move_to_front(b);

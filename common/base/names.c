@@ -65,9 +65,16 @@ bool rmq_names_are_safe(const char *name, size_t len) {
   if (len == 0 || len > RMQ_NAME_MAX || name[0] == '.')
     return false;
   for (size_t at = 0; at < len;) {
+    unsigned char byte = (unsigned char)name[at];
+    if (byte < 0x80) { /* nearly every byte of nearly every name */
+      if (byte < 0x20 || byte == 0x7f || byte == '/')
+        return false;
+      at++;
+      continue;
+    }
     uint32_t c = 0;
     size_t n = rmq_utf8_decode(name + at, len - at, &c);
-    if (n == 0 || rmq_utf8_is_control(c) || c == '/')
+    if (n == 0 || rmq_utf8_is_control(c))
       return false;
     at += n;
   }

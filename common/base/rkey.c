@@ -13,27 +13,37 @@
 
 enum { RKEY_KEPT = 238 };
 
-/* A key being written: its beginning is kept, all of it is hashed. */
+/* A key being written: its beginning is kept; one that is too long is hashed as
+ * a whole. */
 struct key {
-  char *bytes; /* RMQ_RKEY_MAX + 1 */
-  size_t len;  /* of the whole, also where it is not kept */
-  uint64_t hash;
+  char *bytes;   /* RMQ_RKEY_MAX + 1 */
+  size_t len;    /* of the whole, also where it is not kept */
+  uint64_t hash; /* of the whole, once it is too long */
 };
 
 static void add(struct key *k, const char *bytes, size_t len) {
-  k->hash = rmq_fnv1a_more(k->hash, bytes, len);
-  if (k->len < RMQ_RKEY_MAX) {
-    size_t room = RMQ_RKEY_MAX - k->len;
-    memcpy(k->bytes + k->len, bytes, len < room ? len : room);
-  }
+  size_t room = k->len < RMQ_RKEY_MAX ? RMQ_RKEY_MAX - k->len : 0;
+  size_t kept = len < room ? len : room;
+  bool was_short = k->len <= RMQ_RKEY_MAX;
+  if (kept > 0)
+    memcpy(k->bytes + k->len, bytes, kept);
   k->len += len;
+  if (k->len <= RMQ_RKEY_MAX)
+    return;
+  if (was_short)
+    k->hash = rmq_fnv1a(k->bytes, RMQ_RKEY_MAX);
+  k->hash = rmq_fnv1a_more(k->hash, bytes + kept, len - kept);
 }
 
 /* '.' separates words for the broker, '/' is what collectd forbids in names. */
 static void add_name(struct key *k, const char *name) {
-  for (const char *p = name; *p != '\0'; p++) {
-    char c = *p == '.' ? '/' : *p == '/' ? '.' : *p;
-    add(k, &c, 1);
+  char swapped[RMQ_NAME_MAX];
+  while (*name != '\0') {
+    size_t n = 0;
+    for (; n < sizeof(swapped) && name[n] != '\0'; n++)
+      swapped[n] = name[n] == '.' ? '/' : name[n] == '/' ? '.' : name[n];
+    add(k, swapped, n);
+    name += n;
   }
 }
 
@@ -104,7 +114,7 @@ static void fields_of(const struct rmq_identity *id, const char *severity,
 
 void rmq_rkey_from_sample(const char *template, const struct rmq_identity *id,
                           char ret_key[RMQ_RKEY_MAX + 1]) {
-  struct key k = {.bytes = ret_key, .hash = RMQ_FNV1A_BASIS};
+  struct key k = {.bytes = ret_key};
   struct field fields[FIELDS_MAX];
   fields_of(id, NULL, fields);
   if (template != NULL) {
@@ -121,7 +131,7 @@ void rmq_rkey_from_sample(const char *template, const struct rmq_identity *id,
 
 void rmq_rkey_from_event(const char *template, const struct rmq_event *event,
                          char ret_key[RMQ_RKEY_MAX + 1]) {
-  struct key k = {.bytes = ret_key, .hash = RMQ_FNV1A_BASIS};
+  struct key k = {.bytes = ret_key};
   struct field fields[FIELDS_MAX];
   fields_of(&event->id, rmq_severity_to_str(event->severity), fields);
   if (template == NULL)

@@ -8,41 +8,40 @@
 #include <math.h>
 #include <string.h>
 
-/* True when the reader would take name, escaped, for the same name. */
-static bool can_be_said(const char *name, bool may_have_backslash) {
-  size_t len = strlen(name);
-  if (len == 0 || name[len - 1] == '\\')
-    return false;
-  for (size_t i = 0; i < len; i++)
-    if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f ||
-        (name[i] == '\\' && !may_have_backslash))
-      return false;
-  return true;
-}
+/* What gets a backslash; a measurement may have '='. */
+static const char in_measurement[3] = {',', ' ', ' '};
+static const char in_key[3] = {',', ' ', '='};
 
-static int append_escaped(struct rmq_buf *out, const char *name,
-                          const char *special) {
-  while (*name != '\0') {
-    size_t plain = strcspn(name, special);
-    if (rmq_buf_append(out, name, plain) != 0)
+/* Appends name with a backslash before the characters of special. -1 when the
+ * reader would not take it for the same name, or without room. */
+static int append_name(struct rmq_buf *out, const char *name,
+                       const char special[3], bool may_have_backslash) {
+  size_t len = strlen(name);
+  char *to = rmq_buf_reserve(out, 2 * len);
+  if (to == NULL || len == 0 || name[len - 1] == '\\')
+    return -1;
+  size_t n = 0;
+  for (size_t i = 0; i < len; i++) {
+    char c = name[i];
+    if ((unsigned char)c < 0x20 || c == 0x7f ||
+        (c == '\\' && !may_have_backslash))
       return -1;
-    name += plain;
-    if (*name != '\0' && rmq_buf_append(out, (char[]){'\\', *name++}, 2) != 0)
-      return -1;
+    if (c == special[0] || c == special[1] || c == special[2])
+      to[n++] = '\\';
+    to[n++] = c;
   }
+  rmq_buf_commit(out, n);
   return 0;
 }
 
 static int append_tag(struct rmq_buf *out, const struct rmq_influx_tag *tag) {
   if (tag->value[0] == '\0')
     return 0;
-  if (!can_be_said(tag->key, true) || !can_be_said(tag->value, true))
-    return -1;
   if (rmq_buf_append_char(out, ',') != 0 ||
-      append_escaped(out, tag->key, ",= ") != 0 ||
+      append_name(out, tag->key, in_key, true) != 0 ||
       rmq_buf_append_char(out, '=') != 0)
     return -1;
-  return append_escaped(out, tag->value, ",= ");
+  return append_name(out, tag->value, in_key, true);
 }
 
 static size_t put_unsigned(char *to, uint64_t v) {
@@ -77,10 +76,8 @@ static int append_field(struct rmq_buf *out, const struct rmq_influx_field *f,
   size_t n = put_value(text, f);
   if (n == 0)
     return 0;
-  if (!can_be_said(f->key, false))
-    return -1;
   if (rmq_buf_append_char(out, *written == 0 ? ' ' : ',') != 0 ||
-      append_escaped(out, f->key, ",= ") != 0 ||
+      append_name(out, f->key, in_key, false) != 0 ||
       rmq_buf_append_char(out, '=') != 0 || rmq_buf_append(out, text, n) != 0)
     return -1;
   (*written)++;
@@ -101,8 +98,8 @@ int rmq_influx_encode(struct rmq_buf *out, const char *measurement,
   size_t before = out->len;
   size_t written = 0;
   int rc = -1;
-  if (can_be_said(measurement, false) && measurement[0] != '#')
-    rc = append_escaped(out, measurement, ", ");
+  if (measurement[0] != '#')
+    rc = append_name(out, measurement, in_measurement, false);
   for (size_t i = 0; rc == 0 && i < tags_count; i++)
     rc = append_tag(out, &tags[i]);
   for (size_t i = 0; rc == 0 && i < fields_count; i++)

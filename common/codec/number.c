@@ -20,18 +20,31 @@ static const double powers[EXACT_POWERS + 1] = {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+static size_t count_digits(uint64_t v) {
+  size_t n = 1;
+  for (; v >= 10000; v /= 10000)
+    n += 4;
+  return n + (v >= 10) + (v >= 100) + (v >= 1000);
+}
+
+/* Two digits a division, from the end. */
 static size_t put_digits(char *to, uint64_t v, size_t at_least) {
-  char backwards[20];
-  size_t n = 0;
-  do {
-    backwards[n++] = (char)('0' + v % 10);
-    v /= 10;
-  } while (v != 0);
-  size_t len = 0;
-  for (size_t zeros = n; zeros < at_least; zeros++)
-    to[len++] = '0';
-  while (n > 0)
-    to[len++] = backwards[--n];
+  static const char pairs[] =
+      "000102030405060708091011121314151617181920212223242526272829303132333435"
+      "36"
+      "373839404142434445464748495051525354555657585960616263646566676869707172"
+      "73"
+      "7475767778798081828384858687888990919293949596979899";
+  size_t len = count_digits(v);
+  len = len < at_least ? at_least : len;
+  size_t at = len;
+  for (; v >= 100; v /= 100)
+    memcpy(to + (at -= 2), pairs + v % 100 * 2, 2);
+  if (v >= 10)
+    memcpy(to + (at -= 2), pairs + v * 2, 2);
+  else
+    to[--at] = (char)('0' + v);
+  memset(to, '0', at);
   return len;
 }
 
