@@ -7,16 +7,23 @@
 #include "common/codec/influx.h"
 #include "common/codec/samples.h"
 
+/* InfluxDB gives a field of a measurement one type and refuses the other, with
+ * the whole body at worst; collectd calls floats and counters of one plugin
+ * both "value". So integers have keys of their own. */
+static const char integer_suffix[] = "_total";
+
 static void fill_fields(const struct rmq_sample *s,
                         struct rmq_influx_field *ret_fields) {
   for (size_t i = 0; i < s->values_count; i++) {
     const struct rmq_datum *d = &s->values[i];
     struct rmq_influx_field *f = &ret_fields[i];
-    *f = (struct rmq_influx_field){d->name, d->kind, d->value};
+    *f = (struct rmq_influx_field){d->name, d->kind, d->value, NULL};
     if (s->rates != NULL && d->kind != RMQ_GAUGE) {
       f->kind = RMQ_GAUGE;
       f->value.gauge = s->rates[i];
     }
+    if (f->kind != RMQ_GAUGE)
+      f->suffix = integer_suffix;
   }
 }
 

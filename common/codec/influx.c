@@ -78,6 +78,7 @@ static int append_field(struct rmq_buf *out, const struct rmq_influx_field *f,
     return 0;
   if (rmq_buf_append_char(out, *written == 0 ? ' ' : ',') != 0 ||
       append_name(out, f->key, in_key, false) != 0 ||
+      (f->suffix != NULL && rmq_buf_append_text(out, f->suffix) != 0) ||
       rmq_buf_append_char(out, '=') != 0 || rmq_buf_append(out, text, n) != 0)
     return -1;
   (*written)++;

@@ -25,6 +25,7 @@ struct rmq_influx_field {
   const char *key;
   enum rmq_kind kind;
   union rmq_value value;
+  const char *suffix; /* of the key, as it is written; or NULL */
 };
 
 /* Appends one line with its newline, or nothing when no field is left to

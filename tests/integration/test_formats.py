@@ -3,6 +3,7 @@
 values in every format at once, beside collectd's own amqp plugin; what arrives
 is then given to the format's own reader, and compared with what went in."""
 
+import collections
 import dataclasses
 import gzip
 import math
@@ -95,6 +96,15 @@ def make_sent():
 
 BATCH = {"BatchValues": 200}
 GZIP = {**BATCH, "ContentEncoding": "gzip"}
+GRAPHITE = {
+    "graphite": {},
+    "graphite_prefix": {"GraphitePrefix": "a.b.", "GraphitePostfix": ".c"},
+    "graphite_escape": {"GraphiteEscapeChar": "-"},
+    "graphite_separate": {"GraphiteSeparateInstances": True},
+    "graphite_ds": {"GraphiteAlwaysAppendDS": True},
+    "graphite_keep": {"GraphitePreserveSeparator": True},
+    "graphite_rates": {"StoreRates": True},
+}
 OURS = {
     "command": {"Format": "Command"},
     "command_batch": {"Format": "Command", **BATCH},
@@ -102,11 +112,20 @@ OURS = {
     "json": {"Format": "JSON"},
     "json_batch": {"Format": "JSON", **BATCH},
     "json_gzip": {"Format": "JSON", **GZIP},
+    "json_rates": {"Format": "JSON", "StoreRates": True},
+    **{name: {"Format": "Graphite", **BATCH, **options}
+       for name, options in GRAPHITE.items()},
+    "graphite_gzip": {"Format": "Graphite", **GZIP},
+    "influx": {"Format": "Influx"},
+    "influx_batch": {"Format": "Influx", **BATCH},
+    "influx_gzip": {"Format": "Influx", **GZIP},
 }
 STOCK = {
     "stock_command": {"Format": "Command"},
     "stock_json": {"Format": "JSON"},
     "stock_json_rates": {"Format": "JSON", "StoreRates": True},
+    **{f"stock_{name}": {"Format": "Graphite", **options}
+       for name, options in GRAPHITE.items()},
 }
 EVENTS = {"command", "json"}
 # The first is that of tests/fixtures/codec/capture.py.
@@ -270,13 +289,77 @@ def test_a_batch_of_json_is_one_array_of_the_same_events(world, name):
     assert sorted(logstash_events(body), key=by_time) == sorted(alone, key=by_time)
 
 
+def test_json_rates_are_those_of_collectds_amqp(world):
+    def rates(name):
+        return {e["time"]: [v if v is None else f"{v:.12g}" for v in e["values"]]
+                for body in world.bodies(name) if b'"dstypes":["derive"' in body
+                for e in strict_json(body)}
+    assert rates("json_rates") == rates("stock_json_rates")
+    assert rates("json_rates")[world.sent[-1].time] == ["2.5"]
+
+
+# ---- Graphite ----
+
+@pytest.mark.parametrize("name", list(GRAPHITE))
+def test_graphite_is_byte_for_byte_what_collectds_amqp_writes(world, name):
+    body, = world.bodies(name)
+    assert body == b"".join(world.bodies(f"stock_{name}"))
+
+
+def test_graphite_stores_what_we_write(world, tmp_path):
+    """In whisper files: doubles, so that integers over 2**53 lose digits there
+    that the line still has; carbon leaves nan out."""
+    want = collections.Counter(
+        (int(s.time), float(f"{v:.15g}" if s.kind == "gauge" else v))
+        for s in world.sent for v in s.values if not math.isnan(v))
+    lines = world.lines("graphite")
+    with Carbon(tmp_path / "carbon") as carbon:
+        carbon.take(*world.bodies("graphite"))
+        wait_for(lambda: len(carbon.all_values()) >= want.total(), 15,
+                 f"{want.total()} values; {carbon.refused()}")
+        stored = carbon.all_values()
+        assert collections.Counter((t, v) for _, t, v in stored) == want
+        assert {metric for metric, _, _ in stored} == {
+            line.decode().split(" ")[0] for line in lines if b" nan " not in line}
+        assert carbon.refused() == []
+    for number in (b" 9007199254740993 ", b" 18446744073709551615 "):
+        assert any(number in line for line in lines)
+
+
+# ---- Influx ----
+
+def as_points(sent):
+    """As InfluxDB gives it back. Integers are fields of their own: one that is
+    a float in one line and an integer in the next is refused."""
+    tags = {"host": HOST, "instance": sent.plugin_instance, "type": sent.type,
+            "type_instance": sent.type_instance}
+    tags = frozenset((k, v) for k, v in tags.items() if v)
+    when = int(sent.time * 1000) * 1_000_000
+    return {(sent.plugin, tags, when,
+             name if sent.kind == "gauge" else f"{name}_total", value)
+            for name, value in zip(sent.names, sent.values) if math.isfinite(value)}
+
+
+@pytest.mark.parametrize("name", ["influx", "influx_batch", "influx_gzip"])
+def test_influxdb_stores_what_we_write(world, tmp_path, name):
+    """All but the counters over 2**63, which InfluxDB 1 does not know: it says
+    so and takes the other lines of the body."""
+    with Influxd(tmp_path / "influxd") as influxd:
+        said = "".join(influxd.take(body) for body in world.bodies(name))
+        assert said.count("unable to parse") == 1
+        assert "_total=18446744073709551615u" in said
+        assert influxd.points() == set().union(*(
+            as_points(s) for s in world.sent if s.values != (2**64 - 1,)))
+
+
 # ---- gzip ----
 
-@pytest.mark.parametrize("form", ["command", "json"])
+@pytest.mark.parametrize("form", ["command", "json", "graphite", "influx"])
 def test_gzip_is_unpacked_by_python_and_zcat(world, form):
     """And said where Telegraf's content_encoding = "auto" looks for it."""
+    plain_name = form if form == "graphite" else f"{form}_batch"
     (packed_as, packed), = world.messages[f"{form}_gzip"]
-    (plain_as, plain), = world.messages[f"{form}_batch"]
+    (plain_as, plain), = world.messages[plain_name]
     assert packed_as.content_encoding == "gzip"
     assert plain_as.content_encoding in (None, "identity")
     assert packed_as.content_type == plain_as.content_type

@@ -30,13 +30,21 @@ static const struct row {
      {{"rx", RMQ_DERIVE, {.derive = INT64_MIN}},
       {"tx", RMQ_DERIVE, {.derive = (INT64_C(1) << 53) + 1}}},
      "interface,host=h,instance=eth0,type=if_octets "
-     "rx=-9223372036854775808i,tx=9007199254740993i" STAMP},
+     "rx_total=-9223372036854775808i,tx_total=9007199254740993i" STAMP},
     {{"h", "p", "", "t", ""},
      {{"c", RMQ_COUNTER, {.counter = INT64_MAX}},
       {"d", RMQ_COUNTER, {.counter = UINT64_MAX}},
       {"a", RMQ_ABSOLUTE, {.absolute = 5}}},
-     "p,host=h,type=t c=9223372036854775807i,d=18446744073709551615u,"
-     "a=5i" STAMP},
+     "p,host=h,type=t c_total=9223372036854775807i,"
+     "d_total=18446744073709551615u,a_total=5i" STAMP},
+    /* One measurement, and no field that is a float here and an integer there
+     */
+    {{"h", "swap", "", "swap", "used"},
+     {{"value", RMQ_GAUGE, {.gauge = 2}}},
+     "swap,host=h,type=swap,type_instance=used value=2" STAMP},
+    {{"h", "swap", "", "swap_io", "in"},
+     {{"value", RMQ_DERIVE, {.derive = 2}}},
+     "swap,host=h,type=swap_io,type_instance=in value_total=2i" STAMP},
     {{"h", "load", "", "load", ""},
      {{"shortterm", RMQ_GAUGE, {.gauge = NOT_A_NUMBER}},
       {"midterm", RMQ_GAUGE, {.gauge = 0.5}},
