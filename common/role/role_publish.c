@@ -231,8 +231,14 @@ void rmq_role_publish_free(struct rmq_role_publish *r) {
   free(r);
 }
 
-static void warn_of_lonely_values(struct rmq_role_publish *r) {
+/* Options that are right each by itself, and useless together. */
+static void warn_of_keys(struct rmq_role_publish *r) {
   const struct rmq_publish_options *o = r->options;
+  if (o->metrics && o->connections > 1 && rmq_rkey_is_fixed(o->routing_key))
+    log_line(r, RMQ_LOG_WARNING, "fixed_key",
+             "Connections is over 1, but with this RoutingKey all messages "
+             "have one routing key and so use one connection; use RoutingKey "
+             "\"collectd.%{host}.%{plugin}\"");
   if (o->metrics && o->batch_values > 1 &&
       rmq_rkey_is_per_series(o->routing_key))
     log_line(r, RMQ_LOG_WARNING, "batch_keys",
@@ -261,7 +267,7 @@ static int start_lanes(struct rmq_role_publish *r, struct rmq_error *err) {
 
 /* None runs, or all do. */
 int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err) {
-  warn_of_lonely_values(r);
+  warn_of_keys(r);
   if (start_spool(r, err) != 0)
     return -1;
   if (start_lanes(r, err) == 0)
@@ -306,11 +312,12 @@ static void log_totals(struct rmq_role_publish *r) {
   struct rmq_error text = {""};
   rmq_error_set(&text,
                 "ended: %" PRIu64 " messages accepted, %" PRIu64
-                " confirmed, %" PRIu64 " returned, %" PRIu64
-                " rejected, %" PRIu64 " expired, %" PRIu64 " dropped; %" PRIu64
-                " republished; %" PRIu64 " wait in the spool",
-                c->accepted, c->confirmed, c->returned, c->rejected, c->expired,
-                dropped, c->republished, s.spooled);
+                " recovered, %" PRIu64 " confirmed, %" PRIu64
+                " returned, %" PRIu64 " rejected, %" PRIu64 " expired, %" PRIu64
+                " dropped; %" PRIu64 " republished; %" PRIu64
+                " wait in the spool",
+                c->accepted, c->recovered, c->confirmed, c->returned,
+                c->rejected, c->expired, dropped, c->republished, s.spooled);
   log_line(r, RMQ_LOG_NOTICE, "ended", text.text);
 }
 

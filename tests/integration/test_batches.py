@@ -82,3 +82,13 @@ def test_key_per_series_is_warned_of(rig, broker, vhost):
         "Exchange": "metrics", "BatchValues": 200}).start()
     a.wait_log("BatchValues is over 1.*collectd.%{host}.%{plugin}")
     a.stop()
+
+
+def test_a_fixed_key_that_leaves_connections_idle_is_warned_of(
+        rig, broker, vhost):
+    target(vhost)
+    a = rig.publisher(broker, vhost, options={
+        "Exchange": "metrics", "RoutingKey": "k", "Connections": 3}).start()
+    a.wait_log("Connections is over 1.*collectd.%{host}.%{plugin}")
+    a.wait_log(r'block "x#3": connected')
+    a.stop()

@@ -158,8 +158,9 @@ def test_the_last_line_of_each_module_is_its_account(rig, broker, vhost):
     wait_for(lambda: len(b.record.numbers()) == 321, 20, "all arrived")
     a.stop()
     b.stop()
-    assert a.log_lines("ended: 321 messages accepted, 321 confirmed, 0 returned,"
-                       " 0 rejected, 0 dropped; 0 republished")
+    assert a.log_lines("ended: 321 messages accepted, 0 recovered, 321 confirmed,"
+                       " 0 returned, 0 rejected, 0 expired, 0 dropped;"
+                       " 0 republished; 0 wait in the spool")
     assert b.log_lines("ended: 321 messages delivered, 0 of them again; "
                        "321 acknowledged, 0 requeued, 0 rejected")
 
