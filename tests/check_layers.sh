@@ -118,7 +118,8 @@ foreign_headers_have_one_place() {
   only_in "jansson" 'jansson\.h' \
     'common/codec/[a-z_]*json[a-z_]*\.c|common/broker/management[a-z_]*\.c'
   only_in "zlib" 'zlib\.h' 'common/codec/gzip\.c'
-  only_in "SQLite" 'sqlite3\.h' 'common/spool/[a-z_]+\.c'
+  only_in "SQLite" 'sqlite3\.h' \
+    'common/spool/spool_(db(_open|_private)?|reader)\.[ch]'
   only_in "libmicrohttpd" 'microhttpd\.h' 'common/host/http_listen\.c'
   only_in "collectd" \
     'collectd/.*|(daemon|utils|liboconfig)/.*|(collectd|plugin|common|configfile|meta_data|oconfig)\.h|utils_[a-z_]+\.h' \

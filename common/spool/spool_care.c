@@ -247,8 +247,10 @@ static enum rmq_spool_fault move_house(struct rmq_spool *s,
   if (f == RMQ_SPOOL_FINE)
     f = rmq_spool_db_open(file.path, false, s->config.max_bytes, s->config.sync,
                           &db, err);
-  if (f != RMQ_SPOOL_FINE)
+  if (f != RMQ_SPOOL_FINE) {
+    rmq_spool_file_remove(&file);
     return f;
+  }
   /* Not "good": its log has the name of the new one's. */
   rmq_spool_db_close(s->db, false);
   s->db = db;
@@ -256,26 +258,49 @@ static enum rmq_spool_fault move_house(struct rmq_spool *s,
   return f;
 }
 
-static void follow_file(struct rmq_spool *s, struct rmq_mono now) {
-  struct rmq_error err = {""};
-  if (rmq_spool_file_is_there(&s->file))
-    return;
-  s->failures += s->is_gone ? 0 : 1;
-  s->is_gone = true;
-  uint64_t rows = s->rows;
-  if (move_house(s, &err) == RMQ_SPOOL_FINE) {
-    s->is_gone = false;
+/* Without its log the file is whole only after a checkpoint, and SQLite makes a
+ * log anew only when it opens the file. */
+static enum rmq_spool_fault reopen(struct rmq_spool *s, struct rmq_error *err) {
+  enum rmq_spool_fault f = rmq_spool_db_checkpoint(s->db, err);
+  if (f != RMQ_SPOOL_FINE)
+    return f;
+  rmq_spool_db_close(s->db, true);
+  s->db = NULL;
+  return rmq_spool_db_open(s->file.path, false, s->config.max_bytes,
+                           s->config.sync, &s->db, err);
+}
+
+static void tell_vanished(struct rmq_spool *s, bool is_anew,
+                          const struct rmq_error *err, struct rmq_mono now) {
+  if (is_anew) {
     rmq_complain_recover(&s->vanished);
     rmq_spool_log(s, RMQ_LOG_ERROR, "spool_vanished",
-                  "somebody removed %s while it was in use; it has been made "
-                  "anew with all %" PRIu64 " messages",
-                  s->file.path, rows);
+                  "somebody removed %s or its log while it was in use; it has "
+                  "been made anew with all %" PRIu64 " messages",
+                  s->file.path, s->rows);
   } else if (rmq_complain_report(&s->vanished, now, NULL)) {
     rmq_spool_log(s, RMQ_LOG_ERROR, "spool_vanished",
                   "somebody removed %s while it was in use, and it cannot be "
                   "made anew: %s; its %" PRIu64 " messages will not survive "
                   "the end of this process",
-                  s->file.path, err.text, rows);
+                  s->file.path, err->text, s->rows);
+  }
+}
+
+static void follow_file(struct rmq_spool *s, struct rmq_mono now) {
+  struct rmq_error err = {""};
+  bool is_there = rmq_spool_file_is_there(&s->file);
+  if (is_there && rmq_spool_file_has_log(&s->file))
+    return;
+  s->failures += s->is_gone ? 0 : 1;
+  s->is_gone = !is_there;
+  enum rmq_spool_fault f = is_there ? reopen(s, &err) : move_house(s, &err);
+  if (f == RMQ_SPOOL_FINE)
+    s->is_gone = false;
+  tell_vanished(s, f == RMQ_SPOOL_FINE, &err, now);
+  if (s->db == NULL) { /* what lies there is no longer known to be ours */
+    lose_unread(s);
+    disk_fails(s, f, &err, now);
   }
 }
 

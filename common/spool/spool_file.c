@@ -171,6 +171,17 @@ static uint64_t bytes_of(const char *path) {
   return lstat(path, &st) == 0 && st.st_size > 0 ? (uint64_t)st.st_size : 0;
 }
 
+bool rmq_spool_file_has_log(const struct rmq_spool_file *f) {
+  char wal[PATH_MAX];
+  struct stat st;
+  return with_suffix(f->path, "-wal", wal) && lstat(wal, &st) == 0;
+}
+
+void rmq_spool_file_remove(const struct rmq_spool_file *f) {
+  if (rmq_spool_file_is_there(f))
+    unlink(f->path);
+}
+
 uint64_t rmq_spool_file_bytes(const struct rmq_spool_file *f) {
   char wal[PATH_MAX];
   uint64_t bytes = bytes_of(f->path);

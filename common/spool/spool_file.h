@@ -38,6 +38,9 @@ int rmq_spool_file_recognize(const char *path, bool *ret_has_log,
                              struct rmq_error *err);
 /* Whether the file is still the one under its path. */
 bool rmq_spool_file_is_there(const struct rmq_spool_file *f);
+bool rmq_spool_file_has_log(const struct rmq_spool_file *f);
+/* Removes the file, if it is still the one. */
+void rmq_spool_file_remove(const struct rmq_spool_file *f);
 /* Bytes of the file and its WAL. */
 uint64_t rmq_spool_file_bytes(const struct rmq_spool_file *f);
 /* Renames the file and its WAL to PATH.WHY-TIMESTAMP; closed before. */

@@ -12,23 +12,13 @@
 #include "common/spool/spool_age.h"
 #include "common/spool/spool_db.h"
 #include "common/spool/spool_file.h"
+#include "common/spool/spool_ranges.h"
 
 struct rmq_spool_fetch {
   bool is_wanted;
   uint64_t after_seq;
   size_t max_messages, max_bytes;
 };
-
-/* Rows that have ended, both included. */
-struct rmq_spool_range {
-  uint64_t first, last;
-};
-struct rmq_spool_ranges {
-  struct rmq_spool_range *items;
-  size_t count, capacity;
-  uint64_t seqs; /* in all of them */
-};
-enum { RMQ_SPOOL_RANGES_MAX = 1 << 20 };
 
 struct rmq_spool_lane {
   struct rmq_store_handlers handlers;
@@ -90,11 +80,6 @@ struct rmq_spool_lane *rmq_spool_lane_of(struct rmq_spool *s,
 void rmq_spool_log(const struct rmq_spool *s, enum rmq_level level,
                    const char *event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* False without memory or beyond the bound. */
-bool rmq_spool_ranges_add(struct rmq_spool_ranges *r, uint64_t seq);
-/* Drops the first count ranges, and so many seqs of the next. */
-void rmq_spool_ranges_drop(struct rmq_spool_ranges *r, size_t count,
-                           uint64_t of_next);
 static inline void rmq_spool_tally(struct rmq_store_tally *t, uint64_t values) {
   t->messages++;
   t->values += values;

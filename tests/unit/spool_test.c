@@ -375,17 +375,18 @@ static void cursor_never_passes_a_row_that_is_committed_later(void **state) {
   set_up(&r);
   r.config.lanes = 2;
   open_spool(&r);
-  struct rmq_message *slow = make(&r, key_of(0, 2), 100); /* seq 1 */
+  put(&r, key_of(0, 2), 100);
+  struct rmq_message *slow = make(&r, key_of(0, 2), 100); /* seq 2 */
   put(&r, key_of(1, 2), 100);
   turn(&r);
   fetch(&r, 0, 10, 1 << 20);
-  assert_int_equal(r.lanes[0].through, 0);
+  assert_int_equal(r.lanes[0].through, 1);
   fetch(&r, 1, 10, 1 << 20);
-  assert_int_equal(r.lanes[1].through, 2);
+  assert_int_equal(r.lanes[1].through, 3);
   r.store->put(r.store->ctx, 0, slow);
   turn(&r);
   fetch(&r, 0, 10, 1 << 20);
-  assert_got(&r, 0, 1, 1);
+  assert_got(&r, 0, 1, 2);
   tear_down(&r);
 }
 
@@ -915,6 +916,32 @@ static void locked_file_is_said_and_waited_for(void **state) {
   tear_down(&r);
 }
 
+static void copy_file(const char *from, const char *to) {
+  char bytes[65536];
+  ssize_t n;
+  int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT, 0600);
+  while (in >= 0 && (n = read(in, bytes, sizeof(bytes))) > 0)
+    assert_int_equal(write(out, bytes, (size_t)n), n);
+  close(in);
+  close(out);
+}
+
+/* What lies on the disk at this moment is what the next process finds. */
+static void kill_and_open(struct rig *r) {
+  char dir[sizeof(r->dir)], from[200], to[200];
+  snprintf(dir, sizeof(dir), "%s/image", r->root);
+  assert_int_equal(mkdir(dir, 0700), 0);
+  for (int i = 0; i < 2; i++) {
+    snprintf(from, sizeof(from), "%s%s", r->path, i == 0 ? "" : "-wal");
+    snprintf(to, sizeof(to), "%s/b.spool%s", dir, i == 0 ? "" : "-wal");
+    copy_file(from, to);
+  }
+  rmq_spool_free(r->spool);
+  forget(r);
+  memcpy(r->dir, dir, sizeof(r->dir));
+  open_spool(r);
+}
+
 /* ------------------------------------------------------------------------
  * Trouble while running */
 
@@ -1047,25 +1074,39 @@ static void repeated_failures_do_not_flood_the_log(void **state) {
   tear_down(&r);
 }
 
-static void vanished_directory_is_made_anew_with_all_rows(void **state) {
-  struct rig r;
+static void remove_suffix(const struct rig *r, const char *suffix) {
+  char path[200];
+  snprintf(path, sizeof(path), "%s%s", r->path, suffix);
+  assert_int_equal(unlink(path), 0);
+}
+
+/* Everything, the file alone, its log alone. */
+static void what_vanished_is_made_anew_with_all_rows(void **state) {
   (void)state;
-  set_up(&r);
-  open_spool(&r);
-  for (int i = 0; i < 100; i++)
+  for (int i = 0; i < 3; i++) {
+    struct rig r;
+    SHOW_ROW("%d", i);
+    set_up(&r);
+    open_spool(&r);
+    for (int j = 0; j < 100; j++)
+      put(&r, "k", 5000);
+    turn(&r);
+    if (i == 0)
+      remove_tree(r.dir);
+    else
+      remove_suffix(&r, i == 1 ? "" : "-wal");
+    tick(&r);
+    assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "made anew with all"));
     put(&r, "k", 5000);
-  turn(&r);
-  remove_tree(r.dir);
-  tick(&r);
-  assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "made anew with all"));
-  put(&r, "k", 5000);
-  close_spool(&r);
-  forget(&r);
-  open_spool(&r);
-  assert_int_equal(r.lanes[0].recovered.messages, 101);
-  fetch(&r, 0, 1000, 1 << 20);
-  assert_got(&r, 0, 1, 101);
-  tear_down(&r);
+    turn(&r);
+    tick(&r);
+    assert_int_equal(fake_host_count(&host, "spool_vanished"), 1);
+    kill_and_open(&r);
+    assert_int_equal(r.lanes[0].recovered.messages, 101);
+    fetch(&r, 0, 1000, 1 << 20);
+    assert_got(&r, 0, 1, 101);
+    tear_down(&r);
+  }
 }
 
 static void vanished_file_that_cannot_be_made_anew_goes_on(void **state) {
@@ -1088,6 +1129,30 @@ static void vanished_file_that_cannot_be_made_anew_goes_on(void **state) {
   assert_int_equal(unlink(r.dir), 0);
   tick(&r);
   assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "made anew with all"));
+  tear_down(&r);
+}
+
+static void copy_that_failed_is_not_in_the_way_of_the_next(void **state) {
+  struct rig r;
+  struct rlimit before;
+  (void)state;
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  set_up(&r);
+  open_spool(&r);
+  for (int i = 0; i < 100; i++)
+    put(&r, "k", 5000);
+  while (r.spool->pending.count + r.spool->batch.count > 0)
+    turn(&r);
+  remove_tree(r.dir);
+  limit_files(100 << 10);
+  tick(&r);
+  limit_files(before.rlim_cur);
+  assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "cannot be made anew"));
+  tick(&r);
+  assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "made anew with all"));
+  kill_and_open(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 100);
   tear_down(&r);
 }
 
@@ -1116,19 +1181,8 @@ static void what_is_not_written_by_the_deadline_has_failed(void **state) {
   tear_down(&r);
 }
 
-static void copy_file(const char *from, const char *to) {
-  char bytes[65536];
-  ssize_t n;
-  int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT, 0600);
-  while (in >= 0 && (n = read(in, bytes, sizeof(bytes))) > 0)
-    assert_int_equal(write(out, bytes, (size_t)n), n);
-  close(in);
-  close(out);
-}
-
 static void committed_rows_survive_a_kill(void **state) {
   struct rig r;
-  char to[300], from[300];
   (void)state;
   set_up(&r);
   open_spool(&r);
@@ -1137,20 +1191,7 @@ static void committed_rows_survive_a_kill(void **state) {
     if (i % 10 == 9)
       turn(&r);
   }
-  /* What lies on the disk at this moment; reading it drops no lock that this
-   * test would need. */
-  char dir[150];
-  snprintf(dir, sizeof(dir), "%s/image", r.root);
-  assert_int_equal(mkdir(dir, 0700), 0);
-  snprintf(to, sizeof(to), "%s/b.spool", dir);
-  copy_file(r.path, to);
-  snprintf(from, sizeof(from), "%s-wal", r.path);
-  snprintf(to, sizeof(to), "%s/b.spool-wal", dir);
-  copy_file(from, to);
-  close_spool(&r);
-  forget(&r);
-  r.config.dir = dir;
-  open_spool(&r);
+  kill_and_open(&r);
   assert_int_equal(r.lanes[0].recovered.messages, 200);
   fetch(&r, 0, 1000, 1 << 20);
   assert_got(&r, 0, 1, 200);
@@ -1287,8 +1328,9 @@ int main(void) {
       cmocka_unit_test(file_that_turns_corrupt_is_set_aside_with_an_account),
       cmocka_unit_test(full_disk_gives_messages_back_and_is_forgotten),
       cmocka_unit_test(repeated_failures_do_not_flood_the_log),
-      cmocka_unit_test(vanished_directory_is_made_anew_with_all_rows),
+      cmocka_unit_test(what_vanished_is_made_anew_with_all_rows),
       cmocka_unit_test(vanished_file_that_cannot_be_made_anew_goes_on),
+      cmocka_unit_test(copy_that_failed_is_not_in_the_way_of_the_next),
       cmocka_unit_test(what_is_not_written_by_the_deadline_has_failed),
       cmocka_unit_test(committed_rows_survive_a_kill),
       cmocka_unit_test(thread_writes_what_many_threads_put),
