@@ -170,14 +170,14 @@ void rmq_fifo_close(struct rmq_fifo *f, struct rmq_list *forgotten) {
   struct rmq_list kept;
   rmq_list_init(&kept);
   struct rmq_message *m;
-  while ((m = rmq_outbox_pop(&f->outbox)) != NULL) {
-    if (!m->is_stored) {
-      rmq_list_push_back(&kept, &m->node);
-      continue;
-    }
-    rmq_outbox_release(&f->outbox, m);
+  while ((m = rmq_outbox_pop(&f->outbox)) != NULL)
+    rmq_list_push_back(&kept, &m->node);
+  struct rmq_node *n;
+  while ((n = rmq_list_last(&kept)) != NULL && message_of(n)->is_stored) {
+    rmq_list_remove(&kept, n);
+    rmq_outbox_release(&f->outbox, message_of(n));
     f->unread++;
-    rmq_list_push_back(forgotten, &m->node);
+    rmq_list_push_back(forgotten, n);
   }
   rmq_outbox_unpop_all(&f->outbox, &kept);
 }

@@ -81,9 +81,10 @@ void rmq_fifo_failed(struct rmq_fifo *f, struct rmq_list *messages,
 void rmq_fifo_lost(struct rmq_fifo *f, bool was_pending, uint64_t messages);
 void rmq_fifo_recovered(struct rmq_fifo *f, uint64_t messages);
 
-/* The end, first half: nothing more comes out of the store, and what waits in
- * RAM and lies in the store too goes to forgotten, to be freed: its rows are
- * for the next start. */
+/* The end, first half: nothing more comes out of the store. Rows that wait in
+ * RAM with nothing behind them that only RAM has go to forgotten, to be freed:
+ * they are for the next start. Rows before such a message stay, since it would
+ * overtake them. */
 void rmq_fifo_close(struct rmq_fifo *f, struct rmq_list *forgotten);
 /* The end, second half, for a popped message that was not confirmed: the store
  * keeps it (true; m is gone, or the caller frees it when is_stored), or
