@@ -162,8 +162,8 @@ struct rmq_link_wish rmq_connection_link_wish(const struct rmq_connection *c);
 void rmq_connection_link_up(struct rmq_connection *c, struct rmq_mono now);
 void rmq_connection_link_down(struct rmq_connection *c, const char *reason,
                               struct rmq_mono now);
-/* The link never came up. remedy (static text): what a person has to do about
- * it; "" when it may pass by itself. */
+/* The link never came up, or the server refused us below AMQP. remedy (static
+ * text): what a person has to do about it; "" when it may pass by itself. */
 void rmq_connection_link_refused(struct rmq_connection *c, const char *reason,
                                  const char *remedy, struct rmq_mono now);
 

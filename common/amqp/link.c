@@ -162,11 +162,9 @@ static int connected(struct rmq_link *l, struct rmq_error *err) {
     l->phase = LINK_UP;
     return 1;
   }
-  l->tls = rmq_tls_new(l->config.tls, l->fd, l->host, err);
-  if (l->tls == NULL) {
-    l->remedy = "make what it names a PEM file that this process can read";
+  l->tls = rmq_tls_new(l->config.tls, l->fd, l->host, &l->remedy, err);
+  if (l->tls == NULL)
     return -1;
-  }
   l->phase = LINK_HANDSHAKE;
   return 0;
 }
@@ -240,8 +238,12 @@ long rmq_link_send(struct rmq_link *l, struct rmq_buf *out,
 
 long rmq_link_recv(struct rmq_link *l, char *bytes, size_t size,
                    struct rmq_error *err) {
-  if (l->tls != NULL)
-    return rmq_tls_recv(l->tls, bytes, size, err);
+  if (l->tls != NULL) {
+    long got = rmq_tls_recv(l->tls, bytes, size, err);
+    if (got < 0)
+      l->remedy = rmq_tls_remedy(l->tls);
+    return got;
+  }
   ssize_t n = recv(l->fd, bytes, size, 0);
   if (n > 0)
     return n;

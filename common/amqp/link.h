@@ -24,7 +24,11 @@ struct rmq_tls_config {
   bool verify_peer, verify_host;
   const char *ca_file;                  /* NULL = the system's CAs */
   const char *client_cert, *client_key; /* PEM; NULL = none */
-  const char *client_key_password;
+  /* Appends the password of client_key, asked for every link; NULL = there is
+   * none. -1 = unreadable, err says why. */
+  int (*key_password)(void *ctx, struct rmq_buf *ret_password,
+                      struct rmq_error *err);
+  void *key_password_ctx;
   enum rmq_tls_version min_version;
 };
 
@@ -55,8 +59,9 @@ struct rmq_mono rmq_link_deadline(const struct rmq_link *l);
  * -1: failed for good, err says at what. */
 int rmq_link_advance(struct rmq_link *l, struct rmq_mono now,
                      struct rmq_error *err);
-/* What a person has to do about the failure that rmq_link_advance returned; ""
- * when it may pass by itself, as a broker that is down does. */
+/* What a person has to do about the failure that rmq_link_advance or _recv
+ * returned (with TLS 1.3 a server refuses our certificate only after the
+ * handshake); "" when it may pass by itself, as a broker that is down does. */
 const char *rmq_link_remedy(const struct rmq_link *l);
 /* Sends as much as the link takes and consumes it. Returns bytes sent, or -1
  * when the link is broken. Only when up. */

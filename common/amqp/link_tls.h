@@ -8,9 +8,11 @@
 struct rmq_tls;
 
 /* Reads the files of config and prepares a session over fd (borrowed) for the
- * server host, whose name or IP address the certificate must carry. */
+ * server host, whose name or IP address the certificate must carry. NULL with
+ * err and what a person has to do about it. */
 struct rmq_tls *rmq_tls_new(const struct rmq_tls_config *config, int fd,
-                            const char *host, struct rmq_error *err);
+                            const char *host, const char **ret_remedy,
+                            struct rmq_error *err);
 void rmq_tls_free(struct rmq_tls *t);
 
 /* What to wait for before the last call can go on. */

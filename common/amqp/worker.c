@@ -203,7 +203,10 @@ static void read_input(struct rmq_worker *w, struct rmq_mono now) {
   for (int i = 0; i < READS_PER_TURN && w->may_read; i++) {
     struct rmq_error err = {""};
     long n = rmq_link_recv(w->link, w->input, READ_BYTES, &err);
-    if (n < 0)
+    if (n < 0 && rmq_link_remedy(w->link)[0] != '\0')
+      rmq_connection_link_refused(w->connection, err.text,
+                                  rmq_link_remedy(w->link), now);
+    else if (n < 0)
       rmq_connection_link_down(w->connection, err.text, now);
     else if (n > 0)
       rmq_connection_input(w->connection, w->input, (size_t)n, now);

@@ -99,6 +99,9 @@ int rmq_connection_options_check(const struct rmq_connection_options *o,
                           "and TLSClientCert");
   if (o->tls_key != NULL && o->tls_cert == NULL)
     rc = complain(errors, "option TLSClientKey: needs TLSClientCert");
+  if ((o->tls_key_password != NULL || o->tls_key_password_file != NULL) &&
+      o->tls_cert == NULL)
+    rc = complain(errors, "option TLSClientKeyPassword: needs TLSClientCert");
   if (!o->tls_enabled && (o->tls_ca != NULL || o->tls_cert != NULL))
     rc = complain(errors, "option TLSEnabled: false, but TLSCACert or "
                           "TLSClientCert is set; remove them or enable TLS");
@@ -107,27 +110,51 @@ int rmq_connection_options_check(const struct rmq_connection_options *o,
 
 /* ------------------------------------------------------------------------ */
 
-static int append_secret_of(const char *path, struct rmq_buf *out,
-                            struct rmq_error *err) {
+static int append_secret_of(const char *option, const char *path,
+                            struct rmq_buf *out, struct rmq_error *err) {
   char *secret = NULL;
   struct rmq_error why = {""};
   if (rmq_secret_read(path, &secret, &why) != 0)
-    return rmq_error_set(err, "PasswordFile: %s", why.text);
+    return rmq_error_set(err, "%s: %s", option, why.text);
   int rc = rmq_buf_append_text(out, secret);
   rmq_secret_free(secret);
   return rc == 0 ? 0
-                 : rmq_error_set(err, "PasswordFile: \"%s\" is too long", path);
+                 : rmq_error_set(err, "%s: \"%s\" is too long", option, path);
+}
+
+static int append_secret(const char *option, const char *text,
+                         struct rmq_buf *out, struct rmq_error *err) {
+  if (text != NULL && rmq_buf_append_text(out, text) != 0)
+    return rmq_error_set(err, "%s is too long", option);
+  return 0;
 }
 
 static int give_password(void *ctx, struct rmq_buf *ret_password,
                          struct rmq_error *err) {
   const struct rmq_connection_options *o = ctx;
   if (o->password_file != NULL)
-    return append_secret_of(o->password_file, ret_password, err);
-  if (o->password != NULL &&
-      rmq_buf_append_text(ret_password, o->password) != 0)
-    return rmq_error_set(err, "Password is too long");
-  return 0;
+    return append_secret_of("PasswordFile", o->password_file, ret_password,
+                            err);
+  return append_secret("Password", o->password, ret_password, err);
+}
+
+static int give_key_password(void *ctx, struct rmq_buf *ret_password,
+                             struct rmq_error *err) {
+  const struct rmq_connection_options *o = ctx;
+  if (o->tls_key_password_file != NULL)
+    return append_secret_of("TLSClientKeyPasswordFile",
+                            o->tls_key_password_file, ret_password, err);
+  return append_secret("TLSClientKeyPassword", o->tls_key_password,
+                       ret_password, err);
+}
+
+/* A callback's context is not const; ours only read it. */
+static void *context_of(const struct rmq_connection_options *o) {
+  union {
+    const struct rmq_connection_options *in;
+    void *out;
+  } options = {.in = o};
+  return options.out;
 }
 
 static void fill_endpoints(struct rmq_connection_setup *s) {
@@ -180,7 +207,8 @@ static void fill_tls(struct rmq_connection_setup *s) {
       .ca_file = o->tls_ca,
       .client_cert = o->tls_cert,
       .client_key = o->tls_key,
-      .client_key_password = o->tls_key_password,
+      .key_password = give_key_password,
+      .key_password_ctx = context_of(o),
       .min_version = (enum rmq_tls_version)o->tls_min_version};
   s->link = (struct rmq_link_config){
       .tls = o->tls_enabled ? &s->tls : NULL,
@@ -192,10 +220,6 @@ static void fill_tls(struct rmq_connection_setup *s) {
 static void fill_config(const struct rmq_connection_setup *s,
                         struct rmq_connection_config *c) {
   const struct rmq_connection_options *o = s->options;
-  union {
-    const struct rmq_connection_options *in;
-    void *out;
-  } options = {.in = o};
   c->endpoints = s->endpoints;
   c->endpoints_count = o->hosts.count;
   c->is_random_order = o->host_selection == 1;
@@ -205,7 +229,7 @@ static void fill_config(const struct rmq_connection_setup *s,
   c->auth = (enum rmq_auth)o->auth_method;
   c->user = o->user;
   c->password = give_password;
-  c->password_ctx = options.out;
+  c->password_ctx = context_of(o);
   c->connection_name = s->connection_name;
   c->product = "Warren";
   c->version = RMQ_VERSION;

@@ -19,7 +19,8 @@ struct rmq_connection_options {
   char *vhost, *user, *password, *password_file;
   int auth_method;
   bool tls_enabled, tls_verify_peer, tls_verify_host;
-  char *tls_ca, *tls_cert, *tls_key, *tls_key_password;
+  char *tls_ca, *tls_cert, *tls_key;
+  char *tls_key_password, *tls_key_password_file;
   int tls_min_version;
   struct rmq_dur connect_timeout, rpc_timeout, heartbeat;
   int64_t frame_max;
@@ -134,6 +135,11 @@ extern const char *const rmq_log_format_words[];
        .type = RMQ_OPT_SECRET,                                                 \
        .offset = offsetof(T, connection.tls_key_password),                     \
        .help = "Password of an encrypted TLSClientKey."},                      \
+      {.name = "TLSClientKeyPasswordFile",                                     \
+       .type = RMQ_OPT_STRING,                                                 \
+       .offset = offsetof(T, connection.tls_key_password_file),                \
+       .help = "File whose first line is that password, read for every "       \
+               "connection; takes precedence."},                               \
       {.name = "TLSMinVersion",                                                \
        .type = RMQ_OPT_ENUM,                                                   \
        .offset = offsetof(T, connection.tls_min_version),                      \

@@ -35,3 +35,23 @@ certificate wronghost example.invalid \
 certificate selfother localhost "$server" otherca
 certificate client tlsuser "$client" ca
 certificate rogue tlsuser "$client" otherca
+
+# Valid at another time; "openssl x509" cannot say when a certificate begins.
+dated() { # NAME BEGIN END
+  key "$1"
+  openssl req -new -key "$1.key" -subj "/CN=localhost" -out "$1.csr"
+  : >"$1.index"
+  printf '%s\n' '[ca]' 'default_ca=d' '[d]' "database=$1.index" \
+    'default_md=sha256' 'policy=p' "new_certs_dir=." 'rand_serial=yes' \
+    'x509_extensions=e' '[p]' 'commonName=supplied' '[e]' "$server" >"$1.cnf"
+  openssl ca -batch -notext -config "$1.cnf" -cert ca.pem -keyfile ca.key \
+    -startdate "$2" -enddate "$3" -in "$1.csr" -out "$1.pem" 2>/dev/null
+}
+
+dated expired 20200101000000Z 20200201000000Z
+dated future 20400101000000Z 20400201000000Z
+certificate nameonly localhost \
+  $'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth' ca
+# The client's key again, encrypted with the password "key-s3cret".
+openssl ec -in client.key -aes256 -passout pass:key-s3cret \
+  -out encrypted.key 2>/dev/null

@@ -142,6 +142,9 @@ static void options_that_contradict_each_other_are_refused(void **state) {
       {{{"FailbackInterval", "300"}}, NULL},
       {{{"FailbackInterval", "300"}, {"HostSelection", "random"}},
        "option FailbackInterval: needs HostSelection ordered"},
+      {{{"TLSClientKeyPassword", "p"}}, "option TLSClientKeyPassword: needs"},
+      {{{"TLSClientKeyPasswordFile", "p"}},
+       "option TLSClientKeyPassword: needs"},
       {{{"AuthMethod", "external"}}, "option AuthMethod: external needs"},
       {{{"AuthMethod", "external"}, {"TLSEnabled", "true"}},
        "option AuthMethod: external needs"},
@@ -260,6 +263,38 @@ static void a_password_that_cannot_be_had_is_an_error_without_it(void **state) {
   }
 }
 
+static int key_password(struct rmq_buf *text, struct rmq_error *err) {
+  rmq_buf_init(text, 100);
+  return setup.tls.key_password(setup.tls.key_password_ctx, text, err);
+}
+
+static void a_key_password_file_wins_and_is_read_for_every_link(void **state) {
+  (void)state;
+  const char *const set[SET_MAX][2] = {{"TLSEnabled", "true"},
+                                       {"TLSClientCert", "c"},
+                                       {"TLSClientKeyPassword", "not-me"},
+                                       {"TLSClientKeyPasswordFile", path}};
+  struct options o;
+  struct rmq_buf text;
+  struct rmq_error err = {""};
+  init(&o, set);
+  init_setup(&o);
+  static const char *const rows[] = {"old", "new"};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    write_password(rows[i]);
+    assert_int_equal(key_password(&text, &err), 0);
+    assert_string_equal(rmq_buf_text(&text), rows[i]);
+    rmq_buf_fini(&text);
+  }
+  unlink(path);
+  assert_int_equal(key_password(&text, &err), -1);
+  assert_non_null(strstr(err.text, "TLSClientKeyPasswordFile"));
+  assert_non_null(strstr(err.text, path));
+  rmq_buf_fini(&text);
+  rmq_connection_setup_fini(&setup);
+  rmq_options_fini(table, &o);
+}
+
 static void a_directory_is_no_password_file(void **state) {
   (void)state;
   const char *const set[SET_MAX][2] = {{"PasswordFile", dir}};
@@ -331,7 +366,13 @@ static void options_reach_the_connection(void **state) {
   assert_string_equal(setup.tls.ca_file, "ca");
   assert_string_equal(setup.tls.client_cert, "cert");
   assert_string_equal(setup.tls.client_key, "key");
-  assert_string_equal(setup.tls.client_key_password, "p");
+  struct rmq_buf key_password;
+  rmq_buf_init(&key_password, 100);
+  assert_int_equal(
+      setup.tls.key_password(setup.tls.key_password_ctx, &key_password, &err),
+      0);
+  assert_string_equal(rmq_buf_text(&key_password), "p");
+  rmq_buf_fini(&key_password);
   assert_int_equal(setup.tls.min_version, RMQ_TLS_1_3);
   rmq_connection_setup_fini(&setup);
   rmq_options_fini(table, &o);
@@ -406,6 +447,7 @@ int main(void) {
       cmocka_unit_test(a_password_file_wins_and_is_read_at_every_login),
       cmocka_unit_test(a_password_that_cannot_be_had_is_an_error_without_it),
       cmocka_unit_test(a_directory_is_no_password_file),
+      cmocka_unit_test(a_key_password_file_wins_and_is_read_for_every_link),
       cmocka_unit_test(options_reach_the_connection),
       cmocka_unit_test(without_options_the_connection_is_plain_and_named),
       cmocka_unit_test(without_memory_there_is_no_setup_and_no_leak),
