@@ -337,7 +337,7 @@ void rmq_connection_link_up(struct rmq_connection *c, struct rmq_mono now) {
 void rmq_connection_link_down(struct rmq_connection *c, const char *reason,
                               struct rmq_mono now) {
   const char *remedy = "";
-  if (c->state == RMQ_SESSION_LOGIN)
+  if (c->state == RMQ_SESSION_LOGIN && c->is_started)
     remedy = c->is_tuned ? "the vhost may be missing or closed to this user: "
                            "see the broker's log"
                          : "the broker may have refused the login: check User "

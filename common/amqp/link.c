@@ -26,6 +26,7 @@ struct rmq_link {
   struct rmq_tls *tls;
   char last_failure[128]; /* of the addresses tried so far */
   const char *remedy;     /* of the failure, see rmq_link_remedy */
+  bool has_received;      /* anything at all */
 };
 
 static void describe(struct rmq_link *l, const char *doing, int error) {
@@ -221,13 +222,27 @@ static long send_some(struct rmq_link *l, const struct rmq_buf *out,
   return n >= 0 ? n : broken("sending", err);
 }
 
+/* A server that does not want our certificate may reset the connection before
+ * we have read its alert. */
+static void suspect_certificate(struct rmq_link *l) {
+  const struct rmq_tls_config *tls = l->config.tls;
+  if (tls == NULL || l->has_received || rmq_link_remedy(l)[0] != '\0')
+    return;
+  l->remedy = tls->client_cert != NULL
+                  ? "the server may have refused TLSClientCert: see its log"
+                  : "the server may want a client certificate: see its log, "
+                    "and TLSClientCert";
+}
+
 long rmq_link_send(struct rmq_link *l, struct rmq_buf *out,
                    struct rmq_error *err) {
   long total = 0;
   while (out->len > 0) {
     long n = send_some(l, out, err);
-    if (n < 0)
+    if (n < 0) {
+      suspect_certificate(l);
       return -1;
+    }
     if (n == 0)
       break;
     rmq_buf_consume(out, (size_t)n);
@@ -236,8 +251,8 @@ long rmq_link_send(struct rmq_link *l, struct rmq_buf *out,
   return total;
 }
 
-long rmq_link_recv(struct rmq_link *l, char *bytes, size_t size,
-                   struct rmq_error *err) {
+static long recv_some(struct rmq_link *l, char *bytes, size_t size,
+                      struct rmq_error *err) {
   if (l->tls != NULL) {
     long got = rmq_tls_recv(l->tls, bytes, size, err);
     if (got < 0)
@@ -250,4 +265,13 @@ long rmq_link_recv(struct rmq_link *l, char *bytes, size_t size,
   if (n < 0)
     return broken("receiving", err);
   return rmq_error_set(err, "the server closed the connection");
+}
+
+long rmq_link_recv(struct rmq_link *l, char *bytes, size_t size,
+                   struct rmq_error *err) {
+  long n = recv_some(l, bytes, size, err);
+  if (n < 0)
+    suspect_certificate(l);
+  l->has_received |= n > 0;
+  return n;
 }

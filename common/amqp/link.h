@@ -59,8 +59,8 @@ struct rmq_mono rmq_link_deadline(const struct rmq_link *l);
  * -1: failed for good, err says at what. */
 int rmq_link_advance(struct rmq_link *l, struct rmq_mono now,
                      struct rmq_error *err);
-/* What a person has to do about the failure that rmq_link_advance or _recv
- * returned (with TLS 1.3 a server refuses our certificate only after the
+/* What a person has to do about the failure that rmq_link_advance, _send or
+ * _recv returned (with TLS 1.3 a server refuses our certificate only after the
  * handshake); "" when it may pass by itself, as a broker that is down does. */
 const char *rmq_link_remedy(const struct rmq_link *l);
 /* Sends as much as the link takes and consumes it. Returns bytes sent, or -1

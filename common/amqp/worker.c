@@ -113,13 +113,22 @@ static struct rmq_mono clock_now(const struct rmq_worker *w) {
   return w->host->mono(w->host->ctx);
 }
 
+static void link_broke(struct rmq_worker *w, const struct rmq_error *err,
+                       struct rmq_mono now) {
+  const char *remedy = rmq_link_remedy(w->link);
+  if (remedy[0] != '\0')
+    rmq_connection_link_refused(w->connection, err->text, remedy, now);
+  else
+    rmq_connection_link_down(w->connection, err->text, now);
+}
+
 static void send_output(struct rmq_worker *w, struct rmq_mono now) {
   struct rmq_buf *out = rmq_connection_output(w->connection);
   if (!w->link_is_up || out->len == 0)
     return;
   struct rmq_error err = {""};
   if (rmq_link_send(w->link, out, &err) < 0)
-    rmq_connection_link_down(w->connection, err.text, now);
+    link_broke(w, &err, now);
 }
 
 static void drop_link(struct rmq_worker *w) {
@@ -203,11 +212,8 @@ static void read_input(struct rmq_worker *w, struct rmq_mono now) {
   for (int i = 0; i < READS_PER_TURN && w->may_read; i++) {
     struct rmq_error err = {""};
     long n = rmq_link_recv(w->link, w->input, READ_BYTES, &err);
-    if (n < 0 && rmq_link_remedy(w->link)[0] != '\0')
-      rmq_connection_link_refused(w->connection, err.text,
-                                  rmq_link_remedy(w->link), now);
-    else if (n < 0)
-      rmq_connection_link_down(w->connection, err.text, now);
+    if (n < 0)
+      link_broke(w, &err, now);
     else if (n > 0)
       rmq_connection_input(w->connection, w->input, (size_t)n, now);
     w->may_read = n > 0 && link_is_wanted(w);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """TLS: our own CA, client certificates, and servers that must be refused."""
 
+import contextlib
 import pathlib
 import socket
 import ssl
@@ -9,7 +10,9 @@ import threading
 
 import pytest
 
+from rig import modules as warren
 from rig.broker import Broker
+from rig.collectd import plugin
 from rig.waiting import wait_for
 
 CONFIG = """\
@@ -108,8 +111,13 @@ class Impostor:
     """A TLS server with a certificate of one's choice. Remembers whether
     anybody told it anything."""
 
-    def __init__(self, certificates, name):
+    def __init__(self, certificates, name, newest=None, wants_client=False):
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if newest is not None:
+            self._context.maximum_version = newest
+        if wants_client:
+            self._context.verify_mode = ssl.CERT_REQUIRED
+            self._context.load_verify_locations(certificates / "ca.pem")
         self._context.load_cert_chain(certificates / f"{name}.pem",
                                       certificates / f"{name}.key")
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -162,3 +170,114 @@ def test_a_client_certificate_of_another_ca_is_refused(
     a.wait_log(r"\[(error|warning)\].*x", timeout=20)
     assert vhost.ready("q") == 0
     assert a.stop() < 8
+
+
+# -- why a server is not trusted ----------------------------------------------
+
+
+def blocks(rig, name, *made, **how):
+    """One daemon with several publishing blocks, so that many troubles cost
+    the time of one."""
+    return rig.daemon(name, ["rabbitmq_publish"], warren.publish(*made), **how)
+
+
+def tls_block(name, at, port, certificates, **options):
+    return warren.publish_block(name, at, "tls", **{
+        "Exchange": "amq.fanout", "Host": "localhost", "Port": port,
+        "TLSEnabled": True, "TLSCACert": str(certificates / "ca.pem"),
+        "Metrics": False, "RetryDelay": 1, "RetryDelayMax": 2, **options})
+
+
+def test_each_reason_to_refuse_a_server_has_its_sentence(
+        rig, tls_broker, certificates):
+    broker, _ = tls_broker
+    rows = [  # block, certificate, options, what the log says
+        ("expired", "expired", {}, "has expired.*renew"),
+        ("future", "future", {}, "not valid yet.*clock"),
+        ("unknown", "selfother", {}, "no CA that is trusted.*TLSCACert"),
+        ("name", "wronghost", {}, "for another host name.*Host"),
+        ("address", "nameonly", {"Host": "127.0.0.1"}, "not for this IP address"),
+    ]
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(Impostor(certificates, row[1]))
+                   for row in rows]
+        old = stack.enter_context(Impostor(
+            certificates, "server", newest=ssl.TLSVersion.TLSv1_2))
+        a = blocks(
+            rig, "reasons",
+            *(tls_block(name, broker, server.port, certificates, **options)
+              for (name, _, options, _), server in zip(rows, servers)),
+            tls_block("old", broker, old.port, certificates, TLSMinVersion="1.3"),
+            tls_block("plain", broker, broker.amqp_port, certificates)).start()
+        for name, _, _, says in rows:
+            a.wait_log(rf'\[error\].*"{name}": .*{says}')
+        a.wait_log(r'\[error\].*"old": .*TLSMinVersion')
+        a.wait_log(r'\[error\].*"plain": .*does not speak TLS.*5671')
+        assert not any(s.heard for s in servers)
+        assert a.stop() < 8
+
+
+def test_the_systems_cas_are_trusted_when_none_is_named(
+        rig, tls_broker, certificates):
+    broker, vhost = tls_broker
+    at = tls_block("x", broker, broker.amqps_port, certificates,
+                   TLSCACert=None, Metrics=True)
+    rig.daemon("system", ["match_regex", "loadgen", "rabbitmq_publish"],
+               plugin("loadgen", Result=f"{rig.dir}/result", Total=20, Delay=0.1),
+               warren.publish(at),
+               warren.only_to_writer("loadgen", "rabbitmq_publish/x"),
+               environment={"SSL_CERT_FILE": str(certificates / "ca.pem")}).start()
+    all_arrive(vhost)
+
+
+# -- our own certificate ------------------------------------------------------
+
+
+def test_an_encrypted_key_needs_its_password_and_never_asks(
+        rig, tls_broker, certificates, tmp_path):
+    broker, _ = tls_broker
+    secret = tmp_path / "key.password"
+    secret.write_text("wrong\n")
+    key = {"TLSClientCert": str(certificates / "client.pem"),
+           "TLSClientKey": str(certificates / "encrypted.key"),
+           "AuthMethod": "external", "User": None, "Password": None}
+    made = [tls_block(name, broker, broker.amqps_port, certificates, **key, **how)
+            for name, how in (
+                ("none", {}), ("wrong", {"TLSClientKeyPassword": "key-wrong"}),
+                ("right", {"TLSClientKeyPassword": "${KEY_PASSWORD}"}),
+                ("file", {"TLSClientKeyPasswordFile": str(secret)}))]
+    a = blocks(rig, "keys", *made, environment={"KEY_PASSWORD": "key-s3cret"})
+    a.start()
+    a.wait_log(r'\[error\].*"none": .*encrypted, and there is no password')
+    a.wait_log(r'\[error\].*"wrong": .*the password is wrong.*TLSClientKeyPassword')
+    a.wait_log(r'\[error\].*"file": .*the password is wrong')
+    a.wait_log(r'\[notice\].*"right": .*connected')
+    secret.write_text("key-s3cret\n")
+    a.wait_log(r'\[notice\].*"file": .*connected')
+    assert not a.log_lines("key-(wrong|s3cret)|PEM pass phrase")
+
+
+def test_a_renewed_client_certificate_needs_no_restart(
+        rig, tls_broker, certificates, tmp_path):
+    broker, vhost = tls_broker
+    pair = [tmp_path / "my.pem", tmp_path / "my.key"]
+
+    def install(name):
+        for path, suffix in zip(pair, ("pem", "key")):
+            path.write_bytes((certificates / f"{name}.{suffix}").read_bytes())
+    install("rogue")
+    a = publisher(rig, broker, broker.amqps_port, certificates,
+                  AuthMethod="external", User=None, Password=None,
+                  TLSClientCert=str(pair[0]), TLSClientKey=str(pair[1])).start()
+    line = a.wait_log(r"\[error\].*does not trust the CA of TLSClientCert")[0]
+    assert "remedy: " in line
+    install("client")
+    all_arrive(vhost)
+
+
+def test_without_the_certificate_that_the_server_wants_it_says_so(
+        rig, tls_broker, certificates):
+    with Impostor(certificates, "server", wants_client=True) as server:
+        a = blocks(rig, "bare", tls_block(
+            "x", tls_broker[0], server.port, certificates)).start()
+        a.wait_log(r"\[error\].*wants a client certificate.*TLSClientCert")
