@@ -73,6 +73,20 @@ def missing_exchange(rig, broker):
     return Case(a, "not.there", "declare|ExchangeType|exchange", mend, confirmed(a))
 
 
+def missing_alternate_exchange(rig, broker):
+    """Mended, it gets what the exchange, to which nothing is bound, cannot
+    route."""
+    v = broker.vhost("world/alternate")
+    v.queue("q")
+
+    def mend():
+        v.exchange("not.yet", "fanout")
+        v.bind("not.yet", "q", "")
+    a = publisher(rig, broker, v, "alternate", Exchange="lonely",
+                  ExchangeType="topic", AlternateExchange="not.yet")
+    return Case(a, "404.*not.yet", "AlternateExchange", mend, confirmed(a))
+
+
 def wrong_password(rig, broker):
     v = with_queue(broker, "world/password")
     user(broker, "somebody", "right")
@@ -122,7 +136,7 @@ def missing_queue(rig, broker):
                 lambda: v.queue("later"), consuming(v, "later"))
 
 
-CASES = [missing_exchange, wrong_password, unknown_vhost,
+CASES = [missing_exchange, missing_alternate_exchange, wrong_password, unknown_vhost,
          no_permission_to_publish, no_permission_to_consume,
          inequivalent_arguments, missing_queue]
 
@@ -144,7 +158,7 @@ def cases(built, broker, tmp_path_factory):
         yield made
     finally:
         rig.close()
-        for name in ("exchange", "password", "later", "outsider", "reader",
+        for name in ("exchange", "alternate", "password", "later", "outsider", "reader",
                      "arguments", "queue"):
             broker.api("DELETE", f"vhosts/world%2F{name}")
 
