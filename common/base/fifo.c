@@ -188,7 +188,7 @@ bool rmq_fifo_keep(struct rmq_fifo *f, struct rmq_message *m) {
     return true;
   }
   if (f->mode == RMQ_SPOOL_NONE ||
-      f->store->put(f->store->ctx, f->lane, m) != RMQ_STORE_TOOK)
+      f->store->keep(f->store->ctx, f->lane, m) != RMQ_STORE_TOOK)
     return false;
   f->pending++;
   return true;

@@ -89,6 +89,9 @@ const char *rmq_store_put_to_str(enum rmq_store_put p);
 struct rmq_store {
   void *ctx;
   enum rmq_store_put (*put)(void *ctx, unsigned lane, struct rmq_message *m);
+  /* At the end: as put, but never busy, since m leaves RAM as much room as it
+   * takes. */
+  enum rmq_store_put (*keep)(void *ctx, unsigned lane, struct rmq_message *m);
   /* At most one at a time and lane. max_bytes bounds the sum of
    * rmq_message_cost, but one message always comes. */
   void (*fetch)(void *ctx, unsigned lane, uint64_t after_seq,

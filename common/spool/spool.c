@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,16 +71,14 @@ static void wake(struct rmq_spool *s) {
   eventfd_write(s->wake_fd, 1);
 }
 
-static enum rmq_store_put put(void *ctx, unsigned lane, struct rmq_message *m) {
-  struct rmq_spool *s = ctx;
+static enum rmq_store_put queue(struct rmq_spool *s, struct rmq_message *m,
+                                size_t bytes_max) {
   enum rmq_store_put answer = RMQ_STORE_TOOK;
   size_t cost = rmq_message_cost(m);
-  (void)lane; /* it is what the key says */
   pthread_mutex_lock(&s->lock);
   if (!s->is_usable || s->is_stopping) {
     answer = RMQ_STORE_UNUSABLE;
-  } else if (s->pending_bytes > 0 &&
-             s->pending_bytes + cost > s->config.pending_bytes_max) {
+  } else if (s->pending_bytes > 0 && s->pending_bytes + cost > bytes_max) {
     answer = RMQ_STORE_BUSY;
   } else {
     s->pending_bytes += cost;
@@ -90,6 +89,19 @@ static enum rmq_store_put put(void *ctx, unsigned lane, struct rmq_message *m) {
   }
   pthread_mutex_unlock(&s->lock);
   return answer;
+}
+
+/* The lane is what the key says. */
+static enum rmq_store_put put(void *ctx, unsigned lane, struct rmq_message *m) {
+  struct rmq_spool *s = ctx;
+  (void)lane;
+  return queue(s, m, s->config.pending_bytes_max);
+}
+
+static enum rmq_store_put keep(void *ctx, unsigned lane,
+                               struct rmq_message *m) {
+  (void)lane;
+  return queue(ctx, m, SIZE_MAX);
 }
 
 static void fetch(void *ctx, unsigned lane, uint64_t after_seq,
@@ -341,7 +353,7 @@ struct rmq_spool *rmq_spool_new(const struct rmq_spool_config *config,
     return NULL;
   }
   s->config = *config;
-  s->store = (struct rmq_store){s, put, fetch, settle, stats};
+  s->store = (struct rmq_store){s, put, keep, fetch, settle, stats};
   init_lanes(s);
   init_intervals(s);
   s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -81,16 +81,20 @@ static struct rmq_message *message_from(struct fake_row *r) {
 
 /* ---- the verbs ---- */
 
-static enum rmq_store_put put(void *ctx, unsigned lane, struct rmq_message *m) {
+static enum rmq_store_put keep(void *ctx, unsigned lane,
+                               struct rmq_message *m) {
   struct fake_store *s = ctx;
   assert_int_equal(lane, 0);
   if (s->is_broken)
     return RMQ_STORE_UNUSABLE;
-  if (s->is_busy)
-    return RMQ_STORE_BUSY;
   assert_false(m->is_stored);
   rmq_list_push_back(&s->pending, &m->node);
   return RMQ_STORE_TOOK;
+}
+
+static enum rmq_store_put put(void *ctx, unsigned lane, struct rmq_message *m) {
+  const struct fake_store *s = ctx;
+  return s->is_busy && !s->is_broken ? RMQ_STORE_BUSY : keep(ctx, lane, m);
 }
 
 static void fetch(void *ctx, unsigned lane, uint64_t after_seq,
@@ -124,7 +128,7 @@ static void stats(void *ctx, struct rmq_store_stats *ret) {
 struct fake_store *fake_store_new(void) {
   struct fake_store *s = calloc(1, sizeof(*s));
   assert_non_null(s);
-  s->store = (struct rmq_store){s, put, fetch, settle, stats};
+  s->store = (struct rmq_store){s, put, keep, fetch, settle, stats};
   rmq_list_init(&s->pending);
   return s;
 }

@@ -425,6 +425,22 @@ static void what_waits_is_bounded(void **state) {
   tear_down(&r);
 }
 
+static void at_the_end_all_that_ram_held_may_wait(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.pending_bytes_max = 3000;
+  open_spool(&r);
+  for (int i = 0; i < 100; i++)
+    assert_int_equal(r.store->keep(r.store->ctx, 0, make(&r, "k", 1000)),
+                     RMQ_STORE_TOOK);
+  rmq_spool_stop(r.spool, rmq_mono_add(host.now, rmq_s(5)));
+  while (!rmq_spool_turn(r.spool))
+    continue;
+  assert_int_equal(r.lanes[0].stored, 100);
+  tear_down(&r);
+}
+
 /* ------------------------------------------------------------------------
  * Full */
 
@@ -1304,6 +1320,7 @@ int main(void) {
       cmocka_unit_test(cursor_never_passes_a_row_that_is_committed_later),
       cmocka_unit_test(settling_a_range_spares_rows_of_other_lanes),
       cmocka_unit_test(what_waits_is_bounded),
+      cmocka_unit_test(at_the_end_all_that_ram_held_may_wait),
       cmocka_unit_test(full_drop_oldest_keeps_the_newest),
       cmocka_unit_test(full_drop_newest_keeps_the_oldest),
       cmocka_unit_test(handed_rows_are_never_dropped),
