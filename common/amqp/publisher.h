@@ -159,10 +159,9 @@ void rmq_publisher_snapshot(struct rmq_publisher *p, bool take_latency,
                             struct rmq_publisher_snapshot *ret);
 
 /* The worker's thread from here on. Publishes what can be published; returns
- * when to be called again without an event. wall is the time of day, by which
- * messages expire. */
-struct rmq_mono rmq_publisher_step(struct rmq_publisher *p, struct rmq_mono now,
-                                   struct rmq_wall wall);
+ * when to be called again without an event. */
+struct rmq_mono rmq_publisher_step(struct rmq_publisher *p,
+                                   struct rmq_mono now);
 /* The end begins: refused messages get a last try at once, and what the store
  * has stays there. */
 void rmq_publisher_drain(struct rmq_publisher *p);

@@ -13,7 +13,6 @@ enum { FETCH_RETRY_S = 1 };
 struct round {
   struct rmq_publisher *p;
   struct rmq_mono now;
-  struct rmq_wall wall;
   struct rmq_message *messages[POPS_PER_LOCK];
   size_t count;
   struct rmq_list unencodable, done; /* done: expired, or sent for good */
@@ -21,13 +20,13 @@ struct round {
   struct rmq_publisher_counters add;
 };
 
-/* Milliseconds that m may still live; 0 when it has expired, -1 = for ever. A
- * clock that was set back makes nothing older, nor younger than it was. */
+/* Milliseconds that m may still live; 0 when it has expired, -1 = for ever. The
+ * time of day has no say in it: clocks are set. */
 static int64_t life_left(const struct rmq_publisher *p,
-                         const struct rmq_message *m, struct rmq_wall wall) {
+                         const struct rmq_message *m, struct rmq_mono now) {
   if (p->config.ttl.ns <= 0)
     return -1;
-  int64_t age = wall.ns > m->time.ns ? wall.ns - m->time.ns : 0;
+  int64_t age = now.ns - m->born.ns;
   return age >= p->config.ttl.ns ? 0
                                  : (p->config.ttl.ns - age) / RMQ_NS_PER_MS + 1;
 }
@@ -73,7 +72,7 @@ static void count_published(struct round *r, struct rmq_message *m) {
 
 static void send(struct round *r, struct rmq_message *m) {
   struct rmq_publisher *p = r->p;
-  int64_t life_ms = life_left(p, m, r->wall);
+  int64_t life_ms = life_left(p, m, r->now);
   if (life_ms == 0) {
     r->add.expired++;
     rmq_list_push_back(&r->done, &m->node);
@@ -144,9 +143,8 @@ static void settle(struct round *r, size_t sent) {
 }
 
 /* False when nothing more can be published now. */
-static bool publish_round(struct rmq_publisher *p, struct rmq_mono now,
-                          struct rmq_wall wall) {
-  struct round r = {.p = p, .now = now, .wall = wall};
+static bool publish_round(struct rmq_publisher *p, struct rmq_mono now) {
+  struct round r = {.p = p, .now = now};
   rmq_list_init(&r.unencodable);
   rmq_list_init(&r.done);
   pop_some(&r);
@@ -210,8 +208,7 @@ static struct rmq_mono watch_store(struct rmq_publisher *p,
 
 /* What waits and has expired ends, also while the broker is away. When the next
  * one does. */
-static struct rmq_mono expire(struct rmq_publisher *p, struct rmq_mono now,
-                              struct rmq_wall wall) {
+static struct rmq_mono expire(struct rmq_publisher *p, struct rmq_mono now) {
   if (p->config.ttl.ns <= 0)
     return RMQ_NEVER;
   struct rmq_list expired;
@@ -221,7 +218,7 @@ static struct rmq_mono expire(struct rmq_publisher *p, struct rmq_mono now,
   const struct rmq_message *head;
   pthread_mutex_lock(&p->lock);
   while ((head = rmq_outbox_peek(o)) != NULL &&
-         (left_ms = life_left(p, head, wall)) == 0) {
+         (left_ms = life_left(p, head, now)) == 0) {
     struct rmq_message *m = rmq_outbox_pop(o);
     rmq_outbox_release(o, m);
     rmq_list_push_back(&expired, &m->node);
@@ -232,17 +229,17 @@ static struct rmq_mono expire(struct rmq_publisher *p, struct rmq_mono now,
   return head == NULL ? RMQ_NEVER : rmq_mono_add(now, rmq_ms(left_ms));
 }
 
-struct rmq_mono rmq_publisher_step(struct rmq_publisher *p, struct rmq_mono now,
-                                   struct rmq_wall wall) {
+struct rmq_mono rmq_publisher_step(struct rmq_publisher *p,
+                                   struct rmq_mono now) {
   if (rmq_mono_reached(now, confirm_deadline(p)))
     confirm_timed_out(p, now);
   struct rmq_mono next =
       rmq_mono_min(watch_store(p, now), rmq_publisher_release_delayed(p, now));
-  next = rmq_mono_min(next, expire(p, now, wall));
+  next = rmq_mono_min(next, expire(p, now));
   if (!rmq_mono_reached(now, p->paused_until))
     return rmq_mono_min(next,
                         rmq_mono_min(p->paused_until, confirm_deadline(p)));
-  while (has_room(p) && publish_round(p, now, wall))
+  while (has_room(p) && publish_round(p, now))
     continue;
   return rmq_mono_min(next, confirm_deadline(p));
 }

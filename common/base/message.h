@@ -25,6 +25,8 @@ struct rmq_message {
   uint64_t seq;                 /* order of acceptance within its block */
   char id[RMQ_MESSAGE_ID_SIZE]; /* message_id; kept on every republish */
   struct rmq_wall time;         /* of acceptance */
+  struct rmq_mono born;         /* likewise, by the clock that does not jump; of
+                                   an earlier process's row before our start */
   const char *content_type;     /* static text, or in this allocation */
   const char *content_encoding; /* likewise; NULL = identity */
   uint32_t values;              /* value lists carried; 0 for a notification */

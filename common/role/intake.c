@@ -90,6 +90,7 @@ static void hand_over(struct rmq_intake *i, struct rmq_message *m,
                       struct rmq_wall time) {
   m->seq = ++i->seq;
   m->time = time;
+  m->born = i->host->mono(i->host->ctx);
   if (i->sink.accept(i->sink.ctx, m))
     i->needs_worker = true;
 }

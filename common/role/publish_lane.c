@@ -171,9 +171,7 @@ static void wake(void *ctx) { rmq_publish_lane_wake(ctx); }
 
 static struct rmq_mono step(void *ctx, struct rmq_mono now) {
   struct rmq_publish_lane *l = ctx;
-  const struct rmq_host *host = l->config.host;
-  struct rmq_mono next =
-      rmq_publisher_step(l->publisher, now, host->wall(host->ctx));
+  struct rmq_mono next = rmq_publisher_step(l->publisher, now);
   return l->config.tick == NULL
              ? next
              : rmq_mono_min(next, l->config.tick(l->config.ctx, now));

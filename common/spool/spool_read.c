@@ -59,6 +59,8 @@ static bool take(struct rmq_spool *s, struct reading *r,
     rmq_message_free(m);
     return false;
   }
+  struct rmq_dur age = rmq_spool_age_of(&s->age, m->seq, m->time, r->now);
+  m->born = (struct rmq_mono){r->now.ns - age.ns};
   r->bytes += cost;
   rmq_list_push_back(&r->messages, &m->node);
   rmq_spool_untally(&r->lane->unread, m->values);

@@ -212,8 +212,7 @@ static void must_hold(struct world *w) {
 }
 
 static void turn(struct world *w) {
-  struct rmq_mono due =
-      rmq_publisher_step(w->publisher, w->now, (struct rmq_wall){0});
+  struct rmq_mono due = rmq_publisher_step(w->publisher, w->now);
   due = rmq_mono_min(due, rmq_consumer_step(w->consumer, w->now));
   assert_false(rmq_mono_reached(w->now, due));
   must_hold(w);
@@ -377,8 +376,7 @@ static void answer_state(struct world *w, struct fake_bytes *out) {
 }
 
 static void let_time_pass(struct world *w) {
-  struct rmq_mono due =
-      rmq_publisher_step(w->publisher, w->now, (struct rmq_wall){0});
+  struct rmq_mono due = rmq_publisher_step(w->publisher, w->now);
   due = rmq_mono_min(due, rmq_consumer_step(w->consumer, w->now));
   due = rmq_mono_min(due, rmq_connection_next_deadline(w->connection));
   if (rmq_mono_is_never(due))

@@ -228,7 +228,7 @@ static struct rmq_mono turn(struct world *w) {
   do {
     before = w->server->arrivals_count;
     fake_rig_run(w->rig);
-    due = rmq_publisher_step(w->publisher, w->rig->now, (struct rmq_wall){0});
+    due = rmq_publisher_step(w->publisher, w->rig->now);
     fake_rig_run(w->rig);
   } while (w->server->arrivals_count != before);
   must_balance(w);

@@ -101,6 +101,7 @@ static void without_batches_each_value_is_a_message_at_once(void **state) {
       "\"plugin_instance\":\"\",\"type\":\"gauge\",\"type_instance\":\"a\"}]");
   assert_string_equal(f.messages[0]->content_type, "application/json");
   assert_int_equal(f.messages[0]->time.ns, host.wall.ns);
+  assert_int_equal(f.messages[0]->born.ns, host.now.ns);
   assert_false(f.messages[0]->is_prepared);
   assert_string_equal(f.messages[0]->id, "");
   assert_int_equal(stats().values, 2);
@@ -125,6 +126,7 @@ static void batch_is_sealed_when_it_is_full(void **state) {
                   "PUTVAL h/p/gauge-c 1.000:3");
   assert_string_equal(f.messages[0]->content_type, "text/collectd");
   assert_int_equal(f.messages[0]->time.ns, host.wall.ns);
+  assert_int_equal(f.messages[0]->born.ns, host.now.ns);
   assert_int_equal(stats().values, 3);
   assert_int_equal(stats().open_values, 0);
   tear_down();

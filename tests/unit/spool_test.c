@@ -621,6 +621,24 @@ static void clock_that_jumps_expires_nothing_early_or_never(void **state) {
   }
 }
 
+static void row_of_an_earlier_process_keeps_its_age(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  host.wall = rmq_wall_from_ms(INT64_C(1700000000000));
+  open_spool(&r);
+  put(&r, "k", 100);
+  close_spool(&r);
+  forget(&r);
+  fake_host_advance(&host, rmq_s(50));
+  open_spool(&r);
+  host.wall.ns += 86400 * RMQ_NS_PER_S; /* the clock is set */
+  fetch(&r, 0, 10, 1 << 20);
+  const struct rmq_message *m = message_of(rmq_list_first(&r.lanes[0].got));
+  assert_int_equal(host.now.ns - m->born.ns, 50 * RMQ_NS_PER_S);
+  tear_down(&r);
+}
+
 static void rows_from_the_future_expire_in_their_time(void **state) {
   struct rig r;
   (void)state;
@@ -1328,6 +1346,7 @@ int main(void) {
       cmocka_unit_test(file_gives_its_room_back_when_it_has_run_empty),
       cmocka_unit_test(rows_expire_by_age_unread_or_fetched),
       cmocka_unit_test(clock_that_jumps_expires_nothing_early_or_never),
+      cmocka_unit_test(row_of_an_earlier_process_keeps_its_age),
       cmocka_unit_test(rows_from_the_future_expire_in_their_time),
       cmocka_unit_test(file_is_for_us_only),
       cmocka_unit_test(file_of_no_use_is_set_aside),
