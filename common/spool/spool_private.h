@@ -70,6 +70,7 @@ struct rmq_spool {
   struct rmq_spool_ranges deleting; /* taken from settled, not yet committed */
   struct rmq_list batch;            /* taken from pending */
   size_t batch_bytes;               /* its part of pending_bytes */
+  size_t trim_after;                /* bytes read before the heap is trimmed */
   bool is_stopping_now;             /* as this turn sees it */
   bool is_deleting;                 /* the last transaction left some */
   struct rmq_spool_lane lanes[];

@@ -3,9 +3,15 @@
 
 #include "common/spool/spool_private.h"
 
+#ifdef HAVE_MALLOC_TRIM
+#include <malloc.h>
+#endif
+
 /* Rows looked at per request, so that a lane with few rows among many does not
  * hold up the others. */
 enum { SCAN_MAX = 20000 };
+/* Read between two trims of the heap. */
+enum { TRIM_BYTES = 4 << 20 };
 
 struct reading {
   struct rmq_spool_lane *lane;
@@ -102,6 +108,19 @@ static enum rmq_spool_fault read_rows(struct rmq_spool *s, struct reading *r,
   return f;
 }
 
+/* What is read comes from this thread's arena, while what it takes the place of
+ * was freed into the arenas of the host's write threads, where nobody allocates
+ * any more: without this the process would keep both, nearly twice
+ * SendQueueBytes. Before the first reading, then every TRIM_BYTES. */
+static void trim_heap(struct rmq_spool *s) {
+  if (s->trim_after > 0)
+    return;
+  s->trim_after = TRIM_BYTES;
+#ifdef HAVE_MALLOC_TRIM
+  malloc_trim(0);
+#endif
+}
+
 void rmq_spool_answer(struct rmq_spool *s, struct rmq_spool_lane *lane,
                       const struct rmq_spool_fetch *wanted,
                       struct rmq_mono now) {
@@ -110,6 +129,7 @@ void rmq_spool_answer(struct rmq_spool *s, struct rmq_spool_lane *lane,
   struct reading r = {.lane = lane, .wanted = wanted, .now = now};
   enum rmq_spool_fault f = RMQ_SPOOL_FINE;
   rmq_list_init(&r.messages);
+  trim_heap(s);
   /* A row that was handed over is not handed over again. */
   r.through =
       wanted->after_seq > lane->handed ? wanted->after_seq : lane->handed;
@@ -121,5 +141,6 @@ void rmq_spool_answer(struct rmq_spool *s, struct rmq_spool_lane *lane,
       h->lost(h->ctx, (enum rmq_store_loss)why, false, r.lost[why]);
   if (f != RMQ_SPOOL_FINE)
     rmq_spool_faulted(s, f, &err, now);
+  s->trim_after -= r.bytes < s->trim_after ? r.bytes : s->trim_after;
   h->fetched(h->ctx, &r.messages, r.through);
 }
