@@ -32,10 +32,15 @@ class Plan:
     window: int = 256          # ConfirmWindow's default
     one_value: int = 100_000   # values of a run
     batches: int = 2_000_000
+    spool: int = 2_000_000
+    flowing: int = 50_000      # new ones while it drains
+    memory: int = 18_000_000   # an hour of 5,000 a second
+    memory_spool: int = 1 << 30
 
     @classmethod
     def quick(cls):
-        return cls(pairs=3, one_value=20_000, batches=300_000)
+        return cls(pairs=3, one_value=20_000, batches=300_000, spool=400_000,
+                   flowing=20_000, memory=1_500_000, memory_spool=64 << 20)
 
 
 def table(rows):

@@ -44,6 +44,16 @@ class Watch:
     def close(self):
         self._connection.close()
 
+    def reach(self, expected, timeout):
+        """Waits until the queue holds expected messages, or any at all; returns
+        (messages, when)."""
+        end = time.monotonic() + timeout
+        while (count := self.count()) < expected:
+            if time.monotonic() > end:
+                raise Wrong(f"{count} of {expected} messages after {timeout} s")
+            time.sleep(0.01)
+        return count, time.monotonic()
+
     def until(self, expected, began, still_s, timeout):
         """Waits until the queue holds expected messages and then nothing comes
         for still_s; returns (messages, when the last one came). Looks seldom
@@ -168,9 +178,9 @@ class Lab:
                 return None
         return wait_for(read, timeout, "loadgen's result", pause=0.1)
 
-    def run_null(self, total):
+    def run_null(self, total, **loadgen):
         """Values per second through collectd alone."""
-        with self.daemon(self.null(), total).launch() as d:
+        with self.daemon(self.null(), total, **loadgen).launch() as d:
             took = self.generated(d)
             return {"rate": total / (took["end"] - took["begin"]),
                     "rss_kb": peak_rss_kb(d),

@@ -68,14 +68,20 @@ static void sleep_s(double s) {
     ;
 }
 
+static void burst_end(void) {
+  while (ahead > 0 && atomic_load(&written) < burst)
+    sleep_s(0.001);
+  NOTICE("loadgen: the burst of %d values is written", burst);
+  while (resume != NULL && access(resume, F_OK) != 0)
+    sleep_s(0.01);
+  burst_end_s = monotonic_s();
+}
+
 static void keep_pace(int sent) {
   while (ahead > 0 && sent - atomic_load(&written) >= ahead)
     sleep_s(0.001);
-  if (sent == burst) {
-    while (resume != NULL && access(resume, F_OK) != 0)
-      sleep_s(0.01);
-    burst_end_s = monotonic_s();
-  }
+  if (sent == burst)
+    burst_end();
   if (rate <= 0 || sent <= burst)
     return;
   double early = burst_end_s + (double)(sent - burst) / rate - monotonic_s();
