@@ -284,6 +284,7 @@ void rmq_publisher_drain(struct rmq_publisher *p) {
   struct rmq_list forgotten;
   rmq_list_init(&forgotten);
   p->is_draining = true;
+  p->paused_until = (struct rmq_mono){0};
   struct rmq_node *n;
   pthread_mutex_lock(&p->lock);
   while ((n = rmq_list_pop_front(&p->delayed)) != NULL)

@@ -866,6 +866,29 @@ static void a_refused_message_does_not_hold_the_end(void **state) {
 
 /* ---- the end ---- */
 
+static void the_end_does_not_wait_for_a_lane_to_calm_down(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.window = 1;
+  struct fake_broker *b = broker(&f);
+  expect(b, 1, "one");
+  fake_send(b, "basic.nack", "delivery-tag=1");
+  expect(b, 1, "one");
+  fake_send(b, "basic.ack", "delivery-tag=2");
+  expect(b, 2, "two");
+  fake_send(b, "basic.ack", "delivery-tag=3");
+  start(&f);
+  accept(&f, "k", "one");
+  accept(&f, "k", "two");
+  connect_it(&f);
+  assert_int_equal(snapshot(&f).outbox, 2);
+  rmq_publisher_drain(f.p);
+  turn(&f);
+  assert_int_equal(snapshot(&f).counters.confirmed, 2);
+  assert_true(rmq_publisher_is_drained(f.p));
+  tear_down(&f);
+}
+
 static void what_is_left_at_the_end_is_counted_as_dropped(void **state) {
   struct fixture f;
   set_up(&f, state);
@@ -963,6 +986,7 @@ int main(void) {
       HOWEVER_SPLIT(a_message_that_closes_the_channel_is_found_and_given_up),
       HOWEVER_SPLIT(other_closes_of_the_channel_blame_no_message),
       HOWEVER_SPLIT(a_refused_message_does_not_hold_the_end),
+      HOWEVER_SPLIT(the_end_does_not_wait_for_a_lane_to_calm_down),
       HOWEVER_SPLIT(what_is_left_at_the_end_is_counted_as_dropped),
       WHOLE(the_balance_holds_while_threads_feed_it),
   };
