@@ -98,8 +98,10 @@ bool rmq_fifo_read_on(struct rmq_fifo *f) {
       o->bytes > o->max_bytes / 2)
     return false;
   f->is_fetching = true;
+  size_t room = o->max_messages - rmq_outbox_count(o) - o->held;
   /* A quarter, so that messages in flight and waiting keep theirs. */
-  f->store->fetch(f->store->ctx, f->lane, f->through, f->read_ahead,
+  f->store->fetch(f->store->ctx, f->lane, f->through,
+                  room < f->read_ahead ? room : f->read_ahead,
                   o->max_bytes / 4);
   return true;
 }

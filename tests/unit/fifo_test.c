@@ -57,19 +57,22 @@ static void prepare(void *ctx, struct rmq_message *m) {
   m->id[0] = 'x';
 }
 
-static void set_up(struct fixture *f) {
+static const struct rmq_fifo_config overflow = {.max_messages = RAM,
+                                                .max_bytes = 1 << 20,
+                                                .mode = RMQ_SPOOL_OVERFLOW,
+                                                .read_ahead = RAM};
+
+static void set_up_as(struct fixture *f, struct rmq_fifo_config config) {
   *f = (struct fixture){.store = fake_store_new()};
   f->store->prepare = prepare;
-  struct rmq_fifo_config config = {.max_messages = RAM,
-                                   .max_bytes = 1 << 20,
-                                   .mode = RMQ_SPOOL_OVERFLOW,
-                                   .store = &f->store->store,
-                                   .read_ahead = RAM};
+  config.store = &f->store->store;
   rmq_fifo_init(&f->fifo, &config);
   struct rmq_store_handlers handlers = {&f->fifo, stored, fetched,
                                         failed,   lost,   recovered};
   fake_store_open(f->store, &handlers);
 }
+
+static void set_up(struct fixture *f) { set_up_as(f, overflow); }
 
 static void tear_down(struct fixture *f) {
   rmq_fifo_fini(&f->fifo);
@@ -172,11 +175,162 @@ static void after_the_end_began_younger_messages_become_rows(void **state) {
   tear_down(&f);
 }
 
+/* ---- reading ahead ---- */
+
+static struct rmq_message *make(struct fixture *f, size_t size) {
+  static const char body[1 << 16];
+  struct rmq_message *m = rmq_message_new("k", body, size);
+  assert_non_null(m);
+  m->seq = ++f->seq;
+  return m;
+}
+
+static enum rmq_fifo_place place(struct fixture *f, size_t size) {
+  struct rmq_list dropped;
+  rmq_list_init(&dropped);
+  enum rmq_fifo_place p = rmq_fifo_accept(&f->fifo, make(f, size), &dropped);
+  free_all(&dropped);
+  return p;
+}
+
+static void reading_ahead_keeps_to_the_bounds_of_ram(void **state) {
+  static const struct {
+    size_t max_messages, held, read_ahead, want_messages;
+  } rows[] = {
+      {10, 0, 100, 10}, {10, 0, 4, 4}, {10, 9, 100, 1},
+      {1, 0, 100, 1},   {10, 3, 7, 7}, {10, 4, 7, 6},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct fixture f;
+    struct rmq_fifo_config config = overflow;
+    SHOW_ROW("%zu", i);
+    config.max_messages = rows[i].max_messages;
+    config.read_ahead = rows[i].read_ahead;
+    set_up_as(&f, config);
+    f.fifo.outbox.held = rows[i].held;
+    accept(&f, 30);
+    fake_store_commit(f.store, SIZE_MAX);
+    end_oldest(&f, (unsigned)rmq_outbox_count(&f.fifo.outbox));
+    assert_true(rmq_fifo_read_on(&f.fifo));
+    assert_false(rmq_fifo_read_on(&f.fifo)); /* one at a time */
+    assert_int_equal(f.store->fetch_messages, rows[i].want_messages);
+    assert_int_equal(f.store->fetch_bytes, config.max_bytes / 4);
+    fake_store_answer(f.store);
+    assert_int_equal(rmq_outbox_count(&f.fifo.outbox), rows[i].want_messages);
+    tear_down(&f);
+  }
+}
+
+static void nothing_is_read_while_ram_is_taken(void **state) {
+  static const struct {
+    size_t waiting, held, size;
+    bool want;
+  } rows[] = {
+      {5, 0, 10, true},   {6, 0, 10, false},   {5, 14, 10, true},
+      {5, 15, 10, false}, {5, 0, 9000, false},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct fixture f;
+    struct rmq_fifo_config config = overflow;
+    SHOW_ROW("%zu", i);
+    config.max_messages = 20;
+    config.read_ahead = 10;
+    config.max_bytes = 64 << 10;
+    set_up_as(&f, config);
+    for (size_t n = 0; n < rows[i].waiting; n++)
+      assert_int_equal(place(&f, rows[i].size), RMQ_FIFO_WAITS);
+    assert_int_equal(place(&f, 65000), RMQ_FIFO_SPOOLED);
+    fake_store_commit(f.store, SIZE_MAX);
+    f.fifo.outbox.held = rows[i].held;
+    assert_int_equal(rmq_fifo_read_on(&f.fifo), rows[i].want);
+    tear_down(&f);
+  }
+}
+
+static void message_larger_than_ram_goes_round_by_the_disk(void **state) {
+  struct fixture f;
+  struct rmq_fifo_config config = overflow;
+  (void)state;
+  config.max_bytes = 4096;
+  set_up_as(&f, config);
+  assert_int_equal(place(&f, 60000), RMQ_FIFO_SPOOLED);
+  assert_int_equal(place(&f, 10), RMQ_FIFO_SPOOLED);
+  fake_store_commit(f.store, SIZE_MAX);
+  for (int i = 0; i < 2; i++) {
+    read_on(&f);
+    assert_int_equal(rmq_outbox_count(&f.fifo.outbox), 1);
+    end_oldest(&f, 1);
+  }
+  assert_int_equal(rmq_fifo_spooled(&f.fifo), 0);
+  assert_int_equal(place(&f, 10), RMQ_FIFO_WAITS);
+  tear_down(&f);
+}
+
+static void busy_store_drops_but_keeps_at_the_end(void **state) {
+  struct fixture f;
+  struct rmq_fifo_config config = overflow;
+  (void)state;
+  config.mode = RMQ_SPOOL_ALWAYS;
+  set_up_as(&f, config);
+  assert_int_equal(place(&f, 10), RMQ_FIFO_SPOOLED);
+  f.store->is_busy = true;
+  assert_int_equal(place(&f, 10), RMQ_FIFO_DROPPED);
+  assert_int_equal(rmq_fifo_spooled(&f.fifo), 1);
+  assert_true(rmq_fifo_keep(&f.fifo, make(&f, 10)));
+  assert_int_equal(rmq_fifo_spooled(&f.fifo), 2);
+  tear_down(&f);
+}
+
+static void store_that_brings_nothing_is_not_asked_again_at_once(void **state) {
+  struct fixture f;
+  (void)state;
+  set_up(&f);
+  accept(&f, RAM + 1);
+  fake_store_commit(f.store, SIZE_MAX);
+  end_oldest(&f, RAM);
+  f.store->is_broken = true;
+  read_on(&f);
+  assert_false(rmq_fifo_read_on(&f.fifo));
+  f.store->is_broken = false;
+  f.fifo.is_stalled = false; /* as the owner does after a while */
+  read_on(&f);
+  assert_waiting(&f, RAM + 1, 1);
+  assert_int_equal(rmq_fifo_spooled(&f.fifo), 0);
+  tear_down(&f);
+}
+
+static void stored_is_taken_only_while_nothing_older_is_on_the_disk(void **s) {
+  struct fixture f;
+  struct rmq_fifo_config config = overflow;
+  (void)s;
+  config.mode = RMQ_SPOOL_ALWAYS;
+  set_up_as(&f, config);
+  accept(&f, RAM + 2);
+  fake_store_commit(f.store, SIZE_MAX);
+  assert_waiting(&f, 1, RAM); /* not read back, as there is room for these */
+  assert_int_equal(rmq_fifo_spooled(&f.fifo), 2);
+  end_oldest(&f, RAM);
+  accept(&f, 1);
+  fake_store_commit(f.store, SIZE_MAX);
+  assert_waiting(&f, 0, 0);
+  read_on(&f);
+  assert_waiting(&f, RAM + 1, 3);
+  tear_down(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(at_the_end_nothing_overtakes_rows_that_were_read_back),
       cmocka_unit_test(at_the_end_rows_with_nothing_behind_them_stay_rows),
       cmocka_unit_test(after_the_end_began_younger_messages_become_rows),
+      cmocka_unit_test(reading_ahead_keeps_to_the_bounds_of_ram),
+      cmocka_unit_test(nothing_is_read_while_ram_is_taken),
+      cmocka_unit_test(message_larger_than_ram_goes_round_by_the_disk),
+      cmocka_unit_test(busy_store_drops_but_keeps_at_the_end),
+      cmocka_unit_test(store_that_brings_nothing_is_not_asked_again_at_once),
+      cmocka_unit_test(stored_is_taken_only_while_nothing_older_is_on_the_disk),
   };
   return run_all(tests);
 }
