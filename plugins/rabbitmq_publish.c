@@ -169,11 +169,13 @@ static int publish_init(void) {
   return rc;
 }
 
-/* collectd frees the user data of the notification callbacks only after the
- * shutdown callbacks of all plugins, which may still notify. */
+/* collectd frees the user data of these only after the shutdown callbacks of
+ * all plugins, which may still notify, or (unixsock) flush. */
 static void unregister(const struct block *b) {
   if (b->role != NULL && b->options->notifications)
     plugin_unregister_notification(b->callback);
+  if (b->role != NULL && b->options->metrics)
+    plugin_unregister_flush(b->callback);
 }
 
 static struct rmq_mono deadline_of(const struct block *b,
