@@ -323,6 +323,22 @@ static int check_batch(const struct rmq_publish_options *o,
   return -1;
 }
 
+/* A full batch has to fit into the spool, also where it cannot be compressed.
+ */
+static int check_spooled_batch(const struct rmq_publish_options *o,
+                               struct rmq_buf *errors) {
+  uint64_t most = rmq_spool_body_max((uint64_t)o->spool_max_bytes);
+  if (o->batch_values == 1 || o->spool_dir == NULL ||
+      o->spool_mode == RMQ_SPOOL_NONE || (uint64_t)o->batch_bytes <= most)
+    return 0;
+  rmq_buf_appendf(errors,
+                  "option BatchBytes: %lld is more than a spool of "
+                  "SpoolMaxBytes takes in one message; allowed with it: %d to "
+                  "%llu\n",
+                  (long long)o->batch_bytes, 1024, (unsigned long long)most);
+  return -1;
+}
+
 static bool is_own_header(const char *name) {
   return strcmp(name, "timestamp_in_ms") == 0 ||
          strcmp(name, "traceparent") == 0;
@@ -381,6 +397,7 @@ int rmq_publish_options_check(const void *options, struct rmq_buf *errors) {
                   rmq_rkey_check_event, errors);
   rc |= check_escape(o->graphite_escape_char, errors);
   rc |= check_batch(o, errors);
+  rc |= check_spooled_batch(o, errors);
   rc |= check_headers(&o->headers, errors);
   rc |= check_spool(o, errors);
   rc |= check_alternate(o, errors);

@@ -341,6 +341,7 @@ static void init_intervals(struct rmq_spool *s) {
     c->tick_interval = rmq_s(TICK_S);
   rmq_complain_init(&s->trouble, c->retry_interval);
   rmq_complain_init(&s->vanished, c->retry_interval);
+  rmq_complain_init(&s->full, c->retry_interval);
 }
 
 struct rmq_spool *rmq_spool_new(const struct rmq_spool_config *config,

@@ -121,6 +121,9 @@ struct count {
   uint64_t rows, last;
 };
 
+/* Far above what one can count to, and room enough to go on counting. */
+static const uint64_t highest_seq = UINT64_C(1) << 62;
+
 /* Every lane's rows; that every one of them can be looked at and stands where
  * it should is also the quick check of the file. */
 static enum rmq_spool_fault count_rows(struct rmq_spool *s, struct count *c,
@@ -136,7 +139,7 @@ static enum rmq_spool_fault count_rows(struct rmq_spool *s, struct count *c,
     f = rmq_spool_db_scan_next(s->db, &row, &has, err);
     if (f != RMQ_SPOOL_FINE || !has)
       break;
-    if ((int64_t)row.seq <= (int64_t)c->last) {
+    if ((int64_t)row.seq <= (int64_t)c->last || row.seq > highest_seq) {
       rmq_error_set(err, "its rows are not in order");
       f = RMQ_SPOOL_CORRUPT;
       break;

@@ -107,6 +107,12 @@ enum rmq_spool_fault rmq_spool_db_delete(struct rmq_spool_db *db,
 /* ------------------------------------------------------------------------
  * Reading */
 
+/* A damaged one may be before 1970, where an age could not be told. */
+static struct rmq_wall time_of(sqlite3_stmt *st, int column) {
+  int64_t ms = sqlite3_column_int64(st, column);
+  return rmq_wall_from_ms(ms < 0 ? 0 : ms);
+}
+
 enum rmq_spool_fault rmq_spool_db_scan(struct rmq_spool_db *db, uint64_t after,
                                        uint64_t through,
                                        struct rmq_error *err) {
@@ -126,11 +132,11 @@ enum rmq_spool_fault rmq_spool_db_scan_next(struct rmq_spool_db *db,
     return RMQ_SPOOL_FINE;
   if (rc != SQLITE_ROW)
     return rmq_spool_db_fail(db->handle, rc, err);
-  *ret_row = (struct rmq_spool_row){
-      .seq = (uint64_t)sqlite3_column_int64(st, 0),
-      .key_hash = (uint32_t)sqlite3_column_int64(st, 1),
-      .values = (uint32_t)sqlite3_column_int64(st, 2),
-      .accepted = rmq_wall_from_ms(sqlite3_column_int64(st, 3))};
+  *ret_row =
+      (struct rmq_spool_row){.seq = (uint64_t)sqlite3_column_int64(st, 0),
+                             .key_hash = (uint32_t)sqlite3_column_int64(st, 1),
+                             .values = (uint32_t)sqlite3_column_int64(st, 2),
+                             .accepted = time_of(st, 3)};
   return RMQ_SPOOL_FINE;
 }
 
@@ -158,7 +164,7 @@ static struct rmq_message *restore(sqlite3_stmt *st) {
     return NULL;
   m->seq = (uint64_t)sqlite3_column_int64(st, 0);
   m->values = (uint32_t)sqlite3_column_int64(st, 1);
-  m->time = rmq_wall_from_ms(sqlite3_column_int64(st, 2));
+  m->time = time_of(st, 2);
   snprintf(m->id, sizeof(m->id), "%s",
            (const char *)sqlite3_column_text(st, 3));
   m->latency = (struct rmq_dur){-1};

@@ -33,6 +33,9 @@ struct rmq_spool_row {
   struct rmq_wall accepted;
 };
 
+/* Pages that the log of a spool of so many bytes may hold. */
+uint64_t rmq_spool_db_frames_of(uint64_t max_bytes);
+
 struct rmq_spool_db;
 /* The file exists; is_empty = make the table. On a fault *ret_db is NULL and
  * err says what is wrong. */

@@ -255,6 +255,13 @@ static enum rmq_spool_fault open_all(struct rmq_spool_db *db, const char *path,
   return f;
 }
 
+uint64_t rmq_spool_db_frames_of(uint64_t max_bytes) {
+  uint64_t bytes = max_bytes / 4;
+  if (bytes > LOG_BYTES_MAX)
+    bytes = LOG_BYTES_MAX;
+  return bytes / FRAME_BYTES - 1; /* and a header */
+}
+
 enum rmq_spool_fault rmq_spool_db_open(const char *path, bool is_empty,
                                        uint64_t max_bytes,
                                        enum rmq_spool_sync sync,
@@ -266,11 +273,8 @@ enum rmq_spool_fault rmq_spool_db_open(const char *path, bool is_empty,
     rmq_error_set(err, "no memory");
     return RMQ_SPOOL_DISK;
   }
-  uint64_t log_bytes = max_bytes / 4;
-  if (log_bytes > LOG_BYTES_MAX)
-    log_bytes = LOG_BYTES_MAX;
   db->pages_max = max_bytes / 4 * 3 / PAGE_BYTES;
-  db->frames_max = log_bytes / FRAME_BYTES - 1; /* and a header */
+  db->frames_max = rmq_spool_db_frames_of(max_bytes);
   enum rmq_spool_fault f = open_all(db, path, is_empty, sync, err);
   if (f == RMQ_SPOOL_FINE)
     f = rmq_spool_db_checkpoint(db, err); /* what a dead process left */

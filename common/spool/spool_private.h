@@ -65,7 +65,8 @@ struct rmq_spool {
   bool may_shrink;
   bool was_open; /* so its rows are of this process */
   struct rmq_mono retry_at, tick_at;
-  struct rmq_complain trouble, vanished;
+  struct rmq_complain trouble, vanished, full;
+  uint64_t full_dropped; /* since the last line about it */
   struct rmq_spool_age age;
   struct rmq_spool_ranges deleting; /* taken from settled, not yet committed */
   struct rmq_list batch;            /* taken from pending */

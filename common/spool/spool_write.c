@@ -4,6 +4,7 @@
 #include "common/spool/spool_private.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 enum {
@@ -11,7 +12,8 @@ enum {
   SLACK_PAGES = 12, /* inner pages, and those of the list of free ones */
   /* A row's leaf, and now and then a neighbour that it is merged with. */
   DELETE_BYTES = PAGE + PAGE / 8,
-  TEXT_BYTES = 96,  /* of a row besides key and body */
+  TEXT_BYTES = 96, /* of a row besides key and body */
+  KEY_BYTES_MAX = 255,
   EXPIRE_MAX = 1024 /* rows per transaction */
 };
 
@@ -42,8 +44,15 @@ static uint64_t log_bytes_of(const struct rmq_spool *s, size_t bytes) {
                           : PAGE * rmq_spool_db_pages_of(s->db, bytes);
 }
 
+static uint64_t pages_max(uint64_t frames) { return frames / 2 - SLACK_PAGES; }
+
 static uint64_t log_bytes_max(const struct rmq_spool *s) {
-  return (rmq_spool_db_frames_max(s->db) / 2 - SLACK_PAGES) * PAGE;
+  return pages_max(rmq_spool_db_frames_max(s->db)) * PAGE;
+}
+
+uint64_t rmq_spool_body_max(uint64_t max_bytes) {
+  uint64_t pages = pages_max(rmq_spool_db_frames_of(max_bytes));
+  return (pages - 2) * (PAGE - 4) - TEXT_BYTES - KEY_BYTES_MAX;
 }
 
 /* ------------------------------------------------------------------------
@@ -293,6 +302,25 @@ static void tell_stored(struct rmq_spool_lane *lane) {
   free_all(l);
 }
 
+/* After the lanes have heard of it. */
+static void complain_if_full(struct rmq_spool *s, struct rmq_mono now) {
+  uint64_t dropped = 0;
+  for (unsigned i = 0; i < s->config.lanes; i++)
+    dropped += s->lanes[i].lost_rows[RMQ_STORE_FULL].messages +
+               s->lanes[i].lost_pending.messages;
+  s->full_dropped += dropped;
+  if (s->rows == 0 && dropped == 0)
+    rmq_complain_recover(&s->full);
+  if (dropped == 0 || !rmq_complain_report(&s->full, now, NULL))
+    return;
+  rmq_spool_log(s, RMQ_LOG_ERROR, "spool_full",
+                "%s is full, and %" PRIu64 " messages were dropped (%s); see "
+                "SpoolMaxBytes and the connection's state",
+                s->file.path, s->full_dropped,
+                rmq_overflow_to_str(s->config.policy));
+  s->full_dropped = 0;
+}
+
 static void tell(struct rmq_spool *s, struct transaction *t) {
   s->rows += t->written;
   s->rows -= t->deleted;
@@ -374,6 +402,7 @@ bool rmq_spool_write(struct rmq_spool *s, struct rmq_mono now) {
   if (f == RMQ_SPOOL_FINE) {
     s->is_dirty = true;
     tell(s, &t);
+    complain_if_full(s, now);
     return true;
   }
   rmq_spool_db_rollback(s->db);

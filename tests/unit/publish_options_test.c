@@ -69,6 +69,12 @@ static void what_does_not_fit_together_is_said(void **state) {
       {{{"VHost", too_long}}, "option VHost: longer than 255 bytes"},
       {{{"SpoolMode", "always"}}, "\"always\" needs a SpoolDir"},
       {{{"SpoolMode", "always"}, {"SpoolDir", "/x"}}, NULL},
+      {{{"SpoolMaxBytes", "1MiB"}, {"SpoolDir", "/x"}, {"BatchValues", "2"}},
+       NULL},
+      {{{"BatchBytes", "16MiB"}, {"SpoolDir", "/x"}}, NULL},
+      {{{"BatchBytes", "16MiB"}, {"BatchValues", "2"}}, NULL},
+      {{{"BatchBytes", "16MiB"}, {"BatchValues", "2"}, {"SpoolDir", "/x"}},
+       "BatchBytes: 16777216 is more than a spool"},
       {{{"OnReturn", "alternate"}}, "needs an AlternateExchange"},
       {{{"OnReturn", "alternate"}, {"AlternateExchange", "spare"}}, NULL},
   };

@@ -486,6 +486,31 @@ static void full_drop_oldest_keeps_the_newest(void **state) {
   }
 }
 
+static size_t lines_of(const char *event) {
+  size_t n = 0;
+  for (size_t i = 0; i < host.lines_count; i++)
+    n += strcmp(host.lines[i].event, event) == 0;
+  return n;
+}
+
+static void loss_for_want_of_room_is_said_but_not_each(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  fill(&r, 16000, 2 << 20);
+  assert_int_equal(lines_of("spool_full"), 0);
+  fill(&r, 16000, 6 << 20);
+  assert_int_equal(lines_of("spool_full"), 1);
+  fake_host_advance(&host, rmq_s(3600));
+  fill(&r, 16000, 6 << 20);
+  assert_int_equal(lines_of("spool_full"), 2);
+  const char *text = host.lines[host.lines_count - 1].message;
+  assert_non_null(strstr(text, r.path));
+  assert_non_null(strstr(text, "SpoolMaxBytes"));
+  tear_down(&r);
+}
+
 static void full_drop_newest_keeps_the_oldest(void **state) {
   struct rig r;
   (void)state;
@@ -535,6 +560,9 @@ static void message_larger_than_everything_is_lost_alone(void **state) {
   turn(&r);
   assert_int_equal(r.lanes[0].stored, 2);
   assert_int_equal(r.lanes[0].lost_pending.messages, 1);
+  put(&r, "k", rmq_spool_body_max(r.config.max_bytes));
+  turn(&r);
+  assert_int_equal(r.lanes[0].stored, 3);
   assert_int_equal(r.lanes[0].lost[RMQ_STORE_FULL].messages, 0);
   tear_down(&r);
 }
@@ -1002,6 +1030,43 @@ static void damaged_row_is_lost_alone(void **state) {
   tear_down(&r);
 }
 
+static void number_that_leaves_no_room_to_count_on_is_damage(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  put(&r, "k", 10);
+  r.next_seq = INT64_MAX;
+  put(&r, "k", 10);
+  close_spool(&r);
+  forget(&r);
+  open_spool(&r);
+  assert_int_equal(r.next_seq, 1);
+  assert_true(logged("spool_set_aside", RMQ_LOG_ERROR, "not in order"));
+  put(&r, "k", 10);
+  turn(&r);
+  fetch(&r, 0, 10, 1000);
+  assert_got(&r, 0, 1, 1);
+  tear_down(&r);
+}
+
+static void row_from_before_1970_is_old(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  struct rmq_message *m = make(&r, "k", 10);
+  m->time.ns = INT64_MIN;
+  assert_int_equal(r.store->put(r.store->ctx, 0, m), RMQ_STORE_TOOK);
+  close_spool(&r);
+  forget(&r);
+  r.config.max_age = rmq_s(60);
+  open_spool(&r);
+  fetch(&r, 0, 10, 1000);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_EXPIRED].messages, 1);
+  tear_down(&r);
+}
+
 static void file_that_turns_corrupt_is_set_aside_with_an_account(void **state) {
   struct rig r;
   (void)state;
@@ -1340,6 +1405,7 @@ int main(void) {
       cmocka_unit_test(what_waits_is_bounded),
       cmocka_unit_test(at_the_end_all_that_ram_held_may_wait),
       cmocka_unit_test(full_drop_oldest_keeps_the_newest),
+      cmocka_unit_test(loss_for_want_of_room_is_said_but_not_each),
       cmocka_unit_test(full_drop_newest_keeps_the_oldest),
       cmocka_unit_test(handed_rows_are_never_dropped),
       cmocka_unit_test(message_larger_than_everything_is_lost_alone),
@@ -1361,6 +1427,8 @@ int main(void) {
       cmocka_unit_test(file_that_opens_later_brings_its_rows),
       cmocka_unit_test(locked_file_is_said_and_waited_for),
       cmocka_unit_test(damaged_row_is_lost_alone),
+      cmocka_unit_test(number_that_leaves_no_room_to_count_on_is_damage),
+      cmocka_unit_test(row_from_before_1970_is_old),
       cmocka_unit_test(file_that_turns_corrupt_is_set_aside_with_an_account),
       cmocka_unit_test(full_disk_gives_messages_back_and_is_forgotten),
       cmocka_unit_test(repeated_failures_do_not_flood_the_log),
