@@ -116,24 +116,42 @@ time_t time(time_t *ret) {
   return t.tv_sec;
 }
 
-/* A deadline on the wall, as the kernel's clock has it. Deadlines of the
- * monotonic clock, which is decades away, stay as they are. */
+typedef int timedwait(pthread_cond_t *, pthread_mutex_t *,
+                      const struct timespec *);
+
+static timedwait *real_timedwait(void) {
+  static timedwait *found;
+  if (found == NULL) {
+    /* x86-64 has an older one by the same name. */
+    void *at = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (at == NULL)
+      at = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    memcpy(&found, &at, sizeof(found));
+  }
+  return found;
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b) {
+  return a->tv_sec < b->tv_sec ||
+         (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* A deadline on the wall, as the kernel's clock has it. Who waits for it wakes
+ * up now and then without a reason, as is allowed, because the clock may have
+ * jumped. Deadlines of the monotonic clock, which is decades away, stay. */
 int pthread_cond_timedwait(pthread_cond_t *restrict cond,
                            pthread_mutex_t *restrict mutex,
                            const struct timespec *restrict until) {
-  static int (*real)(pthread_cond_t *, pthread_mutex_t *,
-                     const struct timespec *);
-  if (real == NULL) {
-    /* x86-64 has an older one by the same name */
-    void *found = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
-    if (found == NULL)
-      found = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
-    memcpy(&real, &found, sizeof(real));
-  }
-  struct timespec t = *until;
-  if (t.tv_sec > 500000000)
-    shift(&t, -world->wall_offset_ms);
-  return real(cond, mutex, &t);
+  struct timespec end = *until, look;
+  if (end.tv_sec < 500000000)
+    return real_timedwait()(cond, mutex, until);
+  shift(&end, -world->wall_offset_ms);
+  syscall(SYS_clock_gettime, CLOCK_REALTIME, &look);
+  shift(&look, 100);
+  if (is_before(&end, &look))
+    return real_timedwait()(cond, mutex, &end);
+  int rc = real_timedwait()(cond, mutex, &look);
+  return rc == ETIMEDOUT ? 0 : rc;
 }
 
 /* ------------------------------------------------------------------------

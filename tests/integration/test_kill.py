@@ -19,8 +19,10 @@ KILLS = (int(os.environ.get("WARREN_LONG_KILLS", "100"))
          if os.environ.get("WARREN_LONG") else 8)
 SEED = int(os.environ.get("WARREN_KILL_SEED", random.randrange(1 << 30)))
 RATE = 2000           # values a second
+FLUSH_S = 0.5         # FlushInterval, where batches are tried
 COMMIT_S = 0.5        # one commit, on a machine that has much else to do
-WINDOW = 64
+WINDOW, RAM = 64, 200
+EVERYTHING = ("up", "down", "hung", "up-down", "up-hung", "down-up")
 
 
 @pytest.fixture
@@ -60,3 +62,42 @@ def test_sigkill_without_a_spool_costs_only_what_was_not_confirmed(
         assert campaign.lost(r) == campaign.tail(r), "a hole in the middle"
         kept = sum(n in arrived for n in r.accepted)
         assert kept >= r.series.get("total_operations-confirmed", 0)
+
+
+def test_sigkill_costs_nothing_that_was_committed_before_it_was_published(
+        rig, gate, vhost, figure):
+    """SpoolMode always: of what was accepted the youngest may be missing, as
+    much as one commit takes, and nothing before them."""
+    campaign = fight(rig, gate, vhost, EVERYTHING, SpoolDir=str(rig.dir / "spool"),
+                     SpoolMode="always", SendQueueLimit=RAM)
+    assert any(r.committed for r in campaign.rounds), "nothing was ever stored"
+    judge(campaign, figure, "always", most_lost=int(RATE * COMMIT_S))
+    for r in campaign.rounds:
+        assert campaign.lost(r) == campaign.tail(r), "a hole in the middle"
+
+
+def test_sigkill_in_mid_overflow_costs_only_what_ram_held(
+        rig, gate, vhost, figure):
+    """SpoolMode overflow: what was in RAM or in flight is lost, and of what was
+    on its way to the disk as much as one commit takes."""
+    campaign = fight(rig, gate, vhost, EVERYTHING, SpoolDir=str(rig.dir / "spool"),
+                     SpoolMode="overflow", SendQueueLimit=RAM)
+    assert any(r.committed for r in campaign.rounds), "nothing was ever stored"
+    judge(campaign, figure, "overflow",
+          most_lost=RAM + WINDOW + int(RATE * COMMIT_S))
+    for r in campaign.rounds:
+        older = set(campaign.lost(r)) - set(campaign.tail(r))
+        assert len(older) <= RAM + WINDOW, (r.state, r.seconds)
+
+
+def test_sigkill_with_batches_costs_at_most_the_open_one(
+        rig, gate, vhost, figure):
+    """Batches are sealed by age here: FlushInterval and one commit."""
+    campaign = fight(rig, gate, vhost, EVERYTHING, SpoolDir=str(rig.dir / "spool"),
+                     SpoolMode="always", SendQueueLimit=RAM, RoutingKey="k",
+                     BatchValues=100_000, BatchBytes="1MiB", FlushInterval=FLUSH_S)
+    assert any(r.committed for r in campaign.rounds), "nothing was ever stored"
+    judge(campaign, figure, f"always, batches of {FLUSH_S} s",
+          most_lost=int(RATE * (FLUSH_S + COMMIT_S)))
+    for r in campaign.rounds:
+        assert campaign.lost(r) == campaign.tail(r), "a hole in the middle"

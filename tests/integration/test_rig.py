@@ -15,6 +15,7 @@ from rig import books, spoolfile
 from rig import modules as warren
 from rig.collectd import Record, block, plugin
 from rig.gate import Gate
+from rig.together import pause, run, until
 from rig.waiting import wait_for
 from rig.world import World
 
@@ -219,3 +220,26 @@ def test_books_that_do_not_balance_are_seen(tmp_path):
         books.check(Record(path))
     with pytest.raises(AssertionError, match="only 2 reports"):
         books.check(Record(path), least=3)
+
+
+def test_cases_played_together_wait_for_each_other_and_fail_alone():
+    seen = []
+
+    def good(name):
+        yield pause(0.2)
+        seen.append(name)
+        yield until(lambda: len(seen) == 2, 5, "both were here")
+
+    def late():
+        yield until(lambda: False, 0.3, lambda: f"pigs fly over {seen}")
+
+    def wrong():
+        yield pause(0.1)
+        raise ValueError("wrong")
+    began = time.monotonic()
+    failures = run({"a": good("a"), "b": good("b"), "late": late(),
+                    "wrong": wrong()}, tick=0.02)
+    assert time.monotonic() - began < 3
+    assert failures["a"] is failures["b"] is None and sorted(seen) == ["a", "b"]
+    assert "pigs fly over ['a', 'b']" in str(failures["late"])
+    assert isinstance(failures["wrong"], ValueError)

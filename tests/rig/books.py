@@ -35,7 +35,8 @@ def difference(report):
     def queues(*names):
         return sum(report.get(QUEUES + n, 0) for n in names)
     return (operations("accepted", "recovered")
-            - operations("confirmed", "returned", "rejected", "expired")
+            - operations("confirmed", "unconfirmed", "returned", "rejected",
+                         "expired")
             - dropped(report) - queues("outbox", "spooled", "in_flight"))
 
 

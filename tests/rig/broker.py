@@ -399,6 +399,7 @@ class VHost:
         with self.connect() as connection:
             channel = connection.channel()
             channel.basic_qos(prefetch_count=1000)
+            newest = None  # tag 0 would also mean what has not been read yet
             for method, properties, body in channel.consume(
                     queue, inactivity_timeout=idle):
                 if method is None:
@@ -406,10 +407,12 @@ class VHost:
                             queue, passive=True).method.message_count == 0:
                         break
                     continue
+                newest = method.delivery_tag
                 taken.append((properties, body))
                 if len(taken) % 500 == 0:
-                    channel.basic_ack(method.delivery_tag, multiple=True)
-            channel.basic_ack(0, multiple=True)
+                    channel.basic_ack(newest, multiple=True)
+            if newest is not None and len(taken) % 500:
+                channel.basic_ack(newest, multiple=True)
             channel.cancel()
         return taken
 
