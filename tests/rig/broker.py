@@ -44,6 +44,8 @@ prometheus.tcp.ip = 127.0.0.1
 prometheus.tcp.port = {prometheus}
 loopback_users.guest = true
 disk_free_limit.absolute = 50MB
+# 3.x's default; 4.x has 16 MiB, and poison is larger.
+max_message_size = 134217728
 vm_memory_high_watermark.absolute = 1GB
 log.console = false
 log.file.level = info
