@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Ten minutes in which nothing happens: a broker, and a daemon that publishes,
-consumes and monitors. It has to say nothing after its start, and must not grow.
+"""Ten minutes in which nothing happens: a broker, a daemon that publishes with a
+spool, and one that consumes and monitors. They have to say nothing after their
+start, and must not grow.
 """
 
 import argparse
@@ -38,26 +39,30 @@ def sample(pid):
                      / os.sysconf("SC_CLK_TCK")}
 
 
-def daemon(work, build, broker):
-    """Values of its own interval go out, come back, and are written."""
+def daemons(work, build, broker):
+    """Values of the first one's own interval go out, come back in the second,
+    and are written. Two, because collectd takes no value twice."""
     vhost = broker.vhost("quiet")
     vhost.exchange("metrics", "topic")
     modules = collect_modules(build, os.path.join(work, "modules"))
-    record = os.path.join(work, "daemon", "record")
-    made = Daemon(
-        os.path.join(work, "daemon"), modules,
-        ["sink", "load", "memory", "rabbitmq_publish", "rabbitmq_consume",
-         "rabbitmq_monitor"],
-        [plugin("sink", File=record),
-         warren.publish(warren.publish_block(
-             "x", broker, vhost.name, Exchange="metrics", BatchValues=50,
-             SpoolDir=os.path.join(work, "spool"))),
-         warren.consume(warren.subscribe_block(
-             "x", broker, vhost.name, Exchange="metrics", RoutingKey="#",
-             Queue="all")),
-         warren.monitor(warren.cluster_block("x", broker))],
-        interval=1.0, write_threads=5)
-    return made, Record(record)
+    record = os.path.join(work, "record")
+    spool = os.path.join(work, "spool")
+    os.mkdir(spool, 0o700)
+    a = Daemon(os.path.join(work, "a"), modules,
+               ["load", "memory", "rabbitmq_publish"],
+               [warren.publish(warren.publish_block(
+                   "x", broker, vhost.name, Exchange="metrics", BatchValues=50,
+                   SpoolDir=spool))],
+               interval=1.0, write_threads=5, host="a.example.org")
+    b = Daemon(os.path.join(work, "b"), modules,
+               ["sink", "rabbitmq_consume", "rabbitmq_monitor"],
+               [plugin("sink", File=record),
+                warren.consume(warren.subscribe_block(
+                    "x", broker, vhost.name, Exchange="metrics", RoutingKey="#",
+                    Queue="all")),
+                warren.monitor(warren.cluster_block("x", broker))],
+               interval=1.0, write_threads=5, host="b.example.org")
+    return {"publisher": a, "consumer and monitor": b}, Record(record)
 
 
 def settled(record):
@@ -69,12 +74,13 @@ def settled(record):
             and series.get("rabbitmq_consume-x/total_values-dispatched", 0) > 0)
 
 
-def watch(d, seconds):
-    """[(second, sample)], about a hundred of them."""
+def watch(running, seconds):
+    """{name: [(second, sample)]}, about a hundred of each."""
     began = time.monotonic()
-    samples = []
+    samples = {name: [] for name in running}
     while (elapsed := time.monotonic() - began) < seconds:
-        samples.append((round(elapsed, 1), sample(d.process.pid)))
+        for name, d in running.items():
+            samples[name].append((round(elapsed, 1), sample(d.process.pid)))
         time.sleep(max(0.5, seconds / 100))
     return samples
 
@@ -88,26 +94,50 @@ def flat(samples, seconds, field, allowed):
     return max(late) <= max(early) + allowed, max(early), max(late)
 
 
-def judge(d, before, samples, seconds, figures):
-    """Prints a line per check; returns whether all are fine."""
-    checks = []
-    new = d.log()[before:].strip().split("\n")
-    new = [line for line in new if line]
-    checks.append((not new, "nothing is logged after the start",
-                   f"{len(new)} lines", new[:5]))
+def judge(name, new, samples, seconds):
+    """Prints a line per check; returns whether all are fine, and the figures."""
+    checks = [(not new, "nothing is logged after the start", f"{len(new)} lines")]
+    figures = {"log_lines": len(new), "seconds": samples[-1][0]}
     for field, allowed in (("rss_kb", GROWTH_KB), ("fds", 0), ("threads", 0)):
         fine, early, late = flat(samples, seconds, field, allowed)
-        checks.append((fine, f"{field} does not grow", f"{early} -> {late}", []))
+        checks.append((fine, f"{field} does not grow", f"{early} -> {late}"))
         figures[field] = [early, late]
-    cpu = samples[-1][1]["cpu_s"] - samples[0][1]["cpu_s"]
-    figures |= {"cpu_s": round(cpu, 2), "log_lines": len(new),
-                "seconds": samples[-1][0], "samples": samples}
-    for fine, what, figure, lines in checks:
-        print(f"{'ok     ' if fine else 'FAILED '} quiet: {what}, {figure}")
-        for line in lines:
-            print(f"        {line}")
-    print(f"quiet: {cpu:.2f} s of processor time in {samples[-1][0]:.0f} s")
-    return all(c[0] for c in checks)
+    for fine, what, figure in checks:
+        print(f"{'ok     ' if fine else 'FAILED '} {name}: {what}, {figure}")
+    for line in new[:5]:
+        print(f"        {line}")
+    figures["cpu_s"] = round(samples[-1][1]["cpu_s"] - samples[0][1]["cpu_s"], 2)
+    figures["samples"] = samples
+    print(f"quiet: {name}: {figures['cpu_s']} s of processor time in "
+          f"{samples[-1][0]:.0f} s")
+    return all(c[0] for c in checks), figures
+
+
+def log_lines(d, after=0):
+    return [line for line in d.log()[after:].split("\n") if line.strip()]
+
+
+def run(work, options):
+    with Broker(os.path.join(work, "broker")) as broker:
+        running, record = daemons(work, options.build, broker)
+        try:
+            for d in reversed(running.values()):
+                d.start()
+            wait_for(lambda: settled(record), 60, "all three modules work")
+            time.sleep(3)
+            before = {name: len(d.log()) for name, d in running.items()}
+            samples = watch(running, options.seconds)
+            fine, figures = True, {}
+            for name, d in running.items():
+                good, figures[name] = judge(name, log_lines(d, before[name]),
+                                            samples[name], options.seconds)
+                fine = fine and good
+        finally:
+            for d in running.values():
+                d.__exit__()
+    with open(options.figures, "w", encoding="utf-8") as f:
+        json.dump(figures, f)
+    return 0 if fine else 1
 
 
 def main():
@@ -119,18 +149,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = tempfile.mkdtemp(prefix="warren-quiet.")
     try:
-        with Broker(os.path.join(work, "broker")) as broker:
-            d, record = daemon(work, options.build, broker)
-            with d.start():
-                wait_for(lambda: settled(record), 60, "all three modules work")
-                time.sleep(3)
-                before = len(d.log())
-                samples = watch(d, options.seconds)
-                figures = {}
-                fine = judge(d, before, samples, options.seconds, figures)
-        with open(options.figures, "w", encoding="utf-8") as f:
-            json.dump(figures, f)
-        return 0 if fine else 1
+        return run(work, options)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
