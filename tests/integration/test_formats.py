@@ -21,7 +21,8 @@ from rig.formats import logstash_alert, logstash_events, strict_json
 from rig.influxd import Influxd
 from rig.waiting import wait_for
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "codec"
+TOP = pathlib.Path(__file__).resolve().parents[2]
+FIXTURES = TOP / "tests" / "fixtures" / "codec"
 HOST = "host.example.org"
 INTERVAL = 10.0
 NAN, INF = float("nan"), float("inf")
@@ -38,6 +39,7 @@ SHAPES = [
     ("p", "", "gauge", "nan", [NAN]),
     ("p", "", "gauge", "inf", [-INF]),
     ("df", 'C:\\a "b"', "gauge", "a b", [1.0]),
+    ("df", "D:\\ x,\\=y", "gauge", "\\,", [6.0]),
     ("df", "müll", "gauge", "€", [2.0]),
     ("p", "a,b=c", "gauge", "d.e", [3.0]),
     ("p", "a-b", "gauge", "c-d", [4.0]),
@@ -391,6 +393,43 @@ def test_json_notifications_are_the_alerts_that_collectd_sends(world):
         "service": "collectd"}
     assert alert["annotations"] == {"summary": "müll, C:\\x"}
     assert alert["startsAt"].startswith("2023-11-14T22:13:21.000")
+
+
+# ---- sizes ----
+
+def sizes_of_the_manual():
+    """{format: (alone, in a batch)}: the table in SIZING."""
+    page = (TOP / "plugins" / "rabbitmq_publish.pod").read_text(encoding="utf-8")
+    rows = re.findall(r"^  (\w+) +(\d+) +(\d+) +\d+ +\d+ +\d+ +\d+$", page, re.M)
+    return {form: (int(alone), int(batch)) for form, alone, batch in rows}
+
+
+def test_a_value_costs_what_the_manual_says(rig, broker, vhost, figure):
+    """Of this host's own values, give or take a third: another has others."""
+    wanted = sizes_of_the_manual()
+    assert set(wanted) == {"Command", "JSON", "Influx", "Graphite"}
+    blocks = {f"{form}.{kind}": {"Format": form, **options} for form in wanted
+              for kind, options in (("alone", {}), ("batch", {
+                  **BATCH, "FlushInterval": 3600}))}
+    for name in blocks:
+        vhost.queue(name)
+        vhost.bind("amq.direct", name, name)
+    a = rig.daemon(
+        "A", ["cpu", "df", "disk", "interface", "irq", "load", "memory",
+              "processes", "vmem", "rabbitmq_publish"],
+        warren.publish(*(our_block(broker, vhost, *b) for b in blocks.items())),
+        interval=0.5, host="web17.prod.example.org")
+    with a.start():
+        wait_for(lambda: len(a.record.refresh().values) > 400, 30, "some values")
+        a.stop()
+    taken = {name: [body for _, body in vhost.take_all(name, 0.1)]
+             for name in blocks}
+    lists = len(taken["Command.alone"])
+    for form, sizes in wanted.items():
+        for kind, size in zip(("alone", "batch"), sizes):
+            cost = sum(map(len, taken[f"{form}.{kind}"])) / lists
+            figure(f"{form} {kind}: {cost:.0f} bytes a value list, manual {size}")
+            assert size / 1.33 < cost < size * 1.33, (form, kind)
 
 
 # ---- the readers ----
