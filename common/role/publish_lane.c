@@ -328,25 +328,11 @@ void rmq_publish_lane_stop(struct rmq_publish_lane *l,
     rmq_worker_stop(l->worker, deadline);
 }
 
-static void log_abandoned(struct rmq_publish_lane *l, size_t left) {
-  char text[160];
-  snprintf(text, sizeof(text),
-           "%zu messages were not confirmed when the daemon ended, and are "
-           "lost unless the broker already had them",
-           left);
-  rmq_session_log_write(&l->session,
-                        &(struct rmq_log_record){.level = RMQ_LOG_ERROR,
-                                                 .event = "abandoned",
-                                                 .message = text});
-}
-
 bool rmq_publish_lane_join(struct rmq_publish_lane *l,
                            struct rmq_mono deadline) {
   if (l->is_started && !rmq_worker_join(l->worker, deadline))
     return false;
   l->is_started = false;
-  size_t left = rmq_publisher_abandon(l->publisher);
-  if (left > 0)
-    log_abandoned(l, left);
+  rmq_publisher_abandon(l->publisher);
   return true;
 }

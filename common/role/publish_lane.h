@@ -52,7 +52,7 @@ struct rmq_session_log *rmq_publish_lane_session(struct rmq_publish_lane *l);
 void rmq_publish_lane_stop(struct rmq_publish_lane *l,
                            struct rmq_mono deadline);
 /* False: the worker did not end in time; never free l. What was not confirmed
- * is given to the store, or counted and logged. */
+ * is given to the store, or counted. */
 bool rmq_publish_lane_join(struct rmq_publish_lane *l,
                            struct rmq_mono deadline);
 

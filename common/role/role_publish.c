@@ -278,11 +278,20 @@ int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err) {
   return -1;
 }
 
+/* The last quarter is the spool's, to write what could not be published. */
+static struct rmq_mono lanes_deadline(const struct rmq_role_publish *r,
+                                      struct rmq_mono deadline) {
+  struct rmq_dur left = rmq_mono_since(deadline, mono(r));
+  if (r->spool == NULL || left.ns <= 0)
+    return deadline;
+  return (struct rmq_mono){deadline.ns - left.ns / 4};
+}
+
 void rmq_role_publish_stop(struct rmq_role_publish *r,
                            struct rmq_mono deadline) {
   rmq_intake_close(r->intake);
   for (unsigned i = 0; i < r->lanes_count; i++)
-    rmq_publish_lane_stop(r->lanes[i], deadline);
+    rmq_publish_lane_stop(r->lanes[i], lanes_deadline(r, deadline));
 }
 
 static void snapshot(struct rmq_role_publish *r, bool take_latency,
@@ -321,6 +330,20 @@ static void log_totals(struct rmq_role_publish *r) {
   log_line(r, RMQ_LOG_NOTICE, "ended", text.text);
 }
 
+/* What neither the broker nor the spool took in time. */
+static void log_abandoned(struct rmq_role_publish *r) {
+  struct rmq_publisher_snapshot s;
+  snapshot(r, /* take_latency = */ false, &s);
+  uint64_t left = s.counters.dropped[RMQ_PUBLISHER_DROP_shutdown];
+  struct rmq_error text = {""};
+  rmq_error_set(&text,
+                "%" PRIu64 " messages were not confirmed when the daemon "
+                "ended, and are lost unless the broker already had them",
+                left);
+  if (left > 0)
+    log_line(r, RMQ_LOG_ERROR, "abandoned", text.text);
+}
+
 /* After the lanes, which give it what they could not publish. */
 static bool end_spool(struct rmq_role_publish *r, struct rmq_mono deadline) {
   if (r->spool == NULL)
@@ -338,6 +361,7 @@ bool rmq_role_publish_join(struct rmq_role_publish *r,
       have_ended = false;
   if (!end_spool(r, deadline))
     have_ended = false;
+  log_abandoned(r);
   if (have_ended)
     log_totals(r);
   return have_ended;
