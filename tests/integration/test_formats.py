@@ -129,7 +129,7 @@ STOCK = {
     **{f"stock_{name}": {"Format": "Graphite", **options}
        for name, options in GRAPHITE.items()},
 }
-EVENTS = {"command", "json"}
+EVENTS = {"command", "json", "graphite", "influx"}
 # The first is that of tests/fixtures/codec/capture.py.
 NOTIFICATIONS = [
     'PUTNOTIF severity=failure time=1700000000.5 host=h plugin=cpu '
@@ -393,6 +393,25 @@ def test_json_notifications_are_the_alerts_that_collectd_sends(world):
         "service": "collectd"}
     assert alert["annotations"] == {"summary": "müll, C:\\x"}
     assert alert["startsAt"].startswith("2023-11-14T22:13:21.000")
+
+
+@pytest.mark.parametrize("form", ["graphite", "influx"])
+def test_a_format_without_notifications_sends_them_as_json(world, form):
+    assert sorted(world.bodies(f"{form}.event")) == sorted(
+        world.bodies("json.event"))
+
+
+# ---- content types ----
+
+@pytest.mark.parametrize("name,want", [
+    ("command", "text/collectd"), ("command.event", "text/collectd"),
+    ("json", "application/json"), ("json.event", "application/json"),
+    ("graphite", "text/graphite"), ("graphite.event", "application/json"),
+    ("influx", "text/influx"), ("influx.event", "application/json"),
+    ("influx_gzip", "text/influx")])
+def test_every_message_says_what_it_is(world, name, want):
+    messages = world.messages[name]
+    assert messages and {p.content_type for p, _ in messages} == {want}
 
 
 # ---- sizes ----
