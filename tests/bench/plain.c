@@ -13,6 +13,7 @@
 #include <amqp_tcp_socket.h>
 #endif
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,12 +157,21 @@ static void take_ack(struct plain *p, const amqp_basic_ack_t *ack) {
     p->is_marked[++p->low % p->size] = false;
 }
 
+/* By poll, because rabbitmq-c rounds a wait below a millisecond down to none
+ * and spins. */
+static bool has_input(const struct plain *p, int wait_ms) {
+  if (amqp_frames_enqueued(p->connection) || amqp_data_in_buffer(p->connection))
+    return true;
+  struct pollfd fd = {.fd = amqp_get_sockfd(p->connection), .events = POLLIN};
+  return poll(&fd, 1, wait_ms) != 0;
+}
+
 int plain_wait(struct plain *p, int wait_ms) {
   amqp_frame_t frame;
-  struct timeval limit = {.tv_sec = wait_ms / 1000,
-                          .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
-  int status = amqp_simple_wait_frame_noblock(p->connection, &frame,
-                                              wait_ms < 0 ? NULL : &limit);
+  struct timeval none = {0, 0};
+  if (!has_input(p, wait_ms))
+    return 0;
+  int status = amqp_simple_wait_frame_noblock(p->connection, &frame, &none);
   if (status == AMQP_STATUS_TIMEOUT)
     return 0;
   if (status != AMQP_STATUS_OK || frame.frame_type != AMQP_FRAME_METHOD ||
