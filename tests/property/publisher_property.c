@@ -29,6 +29,9 @@ struct world {
   struct fake_server *server;
   struct rmq_publisher *publisher;
   bool refuses; /* the broker may nack and return */
+  /* The worker sleeps until it is woken, the rig moves, or this. */
+  bool is_woken;
+  struct rmq_mono due;
   size_t body_len;
   size_t accepted;
   bool was_given_up[MESSAGES_MAX + 1], was_acked[MESSAGES_MAX + 1];
@@ -74,7 +77,10 @@ static void on_prepare(void *ctx, struct rmq_message *m) {
   m->is_prepared = true;
 }
 
-static void on_wake(void *ctx) { (void)ctx; }
+static void on_wake(void *ctx) {
+  struct world *w = ctx;
+  w->is_woken = true;
+}
 
 static void changed(void *ctx, const struct rmq_connection_change *change,
                     struct rmq_mono now) {
@@ -129,6 +135,7 @@ static void start_daemon(struct world *w) {
                                                   .returned = returned};
   fake_rig_start(w->rig);
   rmq_publisher_attach(w->publisher, w->rig->connection);
+  w->is_woken = true;
 }
 
 static void begin_store(struct world *w) {
@@ -234,7 +241,25 @@ static struct rmq_mono turn(struct world *w) {
   must_balance(w);
   if (fake_tell(fake_server_failure(w->server)))
     fail();
+  w->is_woken = false;
+  w->due = due;
   return due;
+}
+
+/* Nothing but wakes and deadlines makes a worker look: what others did without
+ * waking it has left it nothing to do, now or earlier than it knows. */
+static void must_sleep_in_peace(struct world *w) {
+  struct rmq_publisher_snapshot before, after;
+  if (w->is_woken)
+    return;
+  bool has_fetch = w->store != NULL && w->store->has_fetch;
+  rmq_publisher_snapshot(w->publisher, false, &before);
+  struct rmq_mono due = rmq_publisher_step(w->publisher, w->rig->now);
+  rmq_publisher_snapshot(w->publisher, false, &after);
+  assert_int_equal(before.counters.published, after.counters.published);
+  assert_true(rmq_mono_reached(due, w->due));
+  if (w->store != NULL)
+    assert_int_equal(has_fetch, w->store->has_fetch);
 }
 
 /* To the next deadline of anybody. */
@@ -270,7 +295,7 @@ static void accept_one(struct world *w) {
   m->seq = ++w->accepted;
   w->life_accepted++;
   size_t dropped = 0;
-  rmq_publisher_accept(w->publisher, m, &dropped);
+  w->is_woken |= rmq_publisher_accept(w->publisher, m, &dropped);
   if (!w->disk_failed)
     assert_int_equal(dropped, 0);
 }
@@ -332,13 +357,18 @@ static void kill_daemon(struct world *w) {
 
 /* SIGTERM: RAM goes to the disk. */
 static void end_daemon(struct world *w) {
-  rmq_publisher_drain(w->publisher);
-  turn(w);
+  if (prop_chance(w->prop, 80)) { /* else the start has failed */
+    rmq_publisher_drain(w->publisher);
+    turn(w);
+  }
   size_t left = rmq_publisher_abandon(w->publisher);
   if (!w->store->is_broken) /* however busy it is */
     assert_int_equal(left, 0);
   fake_store_work(w->store);
   must_balance(w);
+  struct rmq_publisher_snapshot s;
+  rmq_publisher_snapshot(w->publisher, false, &s);
+  assert_int_equal(s.outbox + s.in_flight, 0);
   count_dropped(w);
   free_daemon(w);
   fake_store_kill(w->store);
@@ -348,7 +378,13 @@ static void end_daemon(struct world *w) {
 static void store_event(struct world *w) {
   struct prop *p = w->prop;
   struct fake_store *s = w->store;
-  switch (prop_below(p, 12)) {
+  switch (prop_below(p, 13)) {
+  case 12:
+    if (!w->disks_fail)
+      break;
+    w->disk_failed = true;
+    fake_store_lose(s, prop_below(p, 5), RMQ_STORE_FULL);
+    break;
   case 0:
     s->is_broken = w->disks_fail && !s->is_broken;
     w->disk_failed |= s->is_broken;
@@ -384,8 +420,10 @@ static void event(struct world *w) {
   if (what < 45) {
     for (n = prop_below(p, 12); n > 0 && w->accepted < MESSAGES_MAX; n--)
       accept_one(w);
+    must_sleep_in_peace(w);
   } else if (what < 55 && w->store != NULL) {
     store_event(w);
+    must_sleep_in_peace(w);
   } else if (what < 70) {
     let_time_pass(w);
   } else if (what < 80) {

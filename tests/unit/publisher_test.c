@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "tests/fake/rig.h"
+#include "tests/fake/store.h"
 
 struct fixture {
   struct rmq_publisher_config config; /* to be changed before start */
@@ -23,6 +24,7 @@ struct fixture {
   pthread_mutex_t lock; /* messages are accepted in order */
   uint64_t seq;
   struct rmq_mono born; /* of messages that are accepted now */
+  bool shrinks;         /* bodies, when they are prepared */
 };
 
 static void on_given_up(void *ctx, const struct rmq_publisher_given_up *g) {
@@ -40,8 +42,14 @@ static void on_refused(void *ctx, const struct rmq_message *m,
 }
 
 static void on_prepare(void *ctx, struct rmq_message *m) {
-  (void)ctx;
+  const struct fixture *f = ctx;
   rmq_uuid_message_id(rmq_uuid_from_bits(1, 2), m->seq, m->id);
+  if (f->shrinks) {
+    struct rmq_buf small;
+    rmq_buf_init(&small, 16);
+    assert_int_equal(rmq_buf_append_text(&small, "small"), 0);
+    rmq_message_set_body(m, &small);
+  }
   m->is_prepared = true;
 }
 
@@ -864,6 +872,83 @@ static void a_refused_message_does_not_hold_the_end(void **state) {
   tear_down(&f);
 }
 
+static void suspects_that_all_pass_open_the_window_again(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  struct fake_broker *b = broker(&f);
+  expect(b, 1, "one");
+  expect(b, 2, "two");
+  close_over_publish(b);
+  expect(b, 1, "one");
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  expect(b, 2, "two");
+  fake_send(b, "basic.ack", "delivery-tag=2");
+  expect(b, 3, "three");
+  expect(b, 4, "four");
+  fake_send(b, "basic.ack", "delivery-tag=4 multiple=1");
+  start(&f);
+  accept(&f, "k", "one");
+  accept(&f, "k", "two");
+  connect_it(&f);
+  pass(&f, rmq_s(5));
+  assert_int_equal(snapshot(&f).counters.confirmed, 2);
+  accept(&f, "k", "three");
+  accept(&f, "k", "four");
+  turn(&f);
+  assert_int_equal(snapshot(&f).counters.confirmed, 4);
+  tear_down(&f);
+}
+
+static void bodies_that_shrink_leave_room_for_others(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.shrinks = true;
+  f.config.fifo.max_bytes = 3 * (100 + 1 + RMQ_MESSAGE_OVERHEAD);
+  struct fake_broker *b = broker(&f);
+  for (unsigned i = 1; i <= 20; i++) {
+    expect(b, i, "small");
+    fake_send(b, "basic.ack", "delivery-tag=%u", i);
+  }
+  start(&f);
+  connect_it(&f);
+  char body[101];
+  memset(body, 'x', 100);
+  body[100] = '\0';
+  for (int i = 0; i < 20; i++) {
+    accept(&f, "k", body);
+    turn(&f);
+  }
+  assert_int_equal(snapshot(&f).counters.confirmed, 20);
+  tear_down(&f);
+}
+
+static void rows_of_messages_that_ended_are_settled(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  struct fake_store *store = fake_store_new();
+  store->prepare = on_prepare;
+  store->prepare_ctx = &f;
+  f.config.wants_confirms = f.rig->config.wants_confirms = false;
+  f.config.fifo.mode = RMQ_SPOOL_ALWAYS;
+  f.config.fifo.store = &store->store;
+  struct fake_broker *b = fake_rig_next_broker(f.rig);
+  fake_script_login(b, NULL);
+  fake_script_channel(b);
+  expect(b, 1, "one");
+  start(&f);
+  struct rmq_store_handlers to = rmq_publisher_store_handlers(f.p);
+  fake_store_open(store, &to);
+  accept(&f, "k", "one");
+  connect_it(&f);
+  assert_int_equal(snapshot(&f).spooled, 1);
+  fake_store_commit(store, 1);
+  turn(&f);
+  assert_int_equal(snapshot(&f).counters.unconfirmed, 1);
+  assert_int_equal(store->settled_count, 1);
+  tear_down(&f);
+  fake_store_free(store);
+}
+
 /* ---- the end ---- */
 
 static void the_end_does_not_wait_for_a_lane_to_calm_down(void **state) {
@@ -986,6 +1071,9 @@ int main(void) {
       HOWEVER_SPLIT(a_message_that_closes_the_channel_is_found_and_given_up),
       HOWEVER_SPLIT(other_closes_of_the_channel_blame_no_message),
       HOWEVER_SPLIT(a_refused_message_does_not_hold_the_end),
+      HOWEVER_SPLIT(bodies_that_shrink_leave_room_for_others),
+      HOWEVER_SPLIT(rows_of_messages_that_ended_are_settled),
+      HOWEVER_SPLIT(suspects_that_all_pass_open_the_window_again),
       HOWEVER_SPLIT(the_end_does_not_wait_for_a_lane_to_calm_down),
       HOWEVER_SPLIT(what_is_left_at_the_end_is_counted_as_dropped),
       WHOLE(the_balance_holds_while_threads_feed_it),

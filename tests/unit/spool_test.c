@@ -321,12 +321,14 @@ static void fetch_keeps_to_its_bounds_but_always_brings_one(void **state) {
   assert_got(&r, 0, 1, 3);
   fetch(&r, 0, 100, 2 * (1000 + 1 + RMQ_MESSAGE_OVERHEAD));
   assert_got(&r, 0, 1, 5);
-  fetch(&r, 0, 100, 1);
+  fetch(&r, 0, 100, 2 * (1000 + 1 + RMQ_MESSAGE_OVERHEAD) - 1);
   assert_got(&r, 0, 1, 6);
+  fetch(&r, 0, 100, 1);
+  assert_got(&r, 0, 1, 7);
   fetch(&r, 0, 100, 1 << 20);
   assert_got(&r, 0, 1, 10);
   fetch(&r, 0, 100, 1 << 20);
-  assert_int_equal(r.lanes[0].fetches, 5);
+  assert_int_equal(r.lanes[0].fetches, 6);
   assert_int_equal(r.lanes[0].through, 10);
   tear_down(&r);
 }
@@ -366,6 +368,28 @@ static void lanes_get_their_own_rows_only(void **state) {
   assert_int_equal(r.lanes[0].recovered.messages, 30);
   fetch(&r, 0, 100, 1 << 20);
   assert_got(&r, 0, 1, 30);
+  tear_down(&r);
+}
+
+/* More than one request looks at, so that others get their turn. */
+static void lane_with_one_row_behind_many_gets_it(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  r.config.lanes = 2;
+  r.config.max_bytes = 64 << 20;
+  open_spool(&r);
+  const char *many = key_of(0, 2), *one = key_of(1, 2);
+  for (int i = 0; i < GOT_MAX + 10; i++)
+    put(&r, many, 1);
+  put(&r, one, 1);
+  while (r.lanes[0].stored + r.lanes[1].stored < GOT_MAX + 11)
+    turn(&r);
+  fetch(&r, 1, 1, 1 << 20);
+  assert_int_equal(r.lanes[1].got.count, 0);
+  assert_in_range(r.lanes[1].through, 1, GOT_MAX);
+  fetch(&r, 1, 1, 1 << 20);
+  assert_int_equal(r.lanes[1].got.count, 1);
   tear_down(&r);
 }
 
@@ -1400,6 +1424,7 @@ int main(void) {
       cmocka_unit_test(what_stored_takes_is_not_fetched),
       cmocka_unit_test(fetch_keeps_to_its_bounds_but_always_brings_one),
       cmocka_unit_test(lanes_get_their_own_rows_only),
+      cmocka_unit_test(lane_with_one_row_behind_many_gets_it),
       cmocka_unit_test(cursor_never_passes_a_row_that_is_committed_later),
       cmocka_unit_test(settling_a_range_spares_rows_of_other_lanes),
       cmocka_unit_test(what_waits_is_bounded),
