@@ -383,7 +383,8 @@ static void store_event(struct world *w) {
     if (!w->disks_fail)
       break;
     w->disk_failed = true;
-    fake_store_lose(s, prop_below(p, 5), RMQ_STORE_FULL);
+    fake_store_lose(s, prop_chance(p, 50) ? prop_below(p, 5) : SIZE_MAX,
+                    RMQ_STORE_FULL);
     break;
   case 0:
     s->is_broken = w->disks_fail && !s->is_broken;

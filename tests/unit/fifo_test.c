@@ -59,6 +59,7 @@ static void prepare(void *ctx, struct rmq_message *m) {
 
 static const struct rmq_fifo_config overflow = {.max_messages = RAM,
                                                 .max_bytes = 1 << 20,
+                                                .policy = RMQ_DROP_NEWEST,
                                                 .mode = RMQ_SPOOL_OVERFLOW,
                                                 .read_ahead = RAM};
 
@@ -283,6 +284,22 @@ static void busy_store_drops_but_keeps_at_the_end(void **state) {
   tear_down(&f);
 }
 
+/* Refused messages make room for others only while no store does. */
+static void fifo_is_alone_while_the_store_refuses(void **state) {
+  struct fixture f;
+  (void)state;
+  set_up(&f);
+  assert_false(f.fifo.is_alone);
+  accept(&f, RAM);
+  f.store->is_broken = true;
+  assert_int_equal(place(&f, 10), RMQ_FIFO_DROPPED);
+  assert_true(f.fifo.is_alone);
+  f.store->is_broken = false;
+  assert_int_equal(place(&f, 10), RMQ_FIFO_SPOOLED);
+  assert_false(f.fifo.is_alone);
+  tear_down(&f);
+}
+
 static void store_that_brings_nothing_is_not_asked_again_at_once(void **state) {
   struct fixture f;
   (void)state;
@@ -329,6 +346,7 @@ int main(void) {
       cmocka_unit_test(nothing_is_read_while_ram_is_taken),
       cmocka_unit_test(message_larger_than_ram_goes_round_by_the_disk),
       cmocka_unit_test(busy_store_drops_but_keeps_at_the_end),
+      cmocka_unit_test(fifo_is_alone_while_the_store_refuses),
       cmocka_unit_test(store_that_brings_nothing_is_not_asked_again_at_once),
       cmocka_unit_test(stored_is_taken_only_while_nothing_older_is_on_the_disk),
   };

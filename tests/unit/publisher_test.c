@@ -949,6 +949,29 @@ static void rows_of_messages_that_ended_are_settled(void **state) {
   fake_store_free(store);
 }
 
+/* The store's thread asks on by itself while the worker sleeps. */
+static void rows_that_turn_up_while_the_worker_sleeps_are_asked_for(void **s) {
+  struct fixture f;
+  set_up(&f, s);
+  struct fake_store *store = fake_store_new();
+  f.config.fifo.mode = RMQ_SPOOL_OVERFLOW;
+  f.config.fifo.store = &store->store;
+  broker(&f);
+  start(&f);
+  struct rmq_store_handlers to = rmq_publisher_store_handlers(f.p);
+  connect_it(&f);
+  to.recovered(to.ctx, (struct rmq_store_tally){1, 1});
+  assert_true(store->has_fetch);
+  store->has_fetch = false;
+  struct rmq_list none; /* there were rows, of other lanes */
+  rmq_list_init(&none);
+  to.fetched(to.ctx, &none, 5);
+  assert_true(store->has_fetch);
+  assert_int_equal(store->fetch_after, 5);
+  tear_down(&f);
+  fake_store_free(store);
+}
+
 /* ---- the end ---- */
 
 static void the_end_does_not_wait_for_a_lane_to_calm_down(void **state) {
@@ -1073,6 +1096,7 @@ int main(void) {
       HOWEVER_SPLIT(a_refused_message_does_not_hold_the_end),
       HOWEVER_SPLIT(bodies_that_shrink_leave_room_for_others),
       HOWEVER_SPLIT(rows_of_messages_that_ended_are_settled),
+      WHOLE(rows_that_turn_up_while_the_worker_sleeps_are_asked_for),
       HOWEVER_SPLIT(suspects_that_all_pass_open_the_window_again),
       HOWEVER_SPLIT(the_end_does_not_wait_for_a_lane_to_calm_down),
       HOWEVER_SPLIT(what_is_left_at_the_end_is_counted_as_dropped),

@@ -558,6 +558,24 @@ static void full_drop_newest_keeps_the_oldest(void **state) {
   tear_down(&r);
 }
 
+/* Its row would be the next to go. */
+static void what_is_older_than_all_rows_is_itself_the_oldest(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  struct rmq_message *old = make(&r, "k", 16000);
+  fill(&r, 16000, 10 << 20);
+  uint64_t dropped = r.lanes[0].lost[RMQ_STORE_FULL].messages;
+  uint64_t had = rows(&r);
+  assert_int_equal(r.store->keep(r.store->ctx, 0, old), RMQ_STORE_TOOK);
+  turn(&r);
+  assert_int_equal(r.lanes[0].lost_pending.messages, 1);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_FULL].messages, dropped);
+  assert_int_equal(rows(&r), had);
+  tear_down(&r);
+}
+
 static void handed_rows_are_never_dropped(void **state) {
   struct rig r;
   (void)state;
@@ -1432,6 +1450,7 @@ int main(void) {
       cmocka_unit_test(full_drop_oldest_keeps_the_newest),
       cmocka_unit_test(loss_for_want_of_room_is_said_but_not_each),
       cmocka_unit_test(full_drop_newest_keeps_the_oldest),
+      cmocka_unit_test(what_is_older_than_all_rows_is_itself_the_oldest),
       cmocka_unit_test(handed_rows_are_never_dropped),
       cmocka_unit_test(message_larger_than_everything_is_lost_alone),
       cmocka_unit_test(file_gives_its_room_back_when_it_has_run_empty),
