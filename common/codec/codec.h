@@ -71,7 +71,9 @@ extern const struct rmq_codec rmq_codec_graphite;
 /* "Influx", line protocol in the shape that collectd's write_influxdb_udp,
  * Telegraf's collectd parser and InfluxDB's collectd input share: measurement
  * PLUGIN, tags host, instance, type, type_instance (empty ones left out), a
- * field for each data source, nanoseconds. Written only. */
+ * field for each data source, nanoseconds; but counters have fields of their
+ * own, ending in "_total", because a field of InfluxDB has one type. Written
+ * only. */
 extern const struct rmq_codec rmq_codec_influx;
 
 /* By the option's word, without regard to case; NULL when unknown. */

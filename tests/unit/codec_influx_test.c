@@ -48,7 +48,7 @@ static const struct row {
     {{"h", "load", "", "load", ""},
      {{"shortterm", RMQ_GAUGE, {.gauge = NOT_A_NUMBER}},
       {"midterm", RMQ_GAUGE, {.gauge = 0.5}},
-      {"longterm", RMQ_GAUGE, {.gauge = INFINITY}}},
+      {"longterm", RMQ_GAUGE, {.gauge = (double)INFINITY}}},
      "load,host=h,type=load midterm=0.5" STAMP},
     {{"h", "p", "", "gauge", ""},
      {{"value", RMQ_GAUGE, {.gauge = NOT_A_NUMBER}}},

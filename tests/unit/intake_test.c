@@ -40,7 +40,7 @@ static void set_up(const char *format, size_t values, const char *key) {
                                 .flush_interval = rmq_s(1)};
   struct rmq_intake_sink sink = {&f, keep};
   fake_host_init(&host);
-  f = (struct fixture){NULL};
+  f = (struct fixture){.i = NULL};
   f.i = rmq_intake_new(&c, &sink, &host.host);
   assert_non_null(f.i);
 }
