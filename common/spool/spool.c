@@ -151,39 +151,48 @@ static void take_settled(struct rmq_spool *s) {
   }
 }
 
-static void take_pending(struct rmq_spool *s) {
+/* Returns what its messages count for. */
+static size_t take_pending(struct rmq_spool *s) {
   size_t bytes = 0;
   while (!rmq_list_is_empty(&s->pending) && bytes < BATCH_BYTES) {
     struct rmq_node *n = rmq_list_pop_front(&s->pending);
     bytes += rmq_message_cost(RMQ_ELEMENT(n, struct rmq_message, node));
     rmq_list_push_back(&s->batch, n);
   }
-  s->batch_bytes = bytes;
+  return bytes;
 }
 
-/* Its messages count for the bound until the last has ended. */
-static void release_batch(struct rmq_spool *s) {
-  if (!rmq_list_is_empty(&s->batch) || s->batch_bytes == 0)
-    return;
+void rmq_spool_release(struct rmq_spool *s, size_t bytes) {
   pthread_mutex_lock(&s->lock);
-  s->pending_bytes -= s->batch_bytes;
+  s->pending_bytes -= bytes;
   pthread_mutex_unlock(&s->lock);
-  s->batch_bytes = 0;
+}
+
+/* From here on they count as what they have become. */
+static void prepare_batch(struct rmq_spool *s, size_t bytes) {
+  size_t prepared = 0;
+  for (struct rmq_node *n = rmq_list_first(&s->batch); n != NULL;
+       n = rmq_list_next(&s->batch, n)) {
+    struct rmq_message *m = RMQ_ELEMENT(n, struct rmq_message, node);
+    s->config.prepare(s->config.ctx, m);
+    prepared += rmq_message_cost(m);
+  }
+  pthread_mutex_lock(&s->lock);
+  s->pending_bytes = s->pending_bytes - bytes + prepared;
+  pthread_mutex_unlock(&s->lock);
 }
 
 static void take_work(struct rmq_spool *s) {
+  size_t bytes = 0;
   pthread_mutex_lock(&s->lock);
   s->is_woken = false;
   take_settled(s);
   bool is_new = rmq_list_is_empty(&s->batch);
   if (is_new)
-    take_pending(s);
+    bytes = take_pending(s);
   pthread_mutex_unlock(&s->lock);
-  if (!is_new)
-    return;
-  for (struct rmq_node *n = rmq_list_first(&s->batch); n != NULL;
-       n = rmq_list_next(&s->batch, n))
-    s->config.prepare(s->config.ctx, RMQ_ELEMENT(n, struct rmq_message, node));
+  if (is_new)
+    prepare_batch(s, bytes);
 }
 
 static bool can_write(const struct rmq_spool *s) {
@@ -200,7 +209,6 @@ static void write_work(struct rmq_spool *s, bool is_tick, struct rmq_mono now) {
     rmq_spool_fail_batch(s);
   else if (has_batch || has_deletions || may_expire)
     s->is_deleting = rmq_spool_write(s, now) && s->deleting.count > 0;
-  release_batch(s);
 }
 
 static void answer_fetches(struct rmq_spool *s, struct rmq_mono now) {
@@ -286,7 +294,6 @@ static bool is_idle(const struct rmq_spool *s) {
 static void fail_rest(struct rmq_spool *s) {
   do {
     rmq_spool_fail_batch(s);
-    release_batch(s);
     pthread_mutex_lock(&s->lock);
     take_pending(s);
     pthread_mutex_unlock(&s->lock);

@@ -70,7 +70,6 @@ struct rmq_spool {
   struct rmq_spool_age age;
   struct rmq_spool_ranges deleting; /* taken from settled, not yet committed */
   struct rmq_list batch;            /* taken from pending */
-  size_t batch_bytes;               /* its part of pending_bytes */
   size_t trim_after;                /* bytes read before the heap is trimmed */
   bool is_stopping_now;             /* as this turn sees it */
   bool is_deleting;                 /* the last transaction left some */
@@ -96,6 +95,9 @@ static inline void rmq_spool_untally(struct rmq_store_tally *t,
  * this. Tests call them instead of a thread. */
 bool rmq_spool_turn(struct rmq_spool *s);
 void rmq_spool_end(struct rmq_spool *s);
+/* So many bytes wait for the disk no more: before a lane hears of it, since it
+ * may put more at once. */
+void rmq_spool_release(struct rmq_spool *s, size_t bytes);
 
 /* spool_care.c. What a fault of the open file means: CORRUPT sets it aside,
  * with the loss of its unread rows, all else makes it unusable until a retry.

@@ -321,7 +321,23 @@ static void complain_if_full(struct rmq_spool *s, struct rmq_mono now) {
   s->full_dropped = 0;
 }
 
+static size_t cost_of(const struct rmq_list *l) {
+  size_t cost = 0;
+  for (struct rmq_node *n = rmq_list_first(l); n != NULL;
+       n = rmq_list_next(l, n))
+    cost += rmq_message_cost(message_of(n));
+  return cost;
+}
+
+static size_t cost_of_written(const struct rmq_spool *s) {
+  size_t cost = 0;
+  for (unsigned i = 0; i < s->config.lanes; i++)
+    cost += cost_of(&s->lanes[i].written);
+  return cost;
+}
+
 static void tell(struct rmq_spool *s, struct transaction *t) {
+  rmq_spool_release(s, cost_of(&t->dropped) + cost_of_written(s));
   s->rows += t->written;
   s->rows -= t->deleted;
   free_all(&t->dropped);
@@ -353,6 +369,7 @@ static void undo(struct rmq_spool *s, struct transaction *t) {
 
 void rmq_spool_fail_batch(struct rmq_spool *s) {
   struct rmq_node *n;
+  rmq_spool_release(s, cost_of(&s->batch));
   while ((n = rmq_list_pop_front(&s->batch)) != NULL) {
     uint32_t hash = rmq_store_key_hash(message_of(n)->key);
     rmq_list_push_back(&rmq_spool_lane_of(s, hash)->written, n);

@@ -1387,6 +1387,90 @@ static void thread_writes_what_many_threads_put(void **state) {
   tear_down(&r);
 }
 
+static int told_fd; /* the child's pipe: a seq per committed message */
+
+static void tell_parent(void *ctx, struct rmq_list *messages) {
+  (void)ctx;
+  for (struct rmq_node *n = rmq_list_first(messages); n != NULL;
+       n = rmq_list_next(messages, n)) {
+    uint64_t seq = message_of(n)->seq;
+    if (write(told_fd, &seq, sizeof(seq)) != sizeof(seq))
+      _exit(1);
+  }
+  pthread_mutex_lock(&seen.lock);
+  seen.stored += messages->count;
+  pthread_cond_signal(&seen.changed);
+  pthread_mutex_unlock(&seen.lock);
+}
+
+/* Until it is killed. */
+static void put_for_ever(struct rig *r) {
+  struct rmq_error err = {""};
+  struct rmq_host real = host.host;
+  struct rmq_store_handlers h = {&r->lanes[0], tell_parent, fetched,
+                                 failed,       lost,        recovered};
+  real.mono = rmq_host_mono;
+  r->config.host = &real;
+  r->config.pending_bytes_max = 1 << 20;
+  open_spool(r);
+  rmq_spool_attach(r->spool, 0, &h);
+  if (rmq_spool_start(r->spool, &err) != 0)
+    _exit(1);
+  for (;;) {
+    struct rmq_message *m = make(r, "k", 100 + r->next_seq % 5000);
+    pthread_mutex_lock(&seen.lock);
+    uint64_t stored_before = seen.stored;
+    pthread_mutex_unlock(&seen.lock);
+    while (r->store->put(r->store->ctx, 0, m) != RMQ_STORE_TOOK) {
+      pthread_mutex_lock(&seen.lock);
+      while (seen.stored == stored_before)
+        pthread_cond_wait(&seen.changed, &seen.lock);
+      stored_before = seen.stored;
+      pthread_mutex_unlock(&seen.lock);
+    }
+  }
+}
+
+static void what_was_told_as_stored_survives_sigkill(void **state) {
+  (void)state;
+  for (int i = 0; i < 6; i++) {
+    struct rig r;
+    int told[2];
+    set_up(&r);
+    r.config.max_bytes = 64 << 20;
+    r.config.sync = (enum rmq_spool_sync)(i % 3);
+    seen.stored = 0;
+    assert_int_equal(pipe(told), 0);
+    pid_t child = fork();
+    if (child == 0) {
+      close(told[0]);
+      told_fd = told[1];
+      put_for_ever(&r);
+    }
+    close(told[1]);
+    uint64_t seq = 0, last = 0;
+    uint64_t enough = 50 + (uint64_t)i * 977;
+    while (last < enough &&
+           read(told[0], &seq, sizeof(seq)) == (ssize_t)sizeof(seq))
+      last = seq;
+    assert_int_equal(kill(child, SIGKILL), 0);
+    while (read(told[0], &seq, sizeof(seq)) == (ssize_t)sizeof(seq))
+      last = seq;
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(told[0]);
+    open_spool(&r);
+    SHOW_ROW("told %" PRIu64 ", found %" PRIu64, last,
+             r.lanes[0].recovered.messages);
+    assert_true(last >= enough && r.next_seq > last);
+    assert_int_equal(r.lanes[0].recovered.messages, r.next_seq - 1);
+    uint64_t count = r.next_seq - 1;
+    while (r.lanes[0].got.count < count)
+      fetch(&r, 0, 10000, 64 << 20);
+    assert_got(&r, 0, 1, count);
+    tear_down(&r);
+  }
+}
+
 static void *never_ends(void *arg) { return arg; }
 
 /* A thread that does not come to its end, as one in a hung disk. */
@@ -1482,6 +1566,7 @@ int main(void) {
       cmocka_unit_test(what_is_not_written_by_the_deadline_has_failed),
       cmocka_unit_test(committed_rows_survive_a_kill),
       cmocka_unit_test(thread_writes_what_many_threads_put),
+      cmocka_unit_test(what_was_told_as_stored_survives_sigkill),
       cmocka_unit_test(hung_disk_does_not_hold_the_daemon),
       cmocka_unit_test(stats_tell_bytes_rows_and_age),
   };
