@@ -96,7 +96,7 @@ def make_sent():
     return [*sent, Sent(*LATER[:4], tuple(LATER[4]), sent[-1].time + 10)]
 
 
-BATCH = {"BatchValues": 200}
+BATCH = {"BatchValues": 200, "FlushInterval": 3600}  # sealed at the end
 GZIP = {**BATCH, "ContentEncoding": "gzip"}
 GRAPHITE = {
     "graphite": {},
@@ -428,8 +428,7 @@ def test_a_value_costs_what_the_manual_says(rig, broker, vhost, figure):
     wanted = sizes_of_the_manual()
     assert set(wanted) == {"Command", "JSON", "Influx", "Graphite"}
     blocks = {f"{form}.{kind}": {"Format": form, **options} for form in wanted
-              for kind, options in (("alone", {}), ("batch", {
-                  **BATCH, "FlushInterval": 3600}))}
+              for kind, options in (("alone", {}), ("batch", BATCH))}
     for name in blocks:
         vhost.queue(name)
         vhost.bind("amq.direct", name, name)
