@@ -29,6 +29,7 @@ class Campaign:
     def __init__(self, rig, gate, vhost, seed, rate, **options):
         self.random = random.Random(seed)
         self.rounds = []
+        self._states = []
         self.arrived = []  # (message-id, numbers) in order, at the end
         self._rig, self._gate, self._vhost = rig, gate, vhost
         self._rate, self._options = rate, options
@@ -50,24 +51,37 @@ class Campaign:
         state is what the broker does: up, down, hung, or from up to one of the
         others at a random moment: up-down, up-hung, down-up."""
         number = len(self.rounds)
-        state = self.random.choice(states)
+        state = self._next_state(states)
         seconds = self.random.uniform(0.1, longest)
         turn = self.random.uniform(0.2, 0.8) * seconds
         before, _, after = state.partition("-")
         self._become(before)
+        # a death of the process costs no committed row with any of them
+        if "SpoolDir" in self._options:
+            self._options["SpoolSync"] = self.random.choice(
+                ("none", "interval", "always"))
         a = self.publisher(f"kill-{number}", First=number * GAP, Series=20,
                            Rate=self._rate, Total=self._rate * 30, Delay=0.05)
         a.start()
         time.sleep(turn)
         if after:
             self._become(after)
-        time.sleep(seconds - turn)
+        # a row that is deleted too early is so with the next tick
+        time.sleep(seconds - turn + (1.2 if after == "hung" else 0))
         a.kill9()
+        if state.endswith("hung"):
+            self._gate.cut()  # what the broker has not read it never will
         accepted = a.record.numbers()
         committed = spoolfile.rows(self.file)
         self.rounds.append(Round(state, seconds, accepted, committed,
                                  a.record.series("rabbitmq_publish-x/")))
         return a
+
+    def _next_state(self, states):
+        """By chance, but each once before any comes again."""
+        if not self._states:
+            self._states = self.random.sample(states, len(states))
+        return self._states.pop()
 
     def _become(self, state):
         {"up": self._gate.open, "down": self._gate.shut,
@@ -126,6 +140,13 @@ class Campaign:
             gone = [row.seq for row in r.committed if row.message_id
                     and row.message_id not in ids]
             assert not gone, f"round {i}: other ids than the rows {gone[:5]}"
+
+    def check_recovered(self):
+        """Every life that lived to report found what lay there at its start."""
+        for i, r in enumerate(self.rounds[1:], 1):
+            want = len(self.rounds[i - 1].committed)
+            said = r.series.get("total_operations-recovered", want)
+            assert said == want, f"round {i}: {said} recovered of {want} rows"
 
     def check_foreign(self):
         """Nothing arrived that was not accepted."""
