@@ -3,6 +3,7 @@
 
 #include "common/role/intake.h"
 
+#include "tests/alloc.h"
 #include "tests/fake/host.h"
 #include "tests/testing.h"
 
@@ -176,6 +177,28 @@ static void what_cannot_be_said_is_refused_and_not_counted(void **state) {
   }
 }
 
+static void without_memory_a_value_is_refused_and_not_counted(void **state) {
+  (void)state;
+  size_t refused = 0;
+  for (size_t values = 1; values <= 2; values++)
+    for (size_t nth = 1; nth <= 4; nth++) {
+      set_up("Command", values, NULL); /* a batch of its own */
+      assert_int_equal(sample("a", 1), RMQ_INTAKE_WAKE - (values == 1));
+      size_t had = f.count;
+      alloc_fail_at(nth);
+      enum rmq_intake_outcome o = sample("b", 2);
+      bool was_short = alloc_works_again();
+      bool is_in = o != RMQ_INTAKE_REFUSED; /* a buffer may stay too large */
+      assert_true(is_in || was_short);
+      assert_int_equal(stats().values, 1 + is_in);
+      if (values == 1)
+        assert_int_equal(f.count, had + is_in);
+      refused += !is_in;
+      tear_down();
+    }
+  assert_int_not_equal(refused, 0);
+}
+
 static void what_the_format_cannot_tell_is_omitted(void **state) {
   (void)state;
   for (size_t values = 1; values <= 2; values++) {
@@ -345,6 +368,7 @@ int main(void) {
       cmocka_unit_test(routing_key_template_makes_a_batch_of_each_key),
       cmocka_unit_test(event_goes_alone_and_seals_nothing),
       cmocka_unit_test(what_cannot_be_said_is_refused_and_not_counted),
+      cmocka_unit_test(without_memory_a_value_is_refused_and_not_counted),
       cmocka_unit_test(what_the_format_cannot_tell_is_omitted),
       cmocka_unit_test(event_tells_the_format_it_has),
       cmocka_unit_test(seq_goes_on_behind_what_was_stored),
