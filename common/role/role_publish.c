@@ -41,6 +41,7 @@ struct rmq_role_publish {
   struct rmq_spool *spool; /* NULL = none */
   struct rmq_intake *intake;
   atomic_bool has_overflowed; /* since the last complaint about it */
+  bool is_stuck;              /* a thread of a failed start runs on */
 
   /* Repeated complaints of the callbacks, any thread. */
   pthread_mutex_t complain_lock;
@@ -218,7 +219,7 @@ rmq_role_publish_new(const struct rmq_publish_options *options,
 }
 
 void rmq_role_publish_free(struct rmq_role_publish *r) {
-  if (r == NULL)
+  if (r == NULL || r->is_stuck)
     return;
   for (unsigned i = 0; r->lanes != NULL && i < r->lanes_count; i++)
     rmq_publish_lane_free(r->lanes[i]);
@@ -274,7 +275,7 @@ int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err) {
     return 0;
   struct rmq_mono soon = rmq_mono_add(mono(r), rmq_s(1));
   rmq_role_publish_stop(r, mono(r));
-  rmq_role_publish_join(r, soon);
+  r->is_stuck = !rmq_role_publish_join(r, soon);
   return -1;
 }
 
