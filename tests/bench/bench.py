@@ -72,7 +72,7 @@ def limit_line(r):
 
 def heading(plan, load):
     m, v = results.machine(), results.versions()
-    return [f"Warren {results.commit()}: speed, medians of {plan.pairs} rounds "
+    return [f"Speed of Warren {results.commit()}, medians of {plan.pairs} rounds "
             "(lowest..highest)",
             f"  {m['cores']} x {m['cpu']}, {m['memory_mb']} MB, {m['system']}, "
             f"Linux {m['kernel']}",
