@@ -93,4 +93,8 @@ tiers_finish() { # after all groups
 
 # --- root -------------------------------------------------------------------
 
-group_root() { bash "$here/lib/root.sh" "$root_suite" "$work" "$here/.."; }
+group_root() {
+  # shellcheck disable=SC2086  # words
+  bash "$here/lib/root.sh" "$root_suite" "$work" "${here%/contrib}" \
+    ${WARREN_ROOT_GROUPS:-}
+}

@@ -49,7 +49,7 @@ def table(rows):
     for row in rows:
         if row.group != group:
             group = row.group
-            lines += ["", group, "  " + "-" * 86]
+            lines += ["", group, "  " + "-" * 89]
         lines.append(ratio_line(row) if isinstance(row, Row) else limit_line(row))
     return lines
 
@@ -57,7 +57,7 @@ def table(rows):
 def ratio_line(r):
     f = r.figures()
     target = "" if r.target is None else f">= {r.target:.2f}"
-    return (f"  {r.name:<17}{f['ours']:>10,.0f}  of {r.against:<21}"
+    return (f"  {r.name:<20}{f['ours']:>10,.0f}  of {r.against:<21}"
             f"{f['reference']:>10,.0f}  {r.ratio:5.2f} "
             f"({f['spread'][0]:.2f}..{f['spread'][1]:.2f})  {target:<9}"
             f"{r.verdict()}")
@@ -66,7 +66,7 @@ def ratio_line(r):
 def limit_line(r):
     limit = "" if r.limit is None else f"<= {r.limit:,g}"
     spread = f"({min(r.values):,.0f}..{max(r.values):,.0f})" if r.values else ""
-    return (f"  {r.name:<52}{r.value:>10,.0f} {r.unit:<6}{spread:<15} {limit:<9}"
+    return (f"  {r.name:<55}{r.value:>10,.0f} {r.unit:<6}{spread:<15} {limit:<9}"
             f"{r.verdict()}").rstrip()
 
 

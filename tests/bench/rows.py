@@ -4,7 +4,6 @@ turn, round after round, each second round backwards; a row's ratio is taken
 within a round, and the median of the rounds is what counts."""
 
 import dataclasses
-import os
 import re
 import statistics
 import subprocess
@@ -166,14 +165,18 @@ def encoding(lab, plan):
 
 
 def intake(lab, plan):
-    """Contention of the write threads in the intake, where the build has it."""
-    try:
-        program = lab.program("intake_bench")
-    except RuntimeError:
-        return [], {}
-    text = subprocess.run([program], text=True, stdout=subprocess.PIPE,
-                          check=True, env=os.environ).stdout
-    return [], {"intake_bench": text.strip().split("\n")}
+    """What five write threads get through the intake, against one."""
+    runs = {}
+    for _ in range(plan.pairs):
+        text = subprocess.run([lab.program("intake_bench")], text=True,
+                              stdout=subprocess.PIPE, check=True).stdout
+        for form, threads, rate in re.findall(
+                rf"^(\w+) +metrics +{BATCH} a message, (\d) threads: +(\d+) ",
+                text, re.M):
+            runs.setdefault(form, {}).setdefault(threads, []).append(int(rate))
+    title = f"contention in the intake, one key, batches of {BATCH}, nothing else"
+    return [Row(title, f"{form}, 5 threads", "1 thread", None, by["5"], by["1"])
+            for form, by in runs.items()], runs
 
 
 # -- the spool ---------------------------------------------------------------
