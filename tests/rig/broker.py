@@ -59,13 +59,19 @@ management.sample_retention_policies.detailed.minute = 1
 
 
 class Broker:
-    """One node. Between start() and destroy() it is ours alone."""
+    """One node. Between start() and destroy() it is ours alone. `peer`, another
+    node, shares its epmd and cookie, so that they can be a cluster."""
 
-    def __init__(self, directory, name="warren", extra_config="", plugins=()):
+    def __init__(self, directory, name="warren", extra_config="", plugins=(),
+                 peer=None, schedulers=2):
         self.dir = os.path.abspath(directory)
         (self.amqp_port, self.management_port, self.prometheus_port,
          self.amqps_port, self._dist_port, self._epmd_port,
          self._ctl_port) = free_ports(7)
+        self._peer = peer
+        if peer is not None:
+            self._epmd_port = peer._epmd_port
+        self._schedulers = schedulers
         # epmd is ours alone, so the name need not be unique on this host.
         self.node = f"{name}@localhost"
         self._beam = None
@@ -80,10 +86,12 @@ class Broker:
     def _write_files(self, extra_config, plugins):
         for part in ("mnesia", "log", "schema", "home", "run"):
             os.makedirs(self._path(part), exist_ok=True)
+        self.cookie = (base64.b32encode(os.urandom(15)).decode()
+                       if self._peer is None else self._peer.cookie)
         cookie = self._path("home", ".erlang.cookie")
         with open(os.open(cookie, os.O_WRONLY | os.O_CREAT, 0o400), "w",
                   encoding="ascii") as f:
-            f.write(base64.b32encode(os.urandom(15)).decode())
+            f.write(self.cookie)
         enabled = ("rabbitmq_management", "rabbitmq_prometheus", *plugins)
         with open(self._path("enabled_plugins"), "w", encoding="ascii") as f:
             f.write(f"[{','.join(enabled)}].\n")
@@ -117,7 +125,8 @@ class Broker:
             "RABBITMQ_CTL_DIST_PORT_MIN": str(self._ctl_port),
             "RABBITMQ_CTL_DIST_PORT_MAX": str(self._ctl_port + 20),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
-                "+S 2:2 +SDio 2 +sbwt none "
+                f"+S {self._schedulers}:{self._schedulers} "
+                f"+SDio {self._schedulers} +sbwt none "
                 "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_SERVER_START_ARGS": "",
             # the script then execs erl: the pid we know is the broker itself
@@ -141,6 +150,9 @@ class Broker:
         return self
 
     def _start_epmd(self):
+        if self._peer is not None:
+            self._peer._start_epmd()
+            return
         if self._epmd is not None and self._epmd.poll() is None:
             return
         with open(self._path("log", "epmd.log"), "ab") as out:

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""A cluster of three nodes with a quorum queue loses nodes while we publish: one
+that we are not connected to, and the one that we are. Nothing is lost, and what
+has one key stays in order."""
+
+import os
+import random
+import re
+import time
+
+import pytest
+
+from conftest import IS_LONG
+from rig.cluster import Cluster
+from rig.waiting import wait_for
+
+SEED = int(os.environ.get("WARREN_CLUSTER_SEED", random.randrange(1 << 30)))
+ROUNDS = 8 if IS_LONG else 1
+RATE = 200
+KEYS = 10
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    began = time.monotonic()
+    made = Cluster(str(tmp_path_factory.mktemp("cluster")))
+    try:
+        made.start()
+        print(f"three nodes in {time.monotonic() - began:.0f} s")
+        yield made
+    finally:
+        made.destroy()
+
+
+def connected_node(cluster, publisher):
+    last = publisher.log_lines(r"connected to 127\.0\.0\.1:")[-1]
+    return cluster.by_port(re.search(r"connected to 127\.0\.0\.1:(\d+)", last)[1])
+
+
+def series(publisher):
+    return publisher.record.series("rabbitmq_publish-x/")
+
+
+def confirmed(publisher):
+    return series(publisher).get("total_operations-confirmed", 0)
+
+
+def goes_on(publisher, patience=45):
+    """More is confirmed than when this was asked: the report before may lag."""
+    before = confirmed(publisher) + 2 * RATE
+    wait_for(lambda: confirmed(publisher) >= before, patience, "confirms go on")
+
+
+def come_back(cluster, vhost, node):
+    node.start()
+    vhost.broker = cluster.alive()
+    wait_for(lambda: cluster.members_online(vhost, "q") == 3, 90,
+             "every node has its member of the queue")
+
+
+def lose_another(cluster, publisher, vhost, chance):
+    """kill -9 of a node that the publisher is not connected to."""
+    others = [n for n in cluster.nodes
+              if n is not connected_node(cluster, publisher)]
+    gone = chance.choice(others)
+    gone.kill9()
+    vhost.broker = cluster.alive()
+    goes_on(publisher)
+    return gone
+
+
+def lose_connected(cluster, publisher, vhost):
+    """kill -9 of the node that it is connected to; the seconds until it was
+    ready at another one."""
+    gone = connected_node(cluster, publisher)
+    ends = len(publisher.log_lines("the trouble is over"))
+    gone.kill9()
+    killed = time.monotonic()
+    vhost.broker = cluster.alive()
+    publisher.wait_log("the trouble is over", timeout=60, count=ends + 1)
+    ready = time.monotonic() - killed
+    assert connected_node(cluster, publisher) is not gone
+    goes_on(publisher)
+    return gone, ready
+
+
+def judge(messages, sent):
+    """What arrived against what was sent; returns the number of duplicates,
+    which have the message-id of the first."""
+    arrived = [number for number, _ in messages]
+    assert len(set(messages)) == len(set(arrived)), "a duplicate with another id"
+    missing = sorted(set(sent) - set(arrived))
+    assert not missing, f"{len(missing)} of {len(sent)} lost, first {missing[:9]}"
+    assert not set(arrived) - set(sent), "something that was never sent"
+    firsts = list(dict.fromkeys(arrived))
+    for key in range(KEYS):
+        mine = [n for n in firsts if n % KEYS == key]
+        assert mine == sorted(mine), f"key s{key} is out of order"
+    return len(arrived) - len(firsts)
+
+
+def messages_in(vhost):
+    """[(number, message-id)] in the order of the queue."""
+    return [(int(float(n)), properties.message_id)
+            for properties, body in vhost.take_all("q", idle=2)
+            for n in re.findall(rb"PUTVAL \S*/loadgen-\S+ .*:(\S+)", body)]
+
+
+def test_nothing_is_lost_when_nodes_of_a_cluster_are(rig, cluster, figure):
+    chance = random.Random(SEED)
+    print(f"WARREN_CLUSTER_SEED={SEED}")
+    vhost = cluster.vhost("cluster")
+    cluster.quorum_queue(vhost, "q")
+    vhost.bind("amq.fanout", "q", "")
+    a = rig.publisher(cluster.nodes[0], vhost, options={
+        "Exchange": "amq.fanout", "Host": cluster.hosts, "RetryDelay": 0.5,
+        "RetryDelayMax": 2}, Total=1_000_000, Rate=RATE, Series=KEYS, Delay=0.1)
+    a.start()
+    a.wait_log("connected to")
+    goes_on(a)
+    times = []
+    for i in range(ROUNDS):
+        come_back(cluster, vhost, lose_another(cluster, a, vhost, chance))
+        gone, seconds = lose_connected(cluster, a, vhost)
+        times.append(seconds)
+        if i + 1 < ROUNDS:
+            come_back(cluster, vhost, gone)
+    a.stop()
+    assert a.log_lines("ended: .* 0 returned, 0 rejected, 0 expired, 0 dropped")
+    sent = a.record.numbers()
+    duplicates = judge(messages_in(vhost), sent)
+    figure(f"cluster: {ROUNDS} x one node and the connected one killed under "
+           f"{RATE} values/s; ready at another after "
+           + ", ".join(f"{t:.1f}" for t in times)
+           + f" s; {len(sent)} sent, none lost, {duplicates} twice; seed {SEED}")
