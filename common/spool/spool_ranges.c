@@ -25,9 +25,8 @@ static bool grow(struct rmq_spool_ranges *r) {
 }
 
 bool rmq_spool_ranges_add(struct rmq_spool_ranges *r, uint64_t seq) {
-  struct rmq_spool_range *last = r->count > 0 ? &r->items[r->count - 1] : NULL;
-  if (last != NULL && seq == last->last + 1) {
-    last->last = seq;
+  if (r->count > 0 && r->items[r->count - 1].last + 1 == seq) {
+    r->items[r->count - 1].last = seq;
     r->seqs++;
     return true;
   }
@@ -46,6 +45,6 @@ void rmq_spool_ranges_drop(struct rmq_spool_ranges *r, size_t count,
   r->count -= count;
   if (count > 0 && r->count > 0)
     memmove(r->items, r->items + count, r->count * sizeof(r->items[0]));
-  if (of_next > 0)
+  if (of_next > 0 && r->count > 0)
     r->items[0].first += of_next;
 }

@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SEQUENCES = 40, MESSAGES_MAX = 20000, LANES_MAX = 4, KEYS = 12 };
+enum { SEQUENCES = 20, MESSAGES_MAX = 20000, LANES_MAX = 4, KEYS = 12 };
 
 enum state {
   NOWHERE, /* never put, ended, or given back */

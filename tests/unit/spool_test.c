@@ -490,19 +490,25 @@ static unsigned fill(struct rig *r, size_t size, uint64_t total) {
 }
 
 static void full_drop_oldest_keeps_the_newest(void **state) {
-  static const size_t sizes[] = {100, 3000, 16000, 200000};
+  static const struct {
+    size_t size;
+    uint64_t max_bytes;
+  } cases[] = {
+      {100, 1 << 20}, {3000, 1 << 20}, {16000, 1 << 20}, {200000, 4 << 20}};
   (void)state;
-  for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct rig r;
-    SHOW_ROW("%zu", sizes[i]);
+    size_t size = cases[i].size;
+    SHOW_ROW("%zu", size);
     set_up(&r);
+    r.config.max_bytes = cases[i].max_bytes;
     open_spool(&r);
-    unsigned n = fill(&r, sizes[i], 10 << 20);
+    unsigned n = fill(&r, size, 2 * r.config.max_bytes);
     uint64_t dropped = r.lanes[0].lost[RMQ_STORE_FULL].messages;
     assert_true(dropped > 0);
     assert_int_equal(r.lanes[0].lost[RMQ_STORE_FULL].values, 3 * dropped);
     assert_int_equal(rows(&r), n - dropped);
-    assert_true((n - dropped) * (sizes[i] + 300) > r.config.max_bytes / 2);
+    assert_true((n - dropped) * (size + 300) > r.config.max_bytes / 2);
     while (r.lanes[0].got.count < n - dropped)
       fetch(&r, 0, 1000, 1 << 20);
     assert_got(&r, 0, dropped + 1, n);
