@@ -88,7 +88,7 @@ static inline void rmq_spool_tally(struct rmq_store_tally *t, uint64_t values) {
 static inline void rmq_spool_untally(struct rmq_store_tally *t,
                                      uint64_t values) {
   t->messages--;
-  t->values -= values;
+  t->values -= values < t->values ? values : t->values;
 }
 
 /* spool.c. What the thread does between two sleeps; true when it may end, by

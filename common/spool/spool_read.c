@@ -97,6 +97,11 @@ static enum rmq_spool_fault read_rows(struct rmq_spool *s, struct reading *r,
       break;
     }
     if (rmq_spool_lane_of(s, row.key_hash) == r->lane) {
+      if (r->lane->unread.messages == 0) {
+        rmq_error_set(err, "it has more rows than were counted");
+        f = RMQ_SPOOL_CORRUPT;
+        break;
+      }
       if (is_expired(s, &row, r->now))
         lose(s, r, &row, RMQ_STORE_EXPIRED);
       else if (!take(s, r, &row, &f, err))

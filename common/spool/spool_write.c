@@ -103,11 +103,24 @@ static enum rmq_spool_fault oldest_unread(struct rmq_spool *s,
   return f;
 }
 
+/* In a damaged tree a row may turn up that was not there when all were counted,
+ * or twice; the lanes know of no more than were counted. */
+static bool is_counted(const struct rmq_spool_lane *lane) {
+  uint64_t lost = 0;
+  for (int why = 0; why < RMQ_STORE_LOSSES_COUNT; why++)
+    lost += lane->lost_rows[why].messages;
+  return lost < lane->unread.messages;
+}
+
 static enum rmq_spool_fault lose(struct rmq_spool *s, struct transaction *t,
                                  const struct rmq_spool_row *row,
                                  enum rmq_store_loss why,
                                  struct rmq_error *err) {
   uint64_t rows = 0;
+  if (!is_counted(rmq_spool_lane_of(s, row->key_hash))) {
+    rmq_error_set(err, "it has more rows than were counted");
+    return RMQ_SPOOL_CORRUPT;
+  }
   enum rmq_spool_fault f =
       rmq_spool_db_delete(s->db, row->seq, row->seq, &rows, err);
   if (f != RMQ_SPOOL_FINE)
@@ -265,7 +278,8 @@ static void tell_losses(struct rmq_spool_lane *lane) {
   for (int why = RMQ_STORE_LOSSES_COUNT - 1; why >= 0; why--) {
     struct rmq_store_tally lost = lane->lost_rows[why];
     lane->unread.messages -= lost.messages;
-    lane->unread.values -= lost.values;
+    lane->unread.values -=
+        lost.values < lane->unread.values ? lost.values : lane->unread.values;
     if (lost.messages > 0)
       h->lost(h->ctx, (enum rmq_store_loss)why, false, lost);
   }

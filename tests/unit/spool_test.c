@@ -1098,6 +1098,36 @@ static void number_that_leaves_no_room_to_count_on_is_damage(void **state) {
   tear_down(&r);
 }
 
+/* As a damaged tree may do while rows are deleted from it. */
+static void rows_that_were_not_counted_are_damage(void **state) {
+  (void)state;
+  for (int is_read = 0; is_read <= 1; is_read++) {
+    struct rig r;
+    SHOW_ROW("%d", is_read);
+    set_up(&r);
+    r.config.max_age = rmq_s(60);
+    open_spool(&r);
+    for (int i = 0; i < 5; i++)
+      put(&r, "k", 10);
+    turn(&r);
+    r.spool->lanes[0].unread = (struct rmq_store_tally){2, 6};
+    if (is_read) {
+      fetch(&r, 0, 10, 1 << 20);
+      assert_got(&r, 0, 1, 2);
+    } else {
+      fake_host_advance(&host, rmq_s(100));
+      turn(&r);
+      const struct rmq_store_tally *lost = r.lanes[0].lost;
+      assert_int_equal(lost[RMQ_STORE_EXPIRED].messages +
+                           lost[RMQ_STORE_DAMAGED].messages,
+                       2);
+    }
+    assert_true(logged("spool_set_aside", RMQ_LOG_ERROR, "than were counted"));
+    assert_int_equal(r.spool->lanes[0].unread.messages, 0);
+    tear_down(&r);
+  }
+}
+
 static void row_from_before_1970_is_old(void **state) {
   struct rig r;
   (void)state;
@@ -1562,6 +1592,7 @@ int main(void) {
       cmocka_unit_test(locked_file_is_said_and_waited_for),
       cmocka_unit_test(damaged_row_is_lost_alone),
       cmocka_unit_test(number_that_leaves_no_room_to_count_on_is_damage),
+      cmocka_unit_test(rows_that_were_not_counted_are_damage),
       cmocka_unit_test(row_from_before_1970_is_old),
       cmocka_unit_test(file_that_turns_corrupt_is_set_aside_with_an_account),
       cmocka_unit_test(full_disk_gives_messages_back_and_is_forgotten),
