@@ -54,6 +54,7 @@ def goes_on(publisher, patience=45):
 def come_back(cluster, vhost, node):
     node.start()
     vhost.broker = cluster.alive()
+    cluster.wait_vhost(vhost)
     wait_for(lambda: cluster.members_online(vhost, "q") == 3, 90,
              "every node has its member of the queue")
 
@@ -76,10 +77,10 @@ def lose_connected(cluster, publisher, vhost):
     ends = len(publisher.log_lines("the trouble is over"))
     gone.kill9()
     killed = time.monotonic()
-    vhost.broker = cluster.alive()
     publisher.wait_log("the trouble is over", timeout=60, count=ends + 1)
     ready = time.monotonic() - killed
-    assert connected_node(cluster, publisher) is not gone
+    vhost.broker = connected_node(cluster, publisher)
+    assert vhost.broker is not gone
     goes_on(publisher)
     return gone, ready
 

@@ -67,7 +67,24 @@ class Cluster:
         return [f"127.0.0.1:{n.amqp_port}" for n in self.nodes]
 
     def vhost(self, name):
-        return patiently(lambda: VHost(self.alive(), name), "a virtual host")
+        made = patiently(lambda: VHost(self.alive(), name), "a virtual host")
+        self.wait_vhost(made)
+        return made
+
+    def wait_vhost(self, vhost, timeout=60):
+        """Until every running node serves it. A node that was too busy when it
+        should have begun stays without ("vhost is down") until it is told."""
+        quoted = vhost.name.replace("/", "%2F")
+
+        def runs():
+            states = self.alive().must(
+                "GET", f"vhosts/{quoted}").get("cluster_state", {})
+            down = [n.node for n in self.nodes
+                    if n.is_running() and states.get(n.node) != "running"]
+            for node in down:
+                self.alive().api("POST", f"vhosts/{quoted}/start/{node}")
+            return not down
+        patiently(runs, "every node serves the virtual host", timeout)
 
     def quorum_queue(self, vhost, name):
         """A queue with a member on every node."""
