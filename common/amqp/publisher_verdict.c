@@ -137,6 +137,26 @@ static void drop_delayed(struct rmq_publisher *p, struct rmq_list *ended) {
     rmq_list_push_back(ended, n);
 }
 
+/* Under the lock, with nothing popped: whether delayed messages hold more than
+ * a quarter of the queue. */
+static bool is_clogged(const struct rmq_publisher *p) {
+  const struct rmq_outbox *o = &p->fifo.outbox;
+  size_t held = o->bytes - o->waiting_bytes - p->confirms.bytes;
+  return p->delayed.count > o->max_messages / 4 + 1 || held > o->max_bytes / 4;
+}
+
+/* Under the lock: where a store takes what is new, nothing has to go, but rows
+ * can only be read into room that is there. So when refused messages clog the
+ * queue the oldest do not wait any longer: they spend their attempts, instead
+ * of holding up those that would be taken. */
+static void hurry_delayed(struct rmq_publisher *p) {
+  while (!p->fifo.is_alone && is_clogged(p) &&
+         !rmq_list_is_empty(&p->delayed)) {
+    struct rmq_node *n = rmq_list_pop_front(&p->delayed);
+    rmq_outbox_requeue_back(&p->fifo.outbox, rmq_publisher_message(n));
+  }
+}
+
 /* Under the lock. */
 static void book(struct verdicts *v) {
   struct rmq_publisher *p = v->p;
@@ -158,6 +178,7 @@ static void book(struct verdicts *v) {
     p->counters.late++;
   }
   drop_delayed(p, &v->ended);
+  hurry_delayed(p);
   p->fifo.outbox.held = p->delayed.count;
   p->in_flight = p->confirms.count;
   p->popped = 0;

@@ -7,6 +7,7 @@
 #include "common/base/list.h"
 #include "common/base/names.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,12 +69,19 @@ struct rmq_batches *rmq_batches_new(const struct rmq_batches_config *config,
   return b;
 }
 
+static void batch_free(struct batch *t) {
+  rmq_message_free(t->message);
+  rmq_buf_fini(&t->body);
+  free(t);
+}
+
 static void free_list(struct rmq_list *l) {
-  for (struct batch *t; (t = batch_of(rmq_list_pop_front(l))) != NULL;) {
-    rmq_message_free(t->message);
-    rmq_buf_fini(&t->body);
-    free(t);
+  struct rmq_node *next;
+  for (struct rmq_node *n = rmq_list_first(l); n != NULL; n = next) {
+    next = rmq_list_next(l, n);
+    batch_free(batch_of(n));
   }
+  rmq_list_init(l);
 }
 
 void rmq_batches_free(struct rmq_batches *b) {
@@ -110,6 +118,7 @@ static void forget(struct rmq_batches *b, struct batch *t) {
 /* make_room made room for close, and message is there: nothing can fail. */
 static void seal(struct rmq_batches *b, struct batch *t) {
   struct rmq_message *m = t->message;
+  assert(m != NULL);
   t->last_len = t->body.len + b->close_len;
   rmq_buf_append(&t->body, b->config.close, b->close_len);
   rmq_message_set_body(m, &t->body);

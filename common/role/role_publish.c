@@ -386,12 +386,17 @@ static void complain(struct rmq_role_publish *r, struct rmq_complain *c,
   log_line(r, RMQ_LOG_ERROR, event, line);
 }
 
+/* With a spool that works, RAM is full only when the disk is too slow. */
 static void complain_of_overflow(struct rmq_role_publish *r) {
   if (atomic_load_explicit(&r->has_overflowed, memory_order_relaxed) &&
       atomic_exchange(&r->has_overflowed, false))
     complain(r, &r->overflow, "overflow",
-             "the send queue is full: messages are dropped; see "
-             "SendQueueLimit, SendQueueBytes and the connection's state");
+             r->spool == NULL
+                 ? "the send queue is full: messages are dropped; see "
+                   "SendQueueLimit, SendQueueBytes and the connection's state"
+                 : "messages are dropped: the spool's disk fails or is too "
+                   "slow, and the send queue is full; see the lines about the "
+                   "spool, and SpoolSync");
 }
 
 static int refuse(struct rmq_role_publish *r, uint32_t values) {

@@ -972,6 +972,40 @@ static void rows_that_turn_up_while_the_worker_sleeps_are_asked_for(void **s) {
   fake_store_free(store);
 }
 
+/* With a store nothing is dropped for room; but back-offs of a minute and more
+ * for each of many would keep the rows on the disk for hours. */
+static void refused_messages_do_not_keep_rows_on_the_disk(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  struct fake_store *store = fake_store_new();
+  store->prepare = on_prepare;
+  store->prepare_ctx = &f;
+  f.config.max_attempts = 5;
+  f.config.fifo.max_messages = 8;
+  f.config.fifo.mode = RMQ_SPOOL_OVERFLOW;
+  f.config.fifo.store = &store->store;
+  fake_silence(broker(&f));
+  start(&f);
+  struct rmq_store_handlers handlers = rmq_publisher_store_handlers(f.p);
+  fake_store_open(store, &handlers);
+  connect_it(&f);
+  for (int i = 0; i < 100; i++)
+    accept(&f, "k", "nobody wants it");
+  for (int i = 0; i < 400 && snapshot(&f).counters.returned < 100; i++) {
+    fake_store_work(store);
+    turn(&f);
+    rmq_buf_clear(rmq_connection_output(f.rig->connection));
+    return_all(&f);
+    check_balance(&f);
+    f.rig->now = rmq_mono_add(f.rig->now, rmq_ms(100));
+  }
+  assert_in_range(snapshot(&f).counters.returned, 95, 100);
+  assert_int_equal(snapshot(&f).spooled, 0);
+  fake_store_work(store);
+  tear_down(&f);
+  fake_store_free(store);
+}
+
 /* ---- the end ---- */
 
 static void the_end_does_not_wait_for_a_lane_to_calm_down(void **state) {
@@ -1093,6 +1127,7 @@ int main(void) {
       HOWEVER_SPLIT(a_returned_message_goes_to_the_alternate_exchange_at_once),
       HOWEVER_SPLIT(a_message_that_closes_the_channel_is_found_and_given_up),
       HOWEVER_SPLIT(other_closes_of_the_channel_blame_no_message),
+      WHOLE(refused_messages_do_not_keep_rows_on_the_disk),
       HOWEVER_SPLIT(a_refused_message_does_not_hold_the_end),
       HOWEVER_SPLIT(bodies_that_shrink_leave_room_for_others),
       HOWEVER_SPLIT(rows_of_messages_that_ended_are_settled),
