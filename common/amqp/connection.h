@@ -147,6 +147,9 @@ void rmq_connection_start(struct rmq_connection *c, struct rmq_mono now);
  * after close-ok, a broken link or the rpc_timeout. Immediate when not
  * connected. */
 void rmq_connection_stop(struct rmq_connection *c, struct rmq_mono now);
+/* The owner is about to stop and finishes what it has: no better host is gone
+ * to from now on, and publishing is not held back for one. */
+void rmq_connection_stay(struct rmq_connection *c);
 /* Gives the current link up, as if it had broken; reason is a sentence. */
 void rmq_connection_fail(struct rmq_connection *c, const char *reason,
                          struct rmq_mono now);

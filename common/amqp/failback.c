@@ -29,6 +29,12 @@ void rmq_failback_reset(struct rmq_connection *c) {
   c->failback.probe_number++;
 }
 
+void rmq_connection_stay(struct rmq_connection *c) {
+  c->config.failback_interval = rmq_s(0);
+  if (c->failback.phase != RMQ_FAILBACK_LEAVING)
+    rmq_failback_reset(c);
+}
+
 void rmq_failback_ready(struct rmq_connection *c, struct rmq_mono now) {
   bool has_begun = !rmq_mono_is_never(c->failback.deadline);
   if (!has_begun && c->config.failback_interval.ns > 0 &&

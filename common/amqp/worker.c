@@ -265,6 +265,7 @@ static bool stop_step(struct rmq_worker *w, struct rmq_mono now) {
     return false;
   if (!w->is_draining) {
     w->is_draining = true;
+    rmq_connection_stay(w->connection);
     w->job.drain(w->job.ctx, now);
   }
   bool is_late = now.ns >= stop_ns;

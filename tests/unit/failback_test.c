@@ -309,6 +309,24 @@ static void stop_on_the_way_back_is_a_stop(void **state) {
   fake_rig_free(r);
 }
 
+/* What the daemon's end leaves little time for is not held back. */
+static void who_is_about_to_stop_stays_and_publishes(void **state) {
+  struct fake_rig *r = rig(state);
+  broker(r);
+  r->also.is_settled = settled;
+  is_settled = false;
+  start_at_third(r);
+  wait_for_probe(r);
+  probe_says(r, true);
+  assert_false(rmq_connection_can_publish(r->connection));
+  rmq_connection_stay(r->connection);
+  assert_true(rmq_connection_can_publish(r->connection));
+  is_settled = true;
+  assert_true(rmq_mono_is_never(rmq_connection_next_deadline(r->connection)));
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  fake_rig_free(r);
+}
+
 static void without_a_preference_nobody_is_probed(void **state) {
   for (int i = 0; i < 2; i++) {
     struct fake_rig *r = rig(state);
@@ -422,6 +440,7 @@ int main(void) {
       HOWEVER_SPLIT(preferred_host_that_fails_after_all_costs_one_round),
       HOWEVER_SPLIT(consumer_finishes_what_it_has_before_it_leaves),
       HOWEVER_SPLIT(stop_on_the_way_back_is_a_stop),
+      HOWEVER_SPLIT(who_is_about_to_stop_stays_and_publishes),
       HOWEVER_SPLIT(without_a_preference_nobody_is_probed),
       HOWEVER_SPLIT(broker_with_a_long_alarm_is_left_for_another),
       HOWEVER_SPLIT(alarm_that_ends_in_time_changes_nothing),
