@@ -59,14 +59,14 @@ def ratio_line(r):
     target = "" if r.target is None else f">= {r.target:.2f}"
     return (f"  {r.name:<20}{f['ours']:>10,.0f}  of {r.against:<21}"
             f"{f['reference']:>10,.0f}  {r.ratio:5.2f} "
-            f"({f['spread'][0]:.2f}..{f['spread'][1]:.2f})  {target:<9}"
+            f"({f['spread'][0]:.2f}..{f['spread'][1]:.2f})  {target:<11}"
             f"{r.verdict()}")
 
 
 def limit_line(r):
     limit = "" if r.limit is None else f"<= {r.limit:,g}"
     spread = f"({min(r.values):,.0f}..{max(r.values):,.0f})" if r.values else ""
-    return (f"  {r.name:<55}{r.value:>10,.0f} {r.unit:<6}{spread:<15} {limit:<9}"
+    return (f"  {r.name:<55}{r.value:>10,.0f} {r.unit:<6}{spread:<15} {limit:<11}"
             f"{r.verdict()}").rstrip()
 
 
@@ -130,7 +130,8 @@ def main():
     for line in wrong:
         print(f"FAILED: {line}")
     missed = [r for r in rows if r.verdict() == "MISSED"]
-    path = results.write("bench", {
+    # A part never takes the place of the whole.
+    path = results.write("-".join(["bench", *options.groups]), {
         "seed": seed, "plan": dataclasses.asdict(plan), "quick": options.quick,
         "groups": options.groups or list(GROUPS),
         "load_average": [load, results.load_average()],

@@ -58,15 +58,20 @@ class Watch:
         """Waits until the queue holds expected messages and then nothing comes
         for still_s; returns (messages, when the last one came). Looks seldom
         while much is missing."""
+        curve = self.curve(expected, began, still_s, timeout)
+        return curve[-1]
+
+    def curve(self, expected, began, still_s, timeout):
+        """As until(), but returns [(messages, when)] of all that was seen."""
         end = time.monotonic() + timeout
-        last, when = -1, began
+        seen = [(-1, began)]
         while True:
             count = self.count()
             now = time.monotonic()
-            if count != last:
-                last, when = count, now
-            elif count >= expected and now - when >= still_s:
-                return count, when
+            if count != seen[-1][0]:
+                seen.append((count, now))
+            elif count >= expected and now - seen[-1][1] >= still_s:
+                return seen[1:]
             if now > end:
                 raise Wrong(f"{count} of {expected} messages after {timeout} s")
             missing = max(0, expected - count)

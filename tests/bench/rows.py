@@ -195,10 +195,13 @@ def spool(lab, plan):
     accepted = rates(got["accepted"])
     stored = [r["stored_rate"] for r in got["accepted"]]
     drained = [r["drain_rate"] for r in got["accepted"]]
+    dropped = [r["dropped"] for r in got["accepted"]]
     null = rates(got["null"])
     return [row("accepted", accepted, "null", null, 0.6),
             row("on the disk", stored, "null", null, None),
-            row("drained", drained, "accepted", accepted, 1.0)], raw_runs(got)
+            row("drained", drained, "accepted", accepted, 1.0),
+            Limit(title, "values dropped, because the disk stalled for longer "
+                  "than 8 MiB", "", max(dropped), None, dropped)], raw_runs(got)
 
 
 def memory(lab, plan):
@@ -207,7 +210,7 @@ def memory(lab, plan):
     queue, spooled = 16 << 20, plan.memory_spool
     base = idle_rss_kb(lab)
     got = outage(  # little in collectd's own queue, which is not what is asked
-        lab, plan.memory, 2000, may_drop=True, ahead=1000,
+        lab, plan.memory, 2000, ahead=1000,
         SendQueueBytes=queue, SpoolMaxBytes=spooled)
     title = (f"an outage of {plan.memory:,} values, SendQueueBytes "
              f"{queue >> 20} MiB, SpoolMaxBytes {spooled >> 20} MiB")
