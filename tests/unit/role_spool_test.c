@@ -193,6 +193,8 @@ static uint64_t size_of(const char *name) {
   return stat(name, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
 }
 
+static struct rmq_spool *volatile held; /* by the child, to its end */
+
 /* A daemon that was killed leaves its log; reading it changes nothing. */
 static void log_of_a_killed_daemon_is_read_and_stays(void **state) {
   char log[128];
@@ -201,7 +203,8 @@ static void log_of_a_killed_daemon_is_read_and_stays(void **state) {
   snprintf(log, sizeof(log), "%s-wal", path);
   pid_t child = fork();
   if (child == 0) {
-    fill(open_spool());
+    held = open_spool();
+    fill(held);
     _exit(0);
   }
   assert_int_equal(waitpid(child, &status, 0), child);
@@ -222,7 +225,8 @@ static void file_of_a_running_daemon_is_said_to_be_locked(void **state) {
   pid_t child = fork();
   if (child == 0) {
     close(end[1]);
-    fill(open_spool());
+    held = open_spool();
+    fill(held);
     _exit(write(ready[1], &c, 1) == 1 && read(end[0], &c, 1) == 0 ? 0 : 1);
   }
   close(end[0]);
