@@ -335,8 +335,42 @@ static void look_after_open(struct rmq_spool *s, struct rmq_mono now) {
   shrink(s, now);
 }
 
+/* Every row has been handed over and has ended. */
+static bool is_over(struct rmq_spool *s) {
+  for (unsigned i = 0; i < s->config.lanes; i++)
+    if (s->lanes[i].unread.messages > 0)
+      return false;
+  pthread_mutex_lock(&s->lock);
+  uint64_t ended = s->settled.seqs + s->deleting.seqs;
+  pthread_mutex_unlock(&s->lock);
+  return s->rows > 0 && ended == s->rows;
+}
+
+/* On a disk that the spool itself has filled nothing can be deleted, because
+ * that needs room in the log first. A file of which nothing is wanted any more
+ * can be thrown away. */
+static void begin_anew(struct rmq_spool *s, struct rmq_mono now) {
+  rmq_spool_log(s, RMQ_LOG_NOTICE, "spool_anew",
+                "all %" PRIu64 " messages of %s have been delivered, and the "
+                "disk has no room for deleting them: the file is begun anew",
+                s->rows, s->file.path);
+  rmq_spool_db_close(s->db, false);
+  s->db = NULL;
+  rmq_spool_file_discard(&s->file);
+  pthread_mutex_lock(&s->lock);
+  rmq_spool_ranges_drop(&s->settled, s->settled.count, 0);
+  pthread_mutex_unlock(&s->lock);
+  rmq_spool_ranges_drop(&s->deleting, s->deleting.count, 0);
+  s->rows = 0;
+  rmq_spool_try_open(s, now);
+}
+
 static void retry(struct rmq_spool *s, struct rmq_mono now) {
   struct rmq_error err = {""};
+  if (!s->is_gone && is_over(s)) {
+    begin_anew(s, now);
+    return;
+  }
   enum rmq_spool_fault f = rmq_spool_db_probe(s->db, &err);
   if (f != RMQ_SPOOL_FINE) {
     rmq_spool_faulted(s, f, &err, now);

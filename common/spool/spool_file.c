@@ -182,6 +182,16 @@ void rmq_spool_file_remove(const struct rmq_spool_file *f) {
     unlink(f->path);
 }
 
+/* The log first: alone it would be taken for that of the next file. */
+void rmq_spool_file_discard(const struct rmq_spool_file *f) {
+  char wal[PATH_MAX];
+  if (!rmq_spool_file_is_there(f))
+    return;
+  if (with_suffix(f->path, "-wal", wal))
+    unlink(wal);
+  unlink(f->path);
+}
+
 uint64_t rmq_spool_file_bytes(const struct rmq_spool_file *f) {
   char wal[PATH_MAX];
   uint64_t bytes = bytes_of(f->path);

@@ -41,6 +41,8 @@ bool rmq_spool_file_is_there(const struct rmq_spool_file *f);
 bool rmq_spool_file_has_log(const struct rmq_spool_file *f);
 /* Removes the file, if it is still the one. */
 void rmq_spool_file_remove(const struct rmq_spool_file *f);
+/* The file of a closed database with all that is in it, and its log. */
+void rmq_spool_file_discard(const struct rmq_spool_file *f);
 /* Bytes of the file and its WAL. */
 uint64_t rmq_spool_file_bytes(const struct rmq_spool_file *f);
 /* Renames the file and its WAL to PATH.WHY-TIMESTAMP; closed before. */

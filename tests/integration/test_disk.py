@@ -353,8 +353,21 @@ def a_clock_that_jumps_back_an_hour(case):
     assert case.series()["total_operations-expired"] == 0
 
 
+def a_disk_that_the_spool_itself_fills(case):
+    """Deleting needs room in the log, and there is none: the file is begun anew
+    once all that is in it has been delivered."""
+    if not case.mount("size=1m,mode=0700"):
+        return "needs root and the right to mount"
+    case.gate.shut()
+    yield case.start()
+    yield case.complains("full.*make room")
+    case.gate.open()
+    yield case.recovers()
+    yield from case.finish()
+
+
 CASES = {f.__name__: f for f in (
-    a_disk_that_is_full, a_disk_that_is_read_only_at_the_start,
+    a_disk_that_is_full, a_disk_that_the_spool_itself_fills, a_disk_that_is_read_only_at_the_start,
     a_disk_that_takes_seconds_to_sync, a_directory_that_is_not_there,
     a_directory_that_vanishes, a_file_of_garbage, a_file_of_a_newer_version,
     a_file_cut_in_half, a_file_with_a_flipped_byte_in_the_middle,
