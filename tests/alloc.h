@@ -8,12 +8,14 @@
 #define RMQ_TESTS_ALLOC_H
 
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The allocation with this number fails, counted from 1; 0 = none does. */
-static size_t alloc_fails_at;
-static size_t alloc_count;
+/* The allocation with this number fails, counted from 1; 0 = none does. Atomic:
+ * code under test allocates in several threads. */
+static _Atomic size_t alloc_fails_at;
+static _Atomic size_t alloc_count;
 /* Sees each block just before it is freed; NULL = nobody does. */
 static void (*alloc_on_free)(const char *block, size_t size);
 
