@@ -50,12 +50,11 @@ rmq_connection_new(const struct rmq_connection_config *config,
   c->frame_max = RMQ_WIRE_FRAME_MAX;
   rmq_failback_reset(c);
   rmq_buf_init(&c->out, OUT_MAX);
-  rmq_buf_init(&c->content.body, config->max_message_bytes);
   rmq_backoff_init(&c->retry, config->retry_min, config->retry_max);
   struct rmq_dur first = longer(config->retry_min, TOPOLOGY_DELAY_FACTOR);
   rmq_backoff_init(&c->topology, first, larger(first, config->refused_delay));
   c->decoder = rmq_wire_decoder_new();
-  if (c->decoder == NULL ||
+  if (rmq_content_init(&c->content, config) != 0 || c->decoder == NULL ||
       rmq_hosts_init(&c->hosts, config->endpoints_count,
                      config->is_random_order, first,
                      larger(first, config->retry_max)) != 0) {
@@ -70,7 +69,7 @@ void rmq_connection_free(struct rmq_connection *c) {
     return;
   rmq_wire_decoder_free(c->decoder);
   rmq_hosts_fini(&c->hosts);
-  rmq_buf_fini(&c->content.body);
+  rmq_content_fini(&c->content);
   rmq_buf_fini(&c->out);
   free(c);
 }

@@ -72,6 +72,18 @@ struct rmq_connection_config {
   const char *consumer_tag;
   const struct rmq_arguments *consumer_arguments;
   size_t max_message_bytes; /* larger bodies are skipped, not stored */
+  bool keeps_properties;    /* deliveries have their struct rmq_kept */
+};
+
+enum { RMQ_KEPT_HEADERS_BYTES = 4096 }; /* their names and texts in all */
+
+/* Properties that nobody needs to handle a message, for who files it away. */
+struct rmq_kept {
+  char app_id[256], correlation_id[256], type[256];
+  uint8_t delivery_mode; /* 1 transient, 2 persistent, 0 = not given */
+  struct rmq_wire_header headers[RMQ_WIRE_HEADERS_MAX];
+  size_t headers_count;
+  bool is_cut; /* there were more headers */
 };
 
 /* A message from the broker. Texts are cut to their size; AMQP's own limit is
@@ -85,10 +97,13 @@ struct rmq_delivery {
   struct rmq_span body; /* borrowed for the call */
   char exchange[256], routing_key[256];
   char content_type[256], content_encoding[256], message_id[256];
+  char user_id[256]; /* checked by the broker; "" = absent */
   char traceparent[64];
   bool has_timestamp;
   int64_t timestamp_ms;   /* header timestamp_in_ms, else timestamp * 1000 */
   int64_t delivery_count; /* header x-delivery-count; -1 = absent */
+  /* NULL unless keeps_properties is set; borrowed for the call. */
+  const struct rmq_kept *kept;
 };
 
 struct rmq_returned {

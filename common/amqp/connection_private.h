@@ -28,8 +28,10 @@ struct rmq_content {
   bool is_return;
   struct rmq_delivery delivery;
   struct rmq_returned returned;
-  uint64_t left;       /* body bytes still to come */
-  struct rmq_buf body; /* assembled from several frames */
+  uint64_t left;         /* body bytes still to come */
+  struct rmq_buf body;   /* assembled from several frames */
+  struct rmq_kept *kept; /* when keeps_properties is set */
+  struct rmq_buf kept_texts;
 };
 
 /* The way back to a better host. */
@@ -136,7 +138,10 @@ void rmq_channel_refused(struct rmq_connection *c,
 void rmq_channel_method(struct rmq_connection *c,
                         const struct rmq_wire_frame *f, struct rmq_mono now);
 
-/* content.c */
+/* content.c; -1 without memory, to be finished all the same. */
+int rmq_content_init(struct rmq_content *content,
+                     const struct rmq_connection_config *config);
+void rmq_content_fini(struct rmq_content *content);
 void rmq_content_reset(struct rmq_content *content);
 void rmq_content_begin(struct rmq_connection *c,
                        const struct rmq_wire_frame *f);

@@ -3,6 +3,7 @@
 
 #include "common/amqp/connection_private.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { BODY_KEEP = 64 << 10 }; /* memory kept between large bodies */
@@ -11,6 +12,26 @@ void rmq_content_reset(struct rmq_content *content) {
   content->want = RMQ_CONTENT_NONE;
   rmq_buf_clear(&content->body);
   rmq_buf_shrink(&content->body, BODY_KEEP);
+}
+
+int rmq_content_init(struct rmq_content *content,
+                     const struct rmq_connection_config *config) {
+  rmq_buf_init(&content->body, config->max_message_bytes);
+  rmq_buf_init(&content->kept_texts, RMQ_KEPT_HEADERS_BYTES);
+  if (!config->keeps_properties)
+    return 0;
+  content->kept = calloc(1, sizeof(*content->kept));
+  return content->kept != NULL &&
+                 rmq_buf_reserve(&content->kept_texts,
+                                 RMQ_KEPT_HEADERS_BYTES) != NULL
+             ? 0
+             : -1;
+}
+
+void rmq_content_fini(struct rmq_content *content) {
+  rmq_buf_fini(&content->body);
+  rmq_buf_fini(&content->kept_texts);
+  free(content->kept);
 }
 
 void rmq_content_begin(struct rmq_connection *c,
@@ -40,12 +61,45 @@ static int64_t to_ms(uint64_t seconds) {
   return seconds > INT64_MAX / 1000 ? INT64_MAX : (int64_t)seconds * 1000;
 }
 
+/* A copy of span among the kept texts, or false when they are full. Their
+ * buffer has all of its memory already, so that what points into it stays. */
+static bool keep_text(struct rmq_buf *texts, struct rmq_span *span) {
+  size_t at = texts->len;
+  if (rmq_buf_append(texts, span->bytes, span->len) != 0)
+    return false;
+  span->bytes = rmq_buf_bytes(texts) + at;
+  return true;
+}
+
+/* The frame that holds the header is gone when the body comes. */
+static void keep_properties(struct rmq_content *content,
+                            const struct rmq_wire_properties *p) {
+  struct rmq_kept *k = content->kept;
+  rmq_span_copy(p->app_id, k->app_id, sizeof(k->app_id));
+  rmq_span_copy(p->correlation_id, k->correlation_id,
+                sizeof(k->correlation_id));
+  rmq_span_copy(p->type, k->type, sizeof(k->type));
+  k->delivery_mode = p->has_delivery_mode ? p->delivery_mode : 0;
+  k->headers_count = 0;
+  k->is_cut = p->has_more_headers;
+  rmq_buf_clear(&content->kept_texts);
+  for (size_t i = 0; i < p->headers_count; i++) {
+    struct rmq_wire_header h = p->headers[i];
+    if (keep_text(&content->kept_texts, &h.name) &&
+        keep_text(&content->kept_texts, &h.string))
+      k->headers[k->headers_count++] = h;
+    else
+      k->is_cut = true;
+  }
+}
+
 static void take_properties(struct rmq_delivery *d,
                             const struct rmq_wire_properties *p) {
   rmq_span_copy(p->content_type, d->content_type, sizeof(d->content_type));
   rmq_span_copy(p->content_encoding, d->content_encoding,
                 sizeof(d->content_encoding));
   rmq_span_copy(p->message_id, d->message_id, sizeof(d->message_id));
+  rmq_span_copy(p->user_id, d->user_id, sizeof(d->user_id));
   d->has_timestamp = p->has_timestamp;
   d->timestamp_ms = p->has_timestamp ? to_ms(p->timestamp) : 0;
   d->delivery_count = -1;
@@ -100,6 +154,9 @@ void rmq_content_header(struct rmq_connection *c,
                   sizeof(content->returned.message_id));
   } else {
     take_properties(d, p);
+    if (content->kept != NULL)
+      keep_properties(content, p);
+    d->kept = content->kept;
     d->body_size = f->u.header.body_size;
     d->is_malformed = f->u.header.is_malformed;
     d->is_oversized = d->body_size > c->config.max_message_bytes;

@@ -368,6 +368,7 @@ static void fill_properties(struct rmq_wire_properties *p,
   int n = in->headers.num_entries;
   for (int i = 0; i < n && p->headers_count < RMQ_WIRE_HEADERS_MAX; i++)
     fill_header(&p->headers[p->headers_count++], &in->headers.entries[i]);
+  p->has_more_headers = n > RMQ_WIRE_HEADERS_MAX;
 }
 
 static int decode_header(struct rmq_wire_decoder *d, const char *payload,

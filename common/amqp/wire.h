@@ -94,6 +94,7 @@ struct rmq_wire_properties {
   uint8_t delivery_mode; /* 1 transient, 2 persistent */
   struct rmq_wire_header headers[RMQ_WIRE_HEADERS_MAX];
   size_t headers_count;
+  bool has_more_headers; /* than are looked at */
 };
 /* NULL when there is none. */
 const struct rmq_wire_header *

@@ -835,7 +835,7 @@ static void deliveries_come_whole_with_what_they_carry(void **state) {
                     .routing_key = "host.cpu",
                     .props = "content-type=text/collectd message-id=c-1 "
                              "content-encoding=gzip delivery-mode=2 "
-                             "timestamp=1700000000 "
+                             "timestamp=1700000000 user-id=alice "
                              "headers={timestamp_in_ms=l:1700000000123,"
                              "traceparent=S:00-aa-bb-01,"
                              "x-delivery-count=l:3}",
@@ -858,6 +858,8 @@ static void deliveries_come_whole_with_what_they_carry(void **state) {
   assert_string_equal(d->content_encoding, "gzip");
   assert_string_equal(d->message_id, "c-1");
   assert_string_equal(d->traceparent, "00-aa-bb-01");
+  assert_string_equal(d->user_id, "alice");
+  assert_null(d->kept); /* nobody asked for it */
   assert_true(d->has_timestamp);
   assert_int_equal(d->timestamp_ms, 1700000000123);
   assert_int_equal(d->delivery_count, 3);
@@ -870,11 +872,53 @@ static void deliveries_come_whole_with_what_they_carry(void **state) {
   assert_int_equal(d->delivery_count, -1);
   assert_string_equal(d->message_id, ""); /* nothing of the one before */
   assert_string_equal(d->traceparent, "");
+  assert_string_equal(d->user_id, "");
   fake_broker_resume(b);
   fake_rig_run(r);
   assert_int_equal(r->deliveries, 3);
   assert_int_equal(d->body.len, sizeof(large));
   assert_false(d->has_timestamp);
+  fake_rig_free(r);
+}
+
+static void properties_are_kept_for_who_asks(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = consumer(r);
+  static char text[3001];
+  memset(text, 't', sizeof(text) - 1);
+  struct fake_bytes props = {0};
+  fake_bytes_printf(&props,
+                    "app-id=maker correlation-id=c type=t delivery-mode=2 "
+                    "headers={a=S:one,n=l:7,x=F:{},large=S:%s,larger=S:%s,"
+                    "z=S:last}",
+                    text, text);
+  r->config.keeps_properties = true;
+  fake_send_deliver(b, .fields = FOR("1"), .props = fake_bytes_text(&props),
+                    .body = "one");
+  fake_pause(b);
+  fake_send_deliver(b, .fields = FOR("2"), .body = "two");
+  fake_rig_start(r);
+  const struct rmq_kept *k = r->last_delivery.kept;
+  assert_non_null(k);
+  assert_string_equal(k->app_id, "maker");
+  assert_string_equal(k->correlation_id, "c");
+  assert_string_equal(k->type, "t");
+  assert_int_equal(k->delivery_mode, 2);
+  assert_int_equal(k->headers_count, 5);
+  assert_true(k->is_cut); /* without the second large one */
+  assert_true(rmq_span_equals(k->headers[0].string, "one"));
+  assert_int_equal(k->headers[1].integer, 7);
+  assert_int_equal(k->headers[2].type, RMQ_HEADER_OTHER);
+  assert_true(rmq_span_equals(k->headers[3].string, text));
+  assert_true(rmq_span_equals(k->headers[4].name, "z"));
+  fake_broker_resume(b);
+  fake_rig_run(r);
+  assert_int_equal(r->deliveries, 2);
+  assert_int_equal(k->headers_count, 0);
+  assert_int_equal(k->delivery_mode, 0);
+  assert_string_equal(k->app_id, "");
+  assert_false(k->is_cut);
+  fake_bytes_fini(&props);
   fake_rig_free(r);
 }
 
@@ -1395,6 +1439,7 @@ int main(void) {
       HOWEVER_SPLIT(alarm_during_the_set_up_is_remembered),
       HOWEVER_SPLIT(broker_dying_while_blocked_is_reconnected),
       HOWEVER_SPLIT(deliveries_come_whole_with_what_they_carry),
+      HOWEVER_SPLIT(properties_are_kept_for_who_asks),
       HOWEVER_SPLIT(settling_a_delivery_reaches_the_broker),
       HOWEVER_SPLIT(drop_between_delivery_and_ack_forgets_the_tag),
       HOWEVER_SPLIT(half_a_delivery_is_lost_with_its_connection),
