@@ -3,6 +3,7 @@
 
 #include "common/spool/spool_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -233,10 +234,42 @@ static bool name_aside(const char *path, const char *why, struct rmq_wall now,
   return false;
 }
 
+/* BLOCK.spool.WHY-TIMESTAMP, and not the log beside one. */
+static bool is_aside_of(const char *name, const char *spool, size_t spool_len) {
+  size_t len = strlen(name);
+  return strncmp(name, spool, spool_len) == 0 && name[spool_len] == '.' &&
+         (len < 4 || strcmp(name + len - 4, "-wal") != 0);
+}
+
+/* How many have been set aside before; none when nobody can tell. */
+static unsigned count_aside(const char *path) {
+  char dir[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  if (slash == NULL || slash == path)
+    return 0;
+  size_t dir_len = (size_t)(slash - path);
+  memcpy(dir, path, dir_len);
+  dir[dir_len] = '\0';
+  DIR *d = opendir(dir);
+  if (d == NULL)
+    return 0;
+  unsigned count = 0;
+  for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+    count += is_aside_of(e->d_name, slash + 1, strlen(slash + 1)) ? 1 : 0;
+  closedir(d);
+  return count;
+}
+
 int rmq_spool_file_set_aside(const struct rmq_spool_file *f, const char *why,
                              struct rmq_wall now, char ret_path[PATH_MAX],
                              struct rmq_error *err) {
   char aside[PATH_MAX], wal[PATH_MAX], aside_wal[PATH_MAX];
+  if (count_aside(f->path) >= RMQ_SPOOL_ASIDE_MAX)
+    return rmq_error_set(err,
+                         "%s is of no use, and %d that were set aside lie "
+                         "beside it already; see what damages them, and move "
+                         "them away (warren spool export saves what they hold)",
+                         f->path, RMQ_SPOOL_ASIDE_MAX);
   if (!name_aside(f->path, why, now, aside) ||
       !with_suffix(f->path, "-wal", wal) ||
       !with_suffix(aside, "-wal", aside_wal))

@@ -17,6 +17,8 @@
 
 /* "Wrrn", PRAGMA application_id of our files. */
 #define RMQ_SPOOL_APPLICATION_ID 0x5772726e
+/* Most files of a block that are set aside and kept. */
+enum { RMQ_SPOOL_ASIDE_MAX = 10 };
 
 struct rmq_spool_file {
   char path[PATH_MAX]; /* directory resolved */
@@ -45,7 +47,10 @@ void rmq_spool_file_remove(const struct rmq_spool_file *f);
 void rmq_spool_file_discard(const struct rmq_spool_file *f);
 /* Bytes of the file and its WAL. */
 uint64_t rmq_spool_file_bytes(const struct rmq_spool_file *f);
-/* Renames the file and its WAL to PATH.WHY-TIMESTAMP; closed before. */
+/* Renames the file and its WAL to PATH.WHY-TIMESTAMP; closed before. -1 with
+ * err also when RMQ_SPOOL_ASIDE_MAX have been set aside: nothing that may hold
+ * messages is ever deleted, so on a disk that damages every file there must be
+ * an end of making new ones. */
 int rmq_spool_file_set_aside(const struct rmq_spool_file *f, const char *why,
                              struct rmq_wall now, char ret_path[PATH_MAX],
                              struct rmq_error *err);

@@ -740,15 +740,24 @@ static void rows_from_the_future_expire_in_their_time(void **state) {
 /* ------------------------------------------------------------------------
  * Files that are not as they should be */
 
-static bool has_file_like(const char *dir, const char *part) {
+/* How many files there are whose names have part; ret_one is one of them. */
+static size_t files_like(const char *dir, const char *part, char ret_one[512]) {
   DIR *d = opendir(dir);
   struct dirent *e;
-  bool has = false;
+  size_t count = 0;
   assert_non_null(d);
   while ((e = readdir(d)) != NULL)
-    has = has || strstr(e->d_name, part) != NULL;
+    if (strstr(e->d_name, part) != NULL) {
+      snprintf(ret_one, 512, "%s/%s", dir, e->d_name);
+      count++;
+    }
   closedir(d);
-  return has;
+  return count;
+}
+
+static bool has_file_like(const char *dir, const char *part) {
+  char one[512];
+  return files_like(dir, part, one) > 0;
 }
 
 static void write_at(const char *path, off_t at, const void *bytes,
@@ -865,6 +874,45 @@ static void refused(struct rig *r, const char *want_text) {
   if (!logged("spool_unusable", RMQ_LOG_ERROR, want_text))
     fail_msg("logged was: %s", host.lines[0].message);
   assert_int_equal(host.lines_count, 1);
+}
+
+static void touch(const char *path) { write_at(path, 0, "", 0); }
+
+static void files_set_aside_are_bounded_and_none_is_deleted(void **state) {
+  struct rig r;
+  char path[200], one[512];
+  (void)state;
+  set_up(&r);
+  make_file(&r);
+  for (int i = 0; i < RMQ_SPOOL_ASIDE_MAX; i++) {
+    write_at(r.path, 0, "this is something else", 22);
+    open_spool(&r);
+    assert_true(r.is_open);
+    put(&r, "k", 10);
+    close_spool(&r);
+    forget(&r);
+  }
+  assert_int_equal(files_like(r.dir, "b.spool.corrupt-2", one), 10);
+  /* Neither the log of one, nor another block's, counts. */
+  snprintf(path, sizeof(path), "%s.corrupt-x-wal", r.path);
+  touch(path);
+  snprintf(path, sizeof(path), "%s/c.spool.corrupt-x", r.dir);
+  touch(path);
+
+  write_at(r.path, 0, "this is something else", 22);
+  refused(&r, "10 that were set aside");
+  assert_int_equal(files_like(r.dir, "b.spool.corrupt-2", one), 10);
+
+  /* One that is moved away makes room. */
+  assert_int_equal(unlink(one), 0);
+  fake_host_advance(&host, rmq_s(30));
+  turn(&r);
+  assert_true(logged("spool_usable", RMQ_LOG_NOTICE, r.path));
+  assert_int_equal(files_like(r.dir, "b.spool.corrupt-2", one), 10);
+  put(&r, "k", 10);
+  turn(&r);
+  assert_int_equal(rows(&r), 1);
+  tear_down(&r);
 }
 
 static void database_of_another_program_is_left_alone(void **state) {
@@ -1581,6 +1629,7 @@ int main(void) {
       cmocka_unit_test(file_is_for_us_only),
       cmocka_unit_test(file_of_no_use_is_set_aside),
       cmocka_unit_test(truncated_file_is_set_aside),
+      cmocka_unit_test(files_set_aside_are_bounded_and_none_is_deleted),
       cmocka_unit_test(database_of_another_program_is_left_alone),
       cmocka_unit_test(link_is_not_followed),
       cmocka_unit_test(fifo_does_not_hang_the_daemon),
