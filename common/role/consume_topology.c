@@ -35,19 +35,19 @@ static void add_number(struct rmq_arguments *a, const char *name,
 
 static int fill_arguments(struct rmq_arguments *a,
                           const struct rmq_consume_options *o) {
-  size_t own = o->queue_arguments.count;
+  size_t own = o->queue.arguments.count;
   a->items = calloc(own + RMQ_CONSUME_ARGUMENTS, sizeof(*a->items));
   if (a->items == NULL)
     return -1;
   if (own > 0)
-    memcpy(a->items, o->queue_arguments.items, own * sizeof(*a->items));
+    memcpy(a->items, o->queue.arguments.items, own * sizeof(*a->items));
   a->count = own;
-  add_text(a, "x-queue-type", o->queue_type);
-  add_text(a, "x-dead-letter-exchange", o->dead_letter_exchange);
-  add_text(a, "x-dead-letter-routing-key", o->dead_letter_routing_key);
-  add_number(a, "x-message-ttl", o->queue_message_ttl.ns / RMQ_NS_PER_MS);
-  add_number(a, "x-max-length", o->queue_max_length);
-  add_number(a, "x-delivery-limit", o->delivery_limit);
+  add_text(a, "x-queue-type", o->queue.type);
+  add_text(a, "x-dead-letter-exchange", o->queue.dead_letter_exchange);
+  add_text(a, "x-dead-letter-routing-key", o->queue.dead_letter_routing_key);
+  add_number(a, "x-message-ttl", o->queue.message_ttl.ns / RMQ_NS_PER_MS);
+  add_number(a, "x-max-length", o->queue.max_length);
+  add_number(a, "x-delivery-limit", o->queue.delivery_limit);
   return 0;
 }
 
@@ -79,17 +79,17 @@ int rmq_consume_topology_init(struct rmq_consume_topology *t,
   }
   config->exchange = rmq_exchange_options_declare(&o->exchange, &t->exchange);
   config->alternate_exchange = o->exchange.alternate;
-  bool is_named = o->queue[0] != '\0';
+  bool is_named = o->queue.name[0] != '\0';
   t->queue = (struct rmq_wire_queue){
-      .name = o->queue,
-      .is_passive = o->queue_passive,
-      .is_durable = resolve(o->queue_durable, is_named),
-      .is_exclusive = resolve(o->queue_exclusive, !is_named),
-      .is_auto_delete = resolve(o->queue_auto_delete, !is_named),
+      .name = o->queue.name,
+      .is_passive = o->queue.passive,
+      .is_durable = resolve(o->queue.durable, is_named),
+      .is_exclusive = resolve(o->queue.exclusive, !is_named),
+      .is_auto_delete = resolve(o->queue.auto_delete, !is_named),
       .arguments = &t->arguments};
   config->queue = &t->queue;
   config->prefetch = (uint16_t)o->prefetch_count;
-  config->consumer_tag = o->consumer_tag;
+  config->consumer_tag = o->queue.consumer_tag;
   config->max_message_bytes = (size_t)o->max_message_bytes;
   return 0;
 }

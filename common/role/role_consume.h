@@ -10,9 +10,9 @@
 #include "common/base/host.h"
 #include "common/base/series.h"
 #include "common/role/connection_options.h"
+#include "common/role/consume_queue_options.h"
 #include "common/role/exchange_options.h"
 
-enum rmq_auto { RMQ_AUTO, RMQ_TRUE, RMQ_FALSE }; /* by the queue's name */
 enum rmq_ack_when { RMQ_ACK_WRITTEN, RMQ_ACK_DISPATCHED };
 enum rmq_on_failure {
   RMQ_FAILURE_DEAD_LETTER,
@@ -20,7 +20,6 @@ enum rmq_on_failure {
   RMQ_FAILURE_DROP
 };
 
-const char *rmq_auto_to_str(enum rmq_auto a);
 const char *rmq_ack_when_to_str(enum rmq_ack_when w);
 const char *rmq_on_failure_to_str(enum rmq_on_failure f);
 
@@ -28,14 +27,7 @@ struct rmq_consume_options {
   struct rmq_connection_options connection;
   struct rmq_exchange_options exchange;
   struct rmq_strings routing_keys;
-  char *queue, *queue_type;
-  int queue_durable, queue_auto_delete, queue_exclusive; /* rmq_auto */
-  bool queue_passive;
-  struct rmq_arguments queue_arguments;
-  char *dead_letter_exchange, *dead_letter_routing_key;
-  int64_t queue_max_length, delivery_limit;
-  struct rmq_dur queue_message_ttl;
-  char *consumer_tag;
+  struct rmq_consume_queue_options queue;
   int64_t prefetch_count, ack_batch, max_message_bytes;
   struct rmq_dur ack_interval, written_timeout;
   int ack_when, on_written_timeout, format, on_parse_error, on_dispatch_error;
