@@ -21,8 +21,31 @@ struct rmq_codec_style {
 };
 extern const struct rmq_codec_style rmq_codec_style_default;
 
-/* Receives one decoded sample; everything in it is borrowed for the call. */
-typedef void (*rmq_codec_sink)(void *ctx, const struct rmq_sample *sample);
+struct rmq_graphite_template;
+
+/* A message that is to be read; nothing of it is trusted. Borrowed. */
+struct rmq_codec_input {
+  const char *bytes; /* not NUL-terminated; may hold anything */
+  size_t len;
+  const struct rmq_types *types; /* what get returns stays valid meanwhile */
+  const struct rmq_graphite_template *graphite; /* NULL: the default one */
+};
+
+/* What a decoder hands over; everything is borrowed for the call. All of check
+ * and bad come before the first of sample and event. */
+struct rmq_codec_sink {
+  void *ctx;
+  /* A sample has been read; nothing of the message has been handed over yet.
+   * False: it is not wanted, err says why. It may point id.host at a text of
+   * its own that lives until the decoder returns. NULL = all are wanted. */
+  bool (*check)(void *ctx, struct rmq_sample *s, struct rmq_error *err);
+  /* One record (value list, line) could not be read, or check refused it; the
+   * others go on. NULL: one bad record makes the whole message unreadable. */
+  void (*bad)(void *ctx, const struct rmq_error *err);
+  void (*sample)(void *ctx, const struct rmq_sample *s);
+  /* NULL: a notification is a bad record. */
+  void (*event)(void *ctx, const struct rmq_event *e);
+};
 
 struct rmq_codec {
   const char *name;         /* as the option Format spells it: "Command" */
@@ -42,14 +65,14 @@ struct rmq_codec {
                 struct rmq_buf *out);
   /* Appends one notification as a whole message. Fails as encode does. */
   int (*encode_event)(const struct rmq_event *e, struct rmq_buf *out);
-  /* Decodes a whole message of len bytes (any length, not NUL-terminated, not
-   * trusted). All or nothing: sink is called only when every sample of the
-   * message is valid; else -1, and err says what is wrong and where. A message
-   * without a sample is an error. What types->get returns must stay valid
-   * during the call; err may quote bytes from the wire. NULL: a format that is
-   * written only. */
-  int (*decode)(const char *bytes, size_t len, const struct rmq_types *types,
-                rmq_codec_sink sink, void *ctx, struct rmq_error *err);
+  /* Decodes a whole message. 0: sample or event was called for every good
+   * record, in order. -1: nothing was handed over, and err says what is wrong
+   * and where: the message cannot be read as a whole, has no record, has a bad
+   * one and sink->bad is NULL, or has only bad ones (then err is the first of
+   * them, and bad was called for each). err may quote bytes from the wire.
+   * NULL: a format that is written only. */
+  int (*decode)(const struct rmq_codec_input *in,
+                const struct rmq_codec_sink *sink, struct rmq_error *err);
 };
 
 /* "Command", collectd's text protocol. collectd itself (5.12's amqp plugin)

@@ -369,38 +369,33 @@ static int read_sample(json_t *o, const struct rmq_types *types,
       read_times(o, &s, err) != 0 ||
       read_meta(o, meta, &s.meta_count, err) != 0)
     return -1;
-  if (rmq_samples_push(set, &s, false) != 0)
-    return rmq_error_set(err, "out of memory");
-  return 0;
+  return rmq_samples_push(set, &s, false, err);
 }
 
 static int read_array(const json_t *root, const struct rmq_types *types,
                       struct rmq_samples *set, struct rmq_error *err) {
   if (!json_is_array(root))
     return rmq_error_set(err, "not an array of samples");
-  if (json_array_size(root) == 0)
-    return rmq_error_set(err, "no sample in the array");
   for (size_t i = 0; i < json_array_size(root); i++) {
-    struct rmq_error why = {{0}};
-    if (read_sample(json_array_get(root, i), types, set, &why) != 0)
-      return rmq_error_set(err, "sample %zu: %s", i + 1, why.text);
+    struct rmq_error why = {""};
+    if (read_sample(json_array_get(root, i), types, set, &why) != 0 &&
+        rmq_samples_refuse(set, "sample", i + 1, &why, err) != 0)
+      return -1;
   }
-  return 0;
+  return rmq_samples_hand_over(set, "no sample in the array", err);
 }
 
-int rmq_codec_json_decode(const char *bytes, size_t len,
-                          const struct rmq_types *types, rmq_codec_sink sink,
-                          void *ctx, struct rmq_error *err) {
-  if (len == 0)
+int rmq_codec_json_decode(const struct rmq_codec_input *in,
+                          const struct rmq_codec_sink *sink,
+                          struct rmq_error *err) {
+  if (in->len == 0)
     return rmq_error_set(err, "the message is empty");
-  json_t *root = load_message(bytes, len, err);
+  json_t *root = load_message(in->bytes, in->len, err);
   if (root == NULL)
     return -1;
   struct rmq_samples set;
-  rmq_samples_init(&set);
-  int rc = read_array(root, types, &set, err);
-  if (rc == 0)
-    rmq_samples_emit(&set, sink, ctx);
+  rmq_samples_init(&set, sink);
+  int rc = read_array(root, in->types, &set, err);
   rmq_samples_fini(&set);
   json_decref(root);
   return rc;

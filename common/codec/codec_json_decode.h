@@ -16,8 +16,8 @@
 #include "common/codec/codec.h"
 
 /* struct rmq_codec's decode. Takes at most about 80 times len of memory. */
-int rmq_codec_json_decode(const char *bytes, size_t len,
-                          const struct rmq_types *types, rmq_codec_sink sink,
-                          void *ctx, struct rmq_error *err);
+int rmq_codec_json_decode(const struct rmq_codec_input *in,
+                          const struct rmq_codec_sink *sink,
+                          struct rmq_error *err);
 
 #endif

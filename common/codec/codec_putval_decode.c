@@ -264,9 +264,7 @@ static int read_list(struct command *c, char *text, struct rmq_error *err) {
 static int push_list(struct command *c, struct rmq_samples *set,
                      struct rmq_error *err) {
   c->sample.values_count = c->sources_count;
-  if (rmq_samples_push(set, &c->sample, c->lists_count > 1) != 0)
-    return rmq_error_set(err, "out of memory");
-  return 0;
+  return rmq_samples_push(set, &c->sample, c->lists_count > 1, err);
 }
 
 static int read_rest(struct command *c, struct line *l, struct rmq_samples *set,
@@ -321,6 +319,7 @@ static int read_line(struct line *l, const struct rmq_types *types,
   return read_rest(c, l, set, err);
 }
 
+/* A line is one record: what is wrong with a part of it is wrong with all. */
 static int read_lines(char *text, size_t len, const struct rmq_types *types,
                       struct rmq_samples *set, struct rmq_error *err) {
   struct command c;
@@ -329,34 +328,34 @@ static int read_lines(char *text, size_t len, const struct rmq_types *types,
   while (text < end) {
     char *newline = memchr(text, '\n', (size_t)(end - text));
     struct line l = {.at = text, .end = newline == NULL ? end : newline};
-    struct rmq_error why = {{0}};
+    struct rmq_error why = {""};
+    size_t count = set->entries_count;
     number++;
-    if (read_line(&l, types, &c, set, &why) != 0)
-      return rmq_error_set(err, "line %zu: %s", number, why.text);
+    if (read_line(&l, types, &c, set, &why) != 0) {
+      rmq_samples_rewind(set, count);
+      if (rmq_samples_refuse(set, "line", number, &why, err) != 0)
+        return -1;
+    }
     text = newline == NULL ? end : newline + 1;
   }
-  if (set->entries_count == 0)
-    return rmq_error_set(err, "no PUTVAL in the message");
-  return 0;
+  return rmq_samples_hand_over(set, "no PUTVAL in the message", err);
 }
 
-int rmq_codec_putval_decode(const char *bytes, size_t len,
-                            const struct rmq_types *types, rmq_codec_sink sink,
-                            void *ctx, struct rmq_error *err) {
-  if (len == 0)
+int rmq_codec_putval_decode(const struct rmq_codec_input *in,
+                            const struct rmq_codec_sink *sink,
+                            struct rmq_error *err) {
+  if (in->len == 0)
     return rmq_error_set(err, "the message is empty");
-  if (memchr(bytes, '\0', len) != NULL)
+  if (memchr(in->bytes, '\0', in->len) != NULL)
     return rmq_error_set(err, "the message has a NUL byte");
-  char *copy = malloc(len + 1);
+  char *copy = malloc(in->len + 1);
   if (copy == NULL)
     return rmq_error_set(err, "out of memory");
-  memcpy(copy, bytes, len);
-  copy[len] = '\0';
+  memcpy(copy, in->bytes, in->len);
+  copy[in->len] = '\0';
   struct rmq_samples set;
-  rmq_samples_init(&set);
-  int rc = read_lines(copy, len, types, &set, err);
-  if (rc == 0)
-    rmq_samples_emit(&set, sink, ctx);
+  rmq_samples_init(&set, sink);
+  int rc = read_lines(copy, in->len, in->types, &set, err);
   rmq_samples_fini(&set);
   free(copy);
   return rc;

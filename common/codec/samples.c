@@ -12,7 +12,11 @@
 
 /* The arrays grow, so an entry remembers where its parts are, not pointers. */
 struct rmq_samples_entry {
-  struct rmq_sample sample;
+  union {
+    struct rmq_sample sample;
+    struct rmq_event event;
+  } record;
+  bool is_event;
   size_t values_at;
   size_t meta_at;
 };
@@ -95,15 +99,16 @@ int rmq_samples_find_type(const struct rmq_types *types, const char *type,
   return 0;
 }
 
-void rmq_samples_init(struct rmq_samples *set) {
-  *set = (struct rmq_samples){0};
+void rmq_samples_init(struct rmq_samples *set,
+                      const struct rmq_codec_sink *sink) {
+  *set = (struct rmq_samples){.sink = sink};
 }
 
 void rmq_samples_fini(struct rmq_samples *set) {
   free(set->entries);
   free(set->values);
   free(set->meta);
-  rmq_samples_init(set);
+  rmq_samples_init(set, set->sink);
 }
 
 /* The array with room for extra more elements, or NULL with all as it was. */
@@ -137,34 +142,98 @@ static int make_room(struct rmq_samples *set, size_t values, size_t meta) {
   return 0;
 }
 
-int rmq_samples_push(struct rmq_samples *set, const struct rmq_sample *s,
-                     bool shares_meta) {
-  size_t new_meta = shares_meta ? 0 : s->meta_count;
-  if (make_room(set, s->values_count, new_meta) != 0)
+static struct rmq_samples_entry *add_entry(struct rmq_samples *set,
+                                           size_t values_count,
+                                           const struct rmq_meta *meta,
+                                           size_t meta_count,
+                                           struct rmq_error *err) {
+  if (make_room(set, values_count, meta_count) != 0) {
+    set->is_out_of_memory = true;
+    rmq_error_set(err, "out of memory");
+    return NULL;
+  }
+  struct rmq_samples_entry *e = &set->entries[set->entries_count++];
+  e->values_at = set->values_count;
+  e->meta_at = set->meta_count;
+  if (meta_count > 0)
+    memcpy(set->meta + set->meta_count, meta, meta_count * sizeof(*meta));
+  set->values_count += values_count;
+  set->meta_count += meta_count;
+  return e;
+}
+
+int rmq_samples_push(struct rmq_samples *set, struct rmq_sample *s,
+                     bool shares_meta, struct rmq_error *err) {
+  const struct rmq_codec_sink *sink = set->sink;
+  if (sink->check != NULL && !sink->check(sink->ctx, s, err))
+    return rmq_error_set(err, "not wanted");
+  struct rmq_samples_entry *e = add_entry(set, s->values_count, s->meta,
+                                          shares_meta ? 0 : s->meta_count, err);
+  if (e == NULL)
     return -1;
-  struct rmq_samples_entry *e = &set->entries[set->entries_count];
-  *e = (struct rmq_samples_entry){
-      .sample = *s,
-      .values_at = set->values_count,
-      .meta_at = shares_meta ? e[-1].meta_at : set->meta_count,
-  };
-  memcpy(set->values + set->values_count, s->values,
+  e->is_event = false;
+  e->record.sample = *s;
+  if (shares_meta)
+    e->meta_at = e[-1].meta_at;
+  memcpy(set->values + e->values_at, s->values,
          s->values_count * sizeof(*s->values));
-  if (new_meta > 0)
-    memcpy(set->meta + set->meta_count, s->meta, new_meta * sizeof(*s->meta));
-  set->entries_count++;
-  set->values_count += s->values_count;
-  set->meta_count += new_meta;
   return 0;
 }
 
-void rmq_samples_emit(const struct rmq_samples *set,
-                      void (*sink)(void *ctx, const struct rmq_sample *sample),
-                      void *ctx) {
-  for (size_t i = 0; i < set->entries_count; i++) {
-    struct rmq_sample s = set->entries[i].sample;
-    s.values = set->values + set->entries[i].values_at;
-    s.meta = set->meta + set->entries[i].meta_at;
-    sink(ctx, &s);
+int rmq_samples_push_event(struct rmq_samples *set, const struct rmq_event *ev,
+                           struct rmq_error *err) {
+  if (set->sink->event == NULL)
+    return rmq_error_set(err, "notifications are not taken from messages");
+  struct rmq_samples_entry *e =
+      add_entry(set, 0, ev->meta, ev->meta_count, err);
+  if (e == NULL)
+    return -1;
+  e->is_event = true;
+  e->record.event = *ev;
+  return 0;
+}
+
+void rmq_samples_rewind(struct rmq_samples *set, size_t count) {
+  if (set->entries_count <= count)
+    return;
+  set->values_count = set->entries[count].values_at;
+  set->meta_count = set->entries[count].meta_at;
+  set->entries_count = count;
+}
+
+int rmq_samples_refuse(struct rmq_samples *set, const char *what, size_t number,
+                       const struct rmq_error *why, struct rmq_error *err) {
+  struct rmq_error full = {""};
+  rmq_error_set(&full, "%s %zu: %s", what, number, why->text);
+  if (set->sink->bad == NULL || set->is_out_of_memory)
+    return rmq_error_set(err, "%s", full.text);
+  rmq_error_set(&set->first_bad, "%s", full.text);
+  set->sink->bad(set->sink->ctx, &full);
+  return 0;
+}
+
+static void hand_over(const struct rmq_samples *set,
+                      const struct rmq_samples_entry *e) {
+  const struct rmq_meta *meta = set->meta + e->meta_at;
+  if (e->is_event) {
+    struct rmq_event event = e->record.event;
+    event.meta = meta;
+    set->sink->event(set->sink->ctx, &event);
+    return;
   }
+  struct rmq_sample sample = e->record.sample;
+  sample.values = set->values + e->values_at;
+  sample.meta = meta;
+  set->sink->sample(set->sink->ctx, &sample);
+}
+
+int rmq_samples_hand_over(const struct rmq_samples *set,
+                          const char *nothing_text, struct rmq_error *err) {
+  if (set->entries_count == 0)
+    return rmq_error_set(err, "%s",
+                         rmq_error_is_set(&set->first_bad) ? set->first_bad.text
+                                                           : nothing_text);
+  for (size_t i = 0; i < set->entries_count; i++)
+    hand_over(set, &set->entries[i]);
+  return 0;
 }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the codecs have in common: which names may travel, what a type says
- * about its values, and the place where the samples of one message wait until
- * all of them are known to be valid.
+ * about its values, and the place where the records of one message wait until
+ * all of them have been looked at.
  */
 #ifndef RMQ_CODEC_SAMPLES_H
 #define RMQ_CODEC_SAMPLES_H
 
-#include "common/base/error.h"
-#include "common/base/sample.h"
+#include "common/codec/codec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +43,9 @@ struct rmq_samples_entry;
 
 /* Values and meta data are copied, strings stay the caller's. */
 struct rmq_samples {
+  const struct rmq_codec_sink *sink;
+  struct rmq_error first_bad;
+  bool is_out_of_memory;
   struct rmq_samples_entry *entries;
   size_t entries_count, entries_capacity;
   struct rmq_datum *values;
@@ -52,16 +54,28 @@ struct rmq_samples {
   size_t meta_count, meta_capacity;
 };
 
-void rmq_samples_init(struct rmq_samples *set);
+void rmq_samples_init(struct rmq_samples *set,
+                      const struct rmq_codec_sink *sink);
 void rmq_samples_fini(struct rmq_samples *set);
-/* shares_meta: the meta data are those of the sample pushed before (several
- * value lists of one PUTVAL), s->meta is not looked at. -1 without memory, set
- * as it was. */
-int rmq_samples_push(struct rmq_samples *set, const struct rmq_sample *s,
-                     bool shares_meta);
-/* Calls sink (a rmq_codec_sink) for each, in order. */
-void rmq_samples_emit(const struct rmq_samples *set,
-                      void (*sink)(void *ctx, const struct rmq_sample *sample),
-                      void *ctx);
+/* Asks sink->check and keeps the sample. shares_meta: the meta data are those
+ * of the sample pushed before (several value lists of one PUTVAL), s->meta is
+ * not looked at. -1 with set as it was: check does not want it, or there is no
+ * memory. */
+int rmq_samples_push(struct rmq_samples *set, struct rmq_sample *s,
+                     bool shares_meta, struct rmq_error *err);
+/* -1: sink takes no notifications, or there is no memory. */
+int rmq_samples_push_event(struct rmq_samples *set, const struct rmq_event *e,
+                           struct rmq_error *err);
+/* The record was bad because of why. 0: the next one may be read; -1: the
+ * message has to be given up, and err says "WHAT NUMBER: why". */
+int rmq_samples_refuse(struct rmq_samples *set, const char *what, size_t number,
+                       const struct rmq_error *why, struct rmq_error *err);
+/* Forgets what was pushed since there were count entries: a record of several
+ * samples turned out to be bad. */
+void rmq_samples_rewind(struct rmq_samples *set, size_t count);
+/* The message has been read: hands over in order what waits here. -1 when that
+ * is nothing; err is then the first bad record, or nothing_text. */
+int rmq_samples_hand_over(const struct rmq_samples *set,
+                          const char *nothing_text, struct rmq_error *err);
 
 #endif

@@ -197,8 +197,10 @@ static void hand_out(struct rmq_role_consume *r, uint64_t serial,
     rmq_consumer_settle(r->consumer, serial, RMQ_SETTLE_REQUEUE, now);
     return;
   }
-  int rc = codec->decode(d->body.bytes, d->body.len, &r->sink.types,
-                         hand_sample, &h, &err);
+  const struct rmq_codec_input in = {
+      .bytes = d->body.bytes, .len = d->body.len, .types = &r->sink.types};
+  const struct rmq_codec_sink sink = {.ctx = &h, .sample = hand_sample};
+  int rc = codec->decode(&in, &sink, &err);
   lock(r);
   bool is_complete = rmq_outstanding_end(&r->outstanding, serial);
   unlock(r);

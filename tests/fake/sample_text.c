@@ -107,3 +107,12 @@ void fake_sample_text(const struct rmq_sample *s, struct rmq_buf *out) {
 void fake_sample_sink(void *ctx, const struct rmq_sample *s) {
   fake_sample_text(s, ctx);
 }
+
+int fake_decode(const struct rmq_codec *codec, const char *bytes, size_t len,
+                void (*sample)(void *ctx, const struct rmq_sample *s),
+                void *ctx, struct rmq_error *err) {
+  const struct rmq_codec_input in = {
+      .bytes = bytes, .len = len, .types = &fake_types};
+  const struct rmq_codec_sink sink = {.ctx = ctx, .sample = sample};
+  return codec->decode(&in, &sink, err);
+}

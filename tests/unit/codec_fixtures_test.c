@@ -107,7 +107,7 @@ static void check_line(const struct rmq_codec *codec, const char *line,
   rmq_buf_init(&a.text, 10000);
   rmq_buf_init(&a.said, 10000);
   SHOW_ROW("%s", line);
-  int rc = codec->decode(line, strlen(line), &fake_types, again_sink, &a, &err);
+  int rc = fake_decode(codec, line, strlen(line), again_sink, &a, &err);
   assert_string_equal(err.text, "");
   assert_int_equal(rc, 0);
   if (strncmp(rmq_buf_text(&a.text), want, strlen(want)) != 0)
@@ -145,9 +145,8 @@ static void rates_are_not_taken_for_counts(void **state) {
   read_lines("json_rates.txt", &l);
   for (size_t i = 0; i < l.count; i++) {
     struct rmq_error err = {{0}};
-    assert_int_equal(rmq_codec_json.decode(l.text[i], strlen(l.text[i]),
-                                           &fake_types, fake_sample_sink, NULL,
-                                           &err),
+    assert_int_equal(fake_decode(&rmq_codec_json, l.text[i], strlen(l.text[i]),
+                                 fake_sample_sink, NULL, &err),
                      -1);
     assert_non_null(strstr(err.text, "StoreRates"));
   }
@@ -189,10 +188,10 @@ static void check_graphite(const char *name,
   for (size_t i = 0; i < want.count; i++) {
     struct rmq_error err = {{0}};
     SHOW_ROW("%s", command.text[i]);
-    assert_int_equal(
-        rmq_codec_putval.decode(command.text[i], strlen(command.text[i]),
-                                &fake_types, say_in_graphite, &g, &err),
-        0);
+    assert_int_equal(fake_decode(&rmq_codec_putval, command.text[i],
+                                 strlen(command.text[i]), say_in_graphite, &g,
+                                 &err),
+                     0);
     assert_string_equal(g.line, want.text[i]);
   }
 }

@@ -183,8 +183,8 @@ static void a_full_buffer_keeps_what_it_had(void **state) {
 static int decode(const char *text, struct rmq_buf *got,
                   struct rmq_error *err) {
   rmq_buf_init(got, 1 << 20);
-  return rmq_codec_json.decode(text, strlen(text), &fake_types,
-                               fake_sample_sink, got, err);
+  return fake_decode(&rmq_codec_json, text, strlen(text), fake_sample_sink, got,
+                     err);
 }
 
 #define ID "\"host\":\"h\",\"plugin\":\"p\",\"type\":"
@@ -361,8 +361,8 @@ static void a_nul_byte_is_refused(void **state) {
   struct rmq_error err = {{0}};
   struct rmq_buf got;
   rmq_buf_init(&got, 100);
-  assert_int_equal(rmq_codec_json.decode(text, sizeof(text) - 1, &fake_types,
-                                         fake_sample_sink, &got, &err),
+  assert_int_equal(fake_decode(&rmq_codec_json, text, sizeof(text) - 1,
+                               fake_sample_sink, &got, &err),
                    -1);
   assert_int_equal(got.len, 0);
   assert_non_null(strstr(err.text, "not JSON"));
@@ -430,8 +430,8 @@ static void without_memory_nothing_is_delivered(void **state) {
     size_t delivered = 0;
     struct rmq_error err = {{0}};
     alloc_fail_at(n);
-    int rc = rmq_codec_json.decode(text, sizeof(text) - 1, &fake_types,
-                                   count_sample, &delivered, &err);
+    int rc = fake_decode(&rmq_codec_json, text, sizeof(text) - 1, count_sample,
+                         &delivered, &err);
     if (!alloc_works_again()) {
       assert_int_equal(rc, 0);
       assert_int_equal(delivered, 2);

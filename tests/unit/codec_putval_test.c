@@ -248,8 +248,8 @@ static void lines_are_read_as_collectd_reads_them(void **state) {
     rmq_buf_init(&got, 10000);
     SHOW_ROW("row %zu", i);
     int rc =
-        rmq_codec_putval.decode(good_rows[i].text, strlen(good_rows[i].text),
-                                &fake_types, fake_sample_sink, &got, &err);
+        fake_decode(&rmq_codec_putval, good_rows[i].text,
+                    strlen(good_rows[i].text), fake_sample_sink, &got, &err);
     assert_string_equal(err.text, "");
     assert_int_equal(rc, 0);
     assert_string_equal(rmq_buf_text(&got), good_rows[i].want);
@@ -344,8 +344,9 @@ static void mistakes_are_named_and_nothing_is_delivered(void **state) {
     struct rmq_error err = {{0}};
     rmq_buf_init(&got, 10000);
     SHOW_ROW("%zu %s", i, bad_rows[i].want);
-    int rc = rmq_codec_putval.decode(bad_rows[i].text, strlen(bad_rows[i].text),
-                                     &fake_types, fake_sample_sink, &got, &err);
+    int rc =
+        fake_decode(&rmq_codec_putval, bad_rows[i].text,
+                    strlen(bad_rows[i].text), fake_sample_sink, &got, &err);
     assert_int_equal(rc, -1);
     assert_int_equal(got.len, 0);
     if (strstr(err.text, bad_rows[i].want) == NULL)
@@ -360,8 +361,8 @@ static void a_nul_byte_is_refused(void **state) {
   struct rmq_error err = {{0}};
   struct rmq_buf got;
   rmq_buf_init(&got, 100);
-  assert_int_equal(rmq_codec_putval.decode(text, sizeof(text) - 1, &fake_types,
-                                           fake_sample_sink, &got, &err),
+  assert_int_equal(fake_decode(&rmq_codec_putval, text, sizeof(text) - 1,
+                               fake_sample_sink, &got, &err),
                    -1);
   assert_int_equal(got.len, 0);
   assert_non_null(strstr(err.text, "NUL"));
@@ -376,9 +377,8 @@ static void values_beyond_the_type_s_are_only_counted(void **state) {
   rmq_buf_append_text(&text, "PUTVAL h/p/gauge 1");
   for (int i = 0; i < 50000; i++)
     rmq_buf_append_text(&text, ":1");
-  assert_int_equal(rmq_codec_putval.decode(rmq_buf_bytes(&text), text.len,
-                                           &fake_types, fake_sample_sink, &got,
-                                           &err),
+  assert_int_equal(fake_decode(&rmq_codec_putval, rmq_buf_bytes(&text),
+                               text.len, fake_sample_sink, &got, &err),
                    -1);
   assert_string_equal(err.text,
                       "line 1: type \"gauge\" has 1 values, 50000 are given");
@@ -399,9 +399,8 @@ static void meta_data_are_bounded(void **state) {
     struct rmq_buf got;
     rmq_buf_init(&got, 10000);
     struct rmq_error err = {{0}};
-    assert_int_equal(rmq_codec_putval.decode(rmq_buf_bytes(&text), text.len,
-                                             &fake_types, fake_sample_sink,
-                                             &got, &err),
+    assert_int_equal(fake_decode(&rmq_codec_putval, rmq_buf_bytes(&text),
+                                 text.len, fake_sample_sink, &got, &err),
                      count > RMQ_SAMPLE_META_MAX ? -1 : 0);
     rmq_buf_fini(&got);
     rmq_buf_fini(&text);
@@ -423,9 +422,8 @@ static void a_message_may_be_of_any_length(void **state) {
                     "value:gauge=%d\n",
                     i, i, i);
   }
-  assert_int_equal(rmq_codec_putval.decode(rmq_buf_bytes(&text), text.len,
-                                           &fake_types, fake_sample_sink, &got,
-                                           NULL),
+  assert_int_equal(fake_decode(&rmq_codec_putval, rmq_buf_bytes(&text),
+                               text.len, fake_sample_sink, &got, NULL),
                    0);
   assert_string_equal(rmq_buf_text(&got), rmq_buf_text(&want));
   rmq_buf_fini(&text);
@@ -451,8 +449,8 @@ static void without_memory_nothing_is_delivered(void **state) {
     size_t delivered = 0;
     struct rmq_error err = {{0}};
     alloc_fail_at(n);
-    int rc = rmq_codec_putval.decode(text, sizeof(text) - 1, &fake_types,
-                                     count_sample, &delivered, &err);
+    int rc = fake_decode(&rmq_codec_putval, text, sizeof(text) - 1,
+                         count_sample, &delivered, &err);
     if (!alloc_works_again()) {
       assert_int_equal(rc, 0);
       assert_int_equal(delivered, 2);
