@@ -3,7 +3,7 @@
 # The real collectd reads each sample of conf.d with the module just built: as it
 # is shipped, and with every option that is commented out put into force. A
 # sample with a wrong line is refused. Samples for a purpose, MODULE-PURPOSE.conf,
-# are read as they are.
+# are read as they are, and so is every block that the manuals and README.md show.
 #
 # Reads MODULES (names of .la files), top_builddir, COLLECTD, RMQ_SANITIZERS.
 set -u
@@ -37,6 +37,30 @@ reads() {
   true
 }
 
+# examples_of FILE MODULE DIR: every block <Plugin MODULE> that a manual (indented)
+# or README.md (between fences) shows becomes a file of DIR; prints how many. A
+# block of amqp is one that a manual says works as it is under the new name.
+examples_of() {
+  awk -v begin="<Plugin $2>" -v dir="$3" '
+    { text = $0; sub(/^ +/, "", text); sub(/^<Plugin amqp>$/, begin, text) }
+    text == begin { n++; out = dir "/example-" n ".conf"; is_in = 1
+                    print "LoadPlugin " substr(begin, 9, length(begin) - 9) >out }
+    is_in { print text >out }
+    is_in && text == "</Plugin>" { is_in = 0; close(out) }
+    END { print n + 0 }' "$1"
+}
+
+# read_examples FILE MODULE LEAST
+read_examples() {
+  local i count
+  rm -f "$dir"/example-*.conf
+  count=$(examples_of "$1" "$2" "$dir")
+  [ "$count" -ge "$3" ] || echo "$(basename "$1") shows $count blocks of $2 only"
+  for ((i = 1; i <= count; i++)); do
+    reads "$dir/example-$i.conf" | sed "s/^/block $i: /"
+  done
+}
+
 for la in ${MODULES-}; do
   module=${la%.la}
   sample=$here/../conf.d/$module.conf
@@ -56,5 +80,9 @@ for la in ${MODULES-}; do
     [ -e "$sample" ] || continue
     tap_silent "$(basename "$sample")" reads "$sample"
   done
+  tap_silent "$module: the examples of its manual" \
+    read_examples "$here/../plugins/$module.pod" "$module" 1
+  tap_silent "$module: the example of README.md" \
+    read_examples "$here/../README.md" "$module" 1
 done
 tap_done
