@@ -6,10 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool resolve(int choice, bool when_auto) {
-  return choice == RMQ_AUTO ? when_auto : choice == RMQ_TRUE;
-}
-
 /* The names of AMQP's argument tables are not written to. */
 static char *unconst(const char *text) {
   union {
@@ -28,26 +24,61 @@ static void add_text(struct rmq_arguments *a, const char *name,
 
 static void add_number(struct rmq_arguments *a, const char *name,
                        int64_t number) {
-  if (number > 0)
+  if (number != 0)
     a->items[a->count++] = (struct rmq_argument){
         .name = unconst(name), .type = RMQ_ARG_INTEGER, .integer = number};
 }
 
-static int fill_arguments(struct rmq_arguments *a,
-                          const struct rmq_consume_options *o) {
-  size_t own = o->queue.arguments.count;
-  a->items = calloc(own + RMQ_CONSUME_ARGUMENTS, sizeof(*a->items));
+static void add_true(struct rmq_arguments *a, const char *name, bool is_true) {
+  if (is_true)
+    a->items[a->count++] = (struct rmq_argument){
+        .name = unconst(name), .type = RMQ_ARG_BOOLEAN, .boolean = true};
+}
+
+/* Words whose first, auto, is not said to the broker. */
+static void add_choice(struct rmq_arguments *a, const char *name, int choice,
+                       const char *const *words) {
+  if (choice > 0)
+    add_text(a, name, words[choice]);
+}
+
+/* The user's, with room for ours. */
+static int copy_arguments(struct rmq_arguments *a,
+                          const struct rmq_arguments *from) {
+  a->items = calloc(from->count + RMQ_CONSUME_ARGUMENTS, sizeof(*a->items));
   if (a->items == NULL)
     return -1;
-  if (own > 0)
-    memcpy(a->items, o->queue.arguments.items, own * sizeof(*a->items));
-  a->count = own;
-  add_text(a, "x-queue-type", o->queue.type);
-  add_text(a, "x-dead-letter-exchange", o->queue.dead_letter_exchange);
-  add_text(a, "x-dead-letter-routing-key", o->queue.dead_letter_routing_key);
-  add_number(a, "x-message-ttl", o->queue.message_ttl.ns / RMQ_NS_PER_MS);
-  add_number(a, "x-max-length", o->queue.max_length);
-  add_number(a, "x-delivery-limit", o->queue.delivery_limit);
+  if (from->count > 0)
+    memcpy(a->items, from->items, from->count * sizeof(*a->items));
+  a->count = from->count;
+  return 0;
+}
+
+static int fill_arguments(struct rmq_arguments *a,
+                          const struct rmq_consume_queue_options *q) {
+  if (copy_arguments(a, &q->arguments) != 0)
+    return -1;
+  add_choice(a, "x-queue-type", q->type, rmq_queue_type_words);
+  add_text(a, "x-dead-letter-exchange", q->dead_letter_exchange);
+  add_text(a, "x-dead-letter-routing-key", q->dead_letter_routing_key);
+  add_choice(a, "x-dead-letter-strategy", q->dead_letter_strategy,
+             rmq_dead_letter_words);
+  add_number(a, "x-expires", q->expires.ns / RMQ_NS_PER_MS);
+  add_number(a, "x-message-ttl", q->message_ttl.ns / RMQ_NS_PER_MS);
+  add_number(a, "x-max-length", q->max_length);
+  add_number(a, "x-max-length-bytes", q->max_length_bytes);
+  add_choice(a, "x-overflow", q->overflow, rmq_queue_overflow_words);
+  add_number(a, "x-delivery-limit", q->delivery_limit);
+  add_number(a, "x-max-priority", q->max_priority);
+  add_true(a, "x-single-active-consumer", q->single_active_consumer);
+  return 0;
+}
+
+static int fill_consumer_arguments(struct rmq_arguments *a,
+                                   const struct rmq_consume_queue_options *q) {
+  if (copy_arguments(a, &q->consumer_arguments) != 0)
+    return -1;
+  add_number(a, "x-priority", q->consumer_priority);
   return 0;
 }
 
@@ -72,30 +103,32 @@ int rmq_consume_topology_init(struct rmq_consume_topology *t,
                               struct rmq_connection_config *config,
                               struct rmq_error *err) {
   *t = (struct rmq_consume_topology){.bindings = NULL};
-  if (fill_arguments(&t->arguments, o) != 0 ||
+  if (fill_arguments(&t->arguments, &o->queue) != 0 ||
+      fill_consumer_arguments(&t->consumer_arguments, &o->queue) != 0 ||
       fill_bindings(t, o, config) != 0) {
     rmq_consume_topology_fini(t);
     return rmq_error_set(err, "no memory for the topology");
   }
   config->exchange = rmq_exchange_options_declare(&o->exchange, &t->exchange);
   config->alternate_exchange = o->exchange.alternate;
-  bool is_named = o->queue.name[0] != '\0';
   t->queue = (struct rmq_wire_queue){
       .name = o->queue.name,
       .is_passive = o->queue.passive,
-      .is_durable = resolve(o->queue.durable, is_named),
-      .is_exclusive = resolve(o->queue.exclusive, !is_named),
-      .is_auto_delete = resolve(o->queue.auto_delete, !is_named),
+      .is_durable = rmq_consume_queue_is_durable(&o->queue),
+      .is_exclusive = rmq_consume_queue_is_exclusive(&o->queue),
+      .is_auto_delete = rmq_consume_queue_is_auto_delete(&o->queue),
       .arguments = &t->arguments};
   config->queue = &t->queue;
   config->prefetch = (uint16_t)o->prefetch_count;
   config->consumer_tag = o->queue.consumer_tag;
+  config->consumer_arguments = &t->consumer_arguments;
   config->max_message_bytes = (size_t)o->max_message_bytes;
   return 0;
 }
 
 void rmq_consume_topology_fini(struct rmq_consume_topology *t) {
   free(t->arguments.items);
+  free(t->consumer_arguments.items);
   free(t->bindings);
   *t = (struct rmq_consume_topology){.bindings = NULL};
 }

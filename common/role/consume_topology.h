@@ -5,12 +5,13 @@
 
 #include "common/role/role_consume.h"
 
-enum { RMQ_CONSUME_ARGUMENTS = 8 }; /* that options of their own stand for */
+enum { RMQ_CONSUME_ARGUMENTS = 16 }; /* that options stand for, of a table */
 
 struct rmq_consume_topology {
   struct rmq_wire_exchange exchange;
   struct rmq_wire_queue queue;
-  struct rmq_arguments arguments; /* items are ours, their texts borrowed */
+  /* items are ours, their texts borrowed */
+  struct rmq_arguments arguments, consumer_arguments;
   struct rmq_binding *bindings;
 };
 
