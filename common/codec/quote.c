@@ -60,9 +60,17 @@ int rmq_quote_json(struct rmq_buf *out, const char *text) {
   return rmq_buf_append_char(out, '"');
 }
 
+static bool is_key_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c >= '0' && c <= '9') || c == '_' || c == ':';
+}
+
+/* Not strspn, which prepares a table of 256 bytes for every call. */
 size_t rmq_quote_option_key_span(const char *text) {
-  return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                      "abcdefghijklmnopqrstuvwxyz0123456789_:");
+  size_t n = 0;
+  while (is_key_char(text[n]))
+    n++;
+  return n;
 }
 
 bool rmq_quote_is_option_key(const char *key) {
