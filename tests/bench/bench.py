@@ -36,11 +36,21 @@ class Plan:
     flowing: int = 50_000      # new ones while it drains
     memory: int = 18_000_000   # an hour of 5,000 a second
     memory_spool: int = 1 << 30
+    drained: int = 1_000_000   # values that lie in a queue
+    prefetch: int = 256        # PrefetchCount's default
+    ack_batch: int = 64        # AckBatch's
 
     @classmethod
     def quick(cls):
         return cls(pairs=3, one_value=20_000, batches=300_000, spool=400_000,
-                   flowing=20_000, memory=1_500_000, memory_spool=64 << 20)
+                   flowing=20_000, memory=1_500_000, memory_spool=64 << 20,
+                   drained=200_000)
+
+    def acks(self):
+        return {"PrefetchCount": self.prefetch, "AckBatch": self.ack_batch}
+
+    def bare_acks(self):
+        return {"Prefetch": self.prefetch, "AckBatch": self.ack_batch}
 
 
 def table(rows):

@@ -18,7 +18,8 @@ from rig.collectd import Daemon, block, built_program, collect_modules, plugin
 from rig.waiting import wait_for
 
 QUEUE = "bench"
-MODULES = ("rabbitmq_publish", "bare", "loadgen", "null")
+MODULES = ("rabbitmq_publish", "rabbitmq_consume", "bare", "bare_consume",
+           "loadgen", "null")
 AHEAD = 20_000     # values in collectd's write queue; some 30 MB
 SERIES = 1000
 WRITE_THREADS = 5
@@ -90,7 +91,7 @@ class Lab:
                                        MODULES)
         self.build = build
         self._runs = 0
-        self._has_queue = False
+        self._queues = set()
         self._last_seen = 0
 
     def program(self, name):
@@ -99,22 +100,26 @@ class Lab:
             raise Wrong(f"the build has no tests/bench/{name}; make bench")
         return found
 
-    def _address(self):
-        return ("127.0.0.1", str(self.broker.amqp_port), self.vhost.name, QUEUE)
+    def _address(self, queue=QUEUE):
+        return ("127.0.0.1", str(self.broker.amqp_port), self.vhost.name, queue)
 
     # -- the queue -----------------------------------------------------------
 
-    def fresh_queue(self):
-        if self._has_queue:
-            self.vhost.delete_queue(QUEUE)
-        self.vhost.queue(QUEUE)
-        self._has_queue = True
+    def fresh_queue(self, queue=QUEUE):
+        if queue in self._queues:
+            self.vhost.delete_queue(queue)
+        self.vhost.queue(queue)
+        self._queues.add(queue)
 
     def _rawlimit(self, command, *arguments):
-        done = subprocess.run(
-            [self.program("rawlimit"), command, *self._address(),
-             *(str(a) for a in arguments)],
-            stdout=subprocess.PIPE, timeout=600, check=True)
+        return self._told([self.program("rawlimit"), command, *self._address(),
+                           *(str(a) for a in arguments)])
+
+    @staticmethod
+    def _told(command):
+        """What a program says that prints one JSON object."""
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=600,
+                              check=True)
         return json.loads(done.stdout)
 
     def read_queue(self, count):
@@ -124,6 +129,20 @@ class Lab:
     def rawlimit(self, messages, body_bytes, window):
         self.fresh_queue()
         return self._rawlimit("publish", messages, body_bytes, window)
+
+    def fill(self, form, values, batch, queue=QUEUE, source="loadgen"):
+        """A new queue with values in it, as rabbitmq_publish would write them."""
+        self.fresh_queue(queue)
+        return self._told([self.program("fill"), *self._address(queue), form,
+                           str(values), str(batch), source])
+
+    def rawlimit_consume(self, prefetch, ack_batch, form, values, batch):
+        """Messages of the same kind taken by nobody's daemon; the rate is that
+        of values."""
+        messages = self.fill(form, values, batch)["messages"]
+        got = self._rawlimit("consume", messages, prefetch, ack_batch)
+        return {"rate": got["rate"] * values / messages,
+                "cpu_us": got["cpu_us"] * messages / values}
 
     # -- the writers ---------------------------------------------------------
 
@@ -150,16 +169,36 @@ class Lab:
             "Persistent": True, "Format": "Command"} | options))))
 
     @staticmethod
-    def null():
-        return ("null", "")
+    def null(**options):
+        return ("null", plugin("null", **options))
+
+    # -- the consumers: (module, configuration) ------------------------------
+
+    def subscriber(self, *queues, at=None, **options):
+        """Our consumer, a block for each queue."""
+        return ("rabbitmq_consume", warren.consume(*(
+            warren.subscribe_block(
+                f"x{i}", at or self.broker, self.vhost.name,
+                **({"Queue": queue, "ReportStats": False} | options))
+            for i, queue in enumerate(queues or (QUEUE,)))))
+
+    def bare_consumer(self, batch, **options):
+        host, port, vhost, queue = self._address()
+        return ("bare_consume", plugin("bare_consume", **({
+            "Host": host, "Port": int(port), "VHost": vhost, "Queue": queue,
+            "Batch": batch, "Series": SERIES, "Ahead": AHEAD} | options)))
 
     # -- runs ----------------------------------------------------------------
 
+    def new_place(self, name):
+        """The directory of one more run."""
+        self._runs += 1
+        return os.path.join(self.dir, f"{self._runs:04}-{name}")
+
     def daemon(self, writer, total, write_threads=WRITE_THREADS, **loadgen):
         """A collectd, not yet started, that feeds writer."""
-        self._runs += 1
         name, configuration = writer
-        where = os.path.join(self.dir, f"{self._runs:04}-{name}")
+        where = self.new_place(name)
         return Daemon(where, self.modules, [name, "loadgen"],
                       [configuration, plugin(
                           "loadgen", **({
@@ -247,12 +286,14 @@ class Lab:
             raise Wrong(f"{name}: the queue held {count} messages, its log: {books}")
 
 
-def account(daemon):
-    """{word: number} of our module's last line, or {}."""
-    lines = daemon.log_lines(r"rabbitmq_publish plugin: .* ended: ")
-    return {word: int(number) for number, word in re.findall(
-        r"(\d+) (?:messages |of them )?(\w+)", lines[-1].split("ended: ")[1])
-        } if lines else {}
+def account(daemon, module="rabbitmq_publish"):
+    """{word: number} of our module's last lines, a block's each, or {}."""
+    total = {}
+    for line in daemon.log_lines(rf"{module} plugin: .* ended: "):
+        for number, word in re.findall(r"(\d+) (?:messages |of them )?(\w+)",
+                                       line.split("ended: ")[1]):
+            total[word] = total.get(word, 0) + int(number)
+    return total
 
 
 def _status(daemon, field):

@@ -25,6 +25,7 @@ enum { CHANNEL = 1, FRAME_MAX = 131072, PERSISTENT = 2 };
 struct plain {
   amqp_connection_state_t connection;
   size_t window;
+  const char *content_type;
   /* Tags run from 1; all up to low are confirmed, of those above it those that
    * are marked. A ring of size tags. */
   uint64_t published, confirmed, low;
@@ -73,6 +74,7 @@ struct plain *plain_new(const char *host, int port, const char *vhost,
   if (p == NULL)
     return NULL;
   p->window = window;
+  p->content_type = "text/plain";
   p->size = 4 * window + 4;
   p->is_marked = calloc(p->size, sizeof(*p->is_marked));
   p->connection = amqp_new_connection();
@@ -118,12 +120,16 @@ static void add_properties(amqp_basic_properties_t *props, uint64_t number,
   props->headers = (amqp_table_t){2, headers};
 }
 
+void plain_set_content_type(struct plain *p, const char *type) {
+  p->content_type = type;
+}
+
 int plain_publish(struct plain *p, enum plain_properties properties,
                   const char *queue, const char *body, size_t size) {
   amqp_basic_properties_t props = {
       ._flags = AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_CONTENT_TYPE_FLAG,
       .delivery_mode = PERSISTENT,
-      .content_type = amqp_cstring_bytes("text/plain")};
+      .content_type = amqp_cstring_bytes(p->content_type)};
   amqp_table_entry_t headers[2];
   char id[64];
   p->published++;
@@ -203,8 +209,8 @@ int plain_take(struct plain *p, int wait_ms, struct plain_delivery *ret) {
   if (p->has_envelope)
     amqp_destroy_envelope(&p->envelope);
   amqp_maybe_release_buffers(p->connection);
-  amqp_rpc_reply_t reply =
-      amqp_consume_message(p->connection, &p->envelope, &limit, 0);
+  amqp_rpc_reply_t reply = amqp_consume_message(p->connection, &p->envelope,
+                                                wait_ms < 0 ? NULL : &limit, 0);
   p->has_envelope = reply.reply_type == AMQP_RESPONSE_NORMAL;
   if (!p->has_envelope)
     return reply.library_error == AMQP_STATUS_TIMEOUT ? 0 : -1;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AMQP by rabbitmq-c and nothing else: what a publisher costs that keeps no
- * order, no account and no promise. Shared by bare.c and rawlimit.c, so that
- * both measure the same calls. One thread; waits for the broker without limit.
+ * AMQP by rabbitmq-c and nothing else: what a publisher or a consumer costs
+ * that keeps no order, no account and no promise. Shared by bare.c,
+ * bare_consume.c and rawlimit.c, so that all measure the same calls. One
+ * thread; waits for the broker without limit.
  */
 #ifndef TESTS_BENCH_PLAIN_H
 #define TESTS_BENCH_PLAIN_H
@@ -25,6 +26,8 @@ enum plain_properties {
   PLAIN_FULL /* the same properties as one of rabbitmq_publish's, and mandatory;
               * the broker pays for them, not the publisher */
 };
+/* Of all that is published from now on, borrowed; at first "text/plain". */
+void plain_set_content_type(struct plain *p, const char *type);
 /* Publishes through the default exchange; -1 when the connection broke. */
 int plain_publish(struct plain *p, enum plain_properties properties,
                   const char *queue, const char *body, size_t size);
@@ -46,7 +49,8 @@ struct plain_delivery {
   size_t size;
 };
 int plain_consume(struct plain *p, const char *queue, int prefetch);
-/* 1 with a delivery, 0 when there was none for wait_ms, -1 on an error. */
+/* 1 with a delivery, 0 when there was none for wait_ms (negative: waits for
+ * ever), -1 on an error. */
 int plain_take(struct plain *p, int wait_ms, struct plain_delivery *ret);
 /* All deliveries up to tag. */
 int plain_ack(struct plain *p, uint64_t tag);

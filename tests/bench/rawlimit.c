@@ -4,9 +4,12 @@
  * a reader that empties a queue and says what was in it.
  *
  *   rawlimit publish HOST PORT VHOST QUEUE COUNT BODY_BYTES WINDOW
+ *   rawlimit consume HOST PORT VHOST QUEUE COUNT PREFETCH ACK_BATCH
  *   rawlimit read HOST PORT VHOST QUEUE COUNT
  *
- * publish: persistent, confirmed, at most WINDOW unconfirmed. read: takes COUNT
+ * publish: persistent, confirmed, at most WINDOW unconfirmed. consume: COUNT
+ * messages, each ACK_BATCH-th delivery acked with multiple; the rate is that
+ * between the first tenth and the last. read: takes COUNT
  * messages, however slowly they come, and any more that are there. Both print
  * one JSON object. What read says: messages, bytes and values (PUTVAL lines, or
  * "values" members of JSON), and how often the number after the last ':' of a
@@ -54,6 +57,34 @@ static int publish(struct plain *p, const char *queue, uint64_t count,
          "\"cpu_us\": %.3f}\n",
          count, seconds, (double)count / seconds,
          (cpu_s() - cpu) / (double)count * 1e6);
+  return 0;
+}
+
+static int consume(struct plain *p, const char *queue, uint64_t count,
+                   int prefetch, uint64_t ack_batch) {
+  struct plain_delivery d = {0};
+  double began = 0, ended = 0, began_cpu = 0, ended_cpu = 0;
+  uint64_t low = count / 10, high = count - count / 10;
+  if (plain_consume(p, queue, prefetch) != 0)
+    return 1;
+  for (uint64_t n = 1; n <= count; n++) {
+    if (plain_take(p, -1, &d) != 1)
+      return 1;
+    if ((n % ack_batch == 0 || n == count) && plain_ack(p, d.tag) != 0)
+      return 1;
+    if (n == low) {
+      began = plain_now_s();
+      began_cpu = cpu_s();
+    } else if (n == high) {
+      ended = plain_now_s();
+      ended_cpu = cpu_s();
+    }
+  }
+  double messages = (double)(high - low);
+  printf("{\"messages\": %" PRIu64 ", \"seconds\": %.6f, \"rate\": %.1f, "
+         "\"cpu_us\": %.3f}\n",
+         count, ended - began, messages / (ended - began),
+         (ended_cpu - began_cpu) / messages * 1e6);
   return 0;
 }
 
@@ -135,23 +166,36 @@ static int read_queue(struct plain *p, const char *queue, uint64_t count) {
 
 static int usage(void) {
   fputs("usage: rawlimit publish HOST PORT VHOST QUEUE COUNT BYTES WINDOW\n"
+        "       rawlimit consume HOST PORT VHOST QUEUE COUNT PREFETCH "
+        "ACK_BATCH\n"
         "       rawlimit read HOST PORT VHOST QUEUE COUNT\n",
         stderr);
   return 2;
 }
 
 int main(int argc, char **argv) {
-  bool is_publish = argc == 9 && strcmp(argv[1], "publish") == 0;
-  if (!is_publish && !(argc == 7 && strcmp(argv[1], "read") == 0))
+  const char *verb = argc > 1 ? argv[1] : "";
+  bool is_publish = argc == 9 && strcmp(verb, "publish") == 0;
+  bool is_consume = argc == 9 && strcmp(verb, "consume") == 0;
+  bool is_read = argc == 7 && strcmp(verb, "read") == 0;
+  if (!is_publish && !is_consume && !is_read)
     return usage();
-  size_t window = is_publish ? (size_t)strtoul(argv[8], NULL, 10) : 0;
   uint64_t count = strtoull(argv[6], NULL, 10);
-  struct plain *p = plain_new(argv[2], atoi(argv[3]), argv[4], window);
-  if (p == NULL || (is_publish && window == 0))
+  size_t first = is_read ? 0 : (size_t)strtoul(argv[7], NULL, 10);
+  size_t second = is_read ? 0 : (size_t)strtoul(argv[8], NULL, 10);
+  if (!is_read && (first == 0 || second == 0 || (is_consume && count < 10)))
+    return usage();
+  struct plain *p =
+      plain_new(argv[2], atoi(argv[3]), argv[4], is_publish ? second : 0);
+  if (p == NULL)
     return 1;
-  int rc = is_publish
-               ? publish(p, argv[5], count, (size_t)strtoul(argv[7], NULL, 10))
-               : read_queue(p, argv[5], count);
+  int rc = 0;
+  if (is_publish)
+    rc = publish(p, argv[5], count, first);
+  else if (is_consume)
+    rc = consume(p, argv[5], count, (int)first, second);
+  else
+    rc = read_queue(p, argv[5], count);
   plain_free(p);
   return rc;
 }

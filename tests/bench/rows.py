@@ -4,11 +4,14 @@ turn, round after round, each second round backwards; a row's ratio is taken
 within a round, and the median of the rounds is what counts."""
 
 import dataclasses
+import os
 import re
 import statistics
 import subprocess
 import sys
 
+from drains import drain, null
+from lab import QUEUE
 from outages import BATCH, idle_rss_kb, outage
 
 
@@ -226,5 +229,88 @@ def memory(lab, plan):
                   None, [])], {"idle_rss_kb": base, "outage": got}
 
 
+# -- the consumer ------------------------------------------------------------
+
+def processor_time(title, name, runs):
+    ns = [r["cpu_us"] * 1000 for r in runs]
+    return Limit(title, f"{name}: processor time of the daemon a value", "ns",
+                 statistics.median(ns), None, ns)
+
+
+def consume_batches(lab, plan):
+    """Full queues into a daemon whose values nobody keeps; held against what
+    that daemon takes from a generator."""
+    total = plan.drained
+
+    def ours(form):
+        return lambda: drain(lab, lab.subscriber(**plan.acks()), form, total,
+                             BATCH)
+
+    def bare(has_tag):
+        return lambda: drain(lab, lab.bare_consumer(
+            BATCH, Tag=has_tag, **plan.bare_acks()), "Command", total, BATCH)
+    got = rounds({"null": lambda: null(lab, total), "bare": bare(False),
+                  "bare, tagged": bare(True), "Command": ours("Command"),
+                  "JSON": ours("JSON")}, plan.pairs)
+    title = (f"consumed, batches of {BATCH}, AckWhen written, prefetch "
+             f"{plan.prefetch}, ack batch {plan.ack_batch}")
+
+    def row(name, against, target):
+        return Row(title, name, against, target, rates(got[name]),
+                   rates(got[against]))
+    return [row("Command", "null", 0.65), row("JSON", "null", 0.45),
+            row("Command", "bare, tagged", None),
+            row("JSON", "bare, tagged", None), row("bare", "null", None),
+            row("bare, tagged", "null", None),
+            *(processor_time(title, name, runs) for name, runs in got.items())
+            ], raw_runs(got)
+
+
+def consume_one(lab, plan):
+    total = plan.one_value
+    got = rounds({
+        "rawlimit": lambda: lab.rawlimit_consume(
+            plan.prefetch, plan.ack_batch, "Command", total, 1),
+        "bare": lambda: drain(lab, lab.bare_consumer(1, **plan.bare_acks()),
+                              "Command", total, 1),
+        "rabbitmq_consume": lambda: drain(
+            lab, lab.subscriber(**plan.acks()), "Command", total, 1),
+    }, plan.pairs)
+    title = (f"consumed, one value a message, AckWhen written, prefetch "
+             f"{plan.prefetch}, ack batch {plan.ack_batch}")
+
+    def row(against, target):
+        return Row(title, "rabbitmq_consume", against, target,
+                   rates(got["rabbitmq_consume"]), rates(got[against]))
+    return [row("bare", 0.9), row("rawlimit", 0.65),
+            *(processor_time(title, name, runs) for name, runs in got.items())
+            ], raw_runs(got)
+
+
+def consume_two(lab, plan):
+    """Two Subscribe blocks with a queue each, against one with all of it. The
+    queues hold different series, as those of a hash exchange would: of one
+    series, collectd wants the values in their order."""
+    total, cores = plan.drained, os.cpu_count()
+    names = (QUEUE, f"{QUEUE}2")
+
+    def ours(count, form, batch, values):
+        queues = names[:count]
+        return lambda: drain(lab, lab.subscriber(*queues, **plan.acks()), form,
+                             values, batch, queues)
+    got = rounds({f"{count}, {kind}": ours(count, form, batch, values)
+                  for kind, form, batch, values in (
+                      ("JSON", "JSON", BATCH, total),
+                      ("one value", "Command", 1, plan.one_value))
+                  for count in (1, 2)}, plan.pairs)
+    title = (f"two Subscribe blocks against one, daemon and broker on {cores} "
+             "cores")
+    return [Row(title, f"2 blocks, {kind}", "1 block", None,
+                rates(got[f"2, {kind}"]), rates(got[f"1, {kind}"]))
+            for kind in ("JSON", "one value")], raw_runs(got)
+
+
 GROUPS = {"one": one_value, "batches": batches, "encoding": encoding,
-          "intake": intake, "spool": spool, "memory": memory}
+          "intake": intake, "spool": spool, "memory": memory,
+          "consume-one": consume_one, "consume-batches": consume_batches,
+          "consume-two": consume_two}
