@@ -115,8 +115,7 @@ foreign_headers_have_one_place() {
     'common/amqp/wire([a-z_]*\.c|_rabbitmq\.h)'
   only_in "OpenSSL" 'openssl/.*' 'common/amqp/link_tls\.c'
   only_in "libcurl" 'curl/.*' 'common/broker/http_curl\.c'
-  only_in "jansson" 'jansson\.h' \
-    'common/codec/[a-z_]*json[a-z_]*\.c|common/broker/management[a-z_]*\.c'
+  only_in "jansson" 'jansson\.h' 'common/broker/management[a-z_]*\.c'
   only_in "zlib" 'zlib\.h' 'common/codec/gzip\.c'
   only_in "SQLite" 'sqlite3\.h' \
     'common/spool/spool_(db(_open|_private)?|reader)\.[ch]'

@@ -3,385 +3,296 @@
 
 #include "common/codec/codec_json_decode.h"
 
+#include "common/codec/codec_json_alert.h"
+#include "common/codec/json_record.h"
 #include "common/codec/number.h"
 #include "common/codec/samples.h"
 
-#include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum {
-  DEPTH_MAX = 8,          /* collectd's form has 3: array, object, values */
-  BIG_INTEGER_DIGITS = 19 /* from here on an integer may exceed an int64 */
-};
-
-/* jansson's integers end at INT64_MAX, counters do not. An integer that might
- * be larger is handed to it as an array of one string, which stands nowhere
- * else in a sample. */
-#define BIG_OPEN "[\""
-#define BIG_CLOSE "\"]"
-
-/* A look at the text before the parser allocates for it ------------------- */
-
-struct scan {
-  size_t depth, deepest;
-  bool in_string;
-};
-
-/* Bytes of the number at text, and whether it is a big integer. */
-static size_t number_span(const char *text, size_t len, bool *ret_is_big) {
-  size_t digits = 0;
-  size_t others = 0;
-  size_t n = 0;
-  for (; n < len; n++) {
-    if (text[n] >= '0' && text[n] <= '9')
-      digits++;
-    else if (strchr("+-.eE", text[n]) != NULL && text[n] != '\0')
-      others += n > 0 || text[n] != '-';
-    else
-      break;
-  }
-  *ret_is_big = digits >= BIG_INTEGER_DIGITS && others == 0;
-  return n;
-}
-
-/* Takes one character, or one escape in a string; how many bytes. */
-static size_t scan_char(struct scan *s, const char *text, size_t len) {
-  char c = text[0];
-  if (s->in_string) {
-    if (c == '"')
-      s->in_string = false;
-    return c == '\\' && len > 1 ? 2 : 1;
-  }
-  if (c == '"')
-    s->in_string = true;
-  else if ((c == '[' || c == '{') && ++s->depth > s->deepest)
-    s->deepest = s->depth;
-  else if ((c == ']' || c == '}') && s->depth > 0)
-    s->depth--;
-  return 1;
-}
-
-/* Copies bytes to out with big integers marked. out may be NULL: then only
- * looks. Returns whether there are any; ret_deepest is the nesting. */
-static bool mark_big_integers(const char *bytes, size_t len,
-                              struct rmq_buf *out, size_t *ret_deepest) {
-  struct scan s = {0};
-  bool found = false;
-  for (size_t at = 0; at < len;) {
-    const char *text = bytes + at;
-    bool is_big = false;
-    size_t n = s.in_string ? 0 : number_span(text, len - at, &is_big);
-    found = found || is_big;
-    if (n == 0)
-      n = scan_char(&s, text, len - at);
-    at += n;
-    if (out == NULL)
-      continue;
-    if (is_big)
-      rmq_buf_append_text(out, BIG_OPEN);
-    rmq_buf_append(out, text, n);
-    if (is_big)
-      rmq_buf_append_text(out, BIG_CLOSE);
-  }
-  *ret_deepest = s.deepest;
-  return found;
-}
-
-static json_t *load(const char *bytes, size_t len, struct rmq_error *err) {
-  json_error_t why;
-  json_t *root = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &why);
-  if (root == NULL)
-    rmq_error_set(err, "not JSON: %s, byte %d", why.text, why.position);
-  return root;
-}
-
-static json_t *load_marked(const char *bytes, size_t len,
-                           struct rmq_error *err) {
-  struct rmq_buf marked;
-  size_t deepest = 0;
-  json_t *root = NULL;
-  rmq_buf_init(&marked, len + len / BIG_INTEGER_DIGITS * 4 + 4);
-  mark_big_integers(bytes, len, &marked, &deepest);
-  if (marked.failed)
-    rmq_error_set(err, "out of memory");
-  else
-    root = load(rmq_buf_bytes(&marked), marked.len, err);
-  rmq_buf_fini(&marked);
-  return root;
-}
-
-static json_t *load_message(const char *bytes, size_t len,
-                            struct rmq_error *err) {
-  size_t deepest = 0;
-  bool has_big = mark_big_integers(bytes, len, NULL, &deepest);
-  if (deepest > DEPTH_MAX) {
-    rmq_error_set(err, "JSON nested deeper than %d", DEPTH_MAX);
-    return NULL;
-  }
-  return has_big ? load_marked(bytes, len, err) : load(bytes, len, err);
-}
-
-/* The digits of a marked integer, or NULL. */
-static const char *big_digits(const json_t *v, size_t *ret_len) {
-  if (json_array_size(v) != 1)
-    return NULL;
-  const json_t *text = json_array_get(v, 0);
-  *ret_len = json_string_length(text);
-  return *ret_len < BIG_INTEGER_DIGITS ? NULL : json_string_value(text);
+static bool is_number(const struct rmq_json_value *v) {
+  return v->kind == RMQ_JSON_INTEGER || v->kind == RMQ_JSON_REAL;
 }
 
 /* Values ------------------------------------------------------------------ */
 
-static int get_gauge(const json_t *v, double *ret_v) {
-  size_t len = 0;
-  const char *digits = big_digits(v, &len);
-  if (digits != NULL)
-    return rmq_number_get_double(digits, len, ret_v);
-  if (!json_is_number(v) && !json_is_null(v))
+static int get_gauge(const struct rmq_json_value *v, double *ret_v) {
+  if (is_number(v))
+    return rmq_number_get_double(v->text, v->len, ret_v);
+  if (v->kind != RMQ_JSON_NULL)
     return -1;
-  *ret_v = json_is_null(v) ? NAN : json_number_value(v);
+  *ret_v = NAN;
   return 0;
 }
 
-static int get_signed(const json_t *v, int64_t *ret_v) {
-  size_t len = 0;
-  const char *digits = big_digits(v, &len);
-  if (digits != NULL)
-    return rmq_number_get_i64(digits, len, ret_v);
-  if (!json_is_integer(v))
-    return -1;
-  *ret_v = json_integer_value(v);
-  return 0;
-}
-
-static int get_unsigned(const json_t *v, uint64_t *ret_v) {
-  size_t len = 0;
-  const char *digits = big_digits(v, &len);
-  if (digits != NULL)
-    return rmq_number_get_u64(digits, len, ret_v);
-  if (!json_is_integer(v) || json_integer_value(v) < 0)
-    return -1;
-  *ret_v = (uint64_t)json_integer_value(v);
-  return 0;
-}
-
-static int get_value(const json_t *v, struct rmq_datum *d) {
+static int get_value(const struct rmq_json_value *v, struct rmq_datum *d) {
+  bool is_integer = v->kind == RMQ_JSON_INTEGER;
   switch (d->kind) {
   case RMQ_GAUGE:
     return get_gauge(v, &d->value.gauge);
   case RMQ_DERIVE:
-    return get_signed(v, &d->value.derive);
+    return is_integer ? rmq_number_get_i64(v->text, v->len, &d->value.derive)
+                      : -1;
   case RMQ_COUNTER:
-    return get_unsigned(v, &d->value.counter);
+    return is_integer ? rmq_number_get_u64(v->text, v->len, &d->value.counter)
+                      : -1;
   case RMQ_ABSOLUTE:
-    return get_unsigned(v, &d->value.absolute);
+    return is_integer ? rmq_number_get_u64(v->text, v->len, &d->value.absolute)
+                      : -1;
   }
   return -1;
 }
 
-static int read_values(const json_t *o, const char *type,
+static bool has(const struct rmq_json_record *r, enum rmq_json_slot s,
+                enum rmq_json_kind kind) {
+  return r->is_given[s] && r->values[s].kind == kind;
+}
+
+static int read_values(const struct rmq_json_record *r, const char *type,
                        struct rmq_datum *sources, size_t count,
                        struct rmq_error *err) {
-  const json_t *values = json_object_get(o, "values");
-  if (!json_is_array(values))
+  const struct rmq_json_list *values = &r->lists[RMQ_JSON_VALUES];
+  if (!has(r, RMQ_JSON_VALUES, RMQ_JSON_ARRAY))
     return rmq_error_set(err, "no array \"values\"");
-  if (json_array_size(values) != count)
+  if (values->count != count)
     return rmq_error_set(err, "type \"%s\" has %zu values, %zu are given", type,
-                         count, json_array_size(values));
+                         count, values->count);
   for (size_t i = 0; i < count; i++)
-    if (get_value(json_array_get(values, i), &sources[i]) != 0)
+    if (get_value(&values->items[i], &sources[i]) != 0)
       return rmq_error_set(
           err, "values[%zu] is not of kind %s%s", i,
           rmq_kind_to_str(sources[i].kind),
-          json_is_real(json_array_get(values, i))
+          values->items[i].kind == RMQ_JSON_REAL && sources[i].kind != RMQ_GAUGE
               ? " but a fraction (does the sender have StoreRates on?)"
               : "");
   return 0;
 }
 
 /* "dstypes" and "dsnames", where given, say what the type says. */
-static int check_sources(const json_t *o, const char *key, const char *type,
+static int check_sources(const struct rmq_json_record *r,
+                         enum rmq_json_slot slot, const char *type,
                          const struct rmq_datum *sources, size_t count,
                          struct rmq_error *err) {
-  bool are_kinds = strcmp(key, "dstypes") == 0;
-  const json_t *words = json_object_get(o, key);
-  if (words == NULL)
+  const struct rmq_json_list *words = &r->lists[slot];
+  const char *key = rmq_json_slot_to_str(slot);
+  bool are_kinds = slot == RMQ_JSON_DSTYPES;
+  if (!r->is_given[slot])
     return 0;
-  if (!json_is_array(words) || json_array_size(words) != count)
+  if (r->values[slot].kind != RMQ_JSON_ARRAY || words->count != count)
     return rmq_error_set(err, "\"%s\" is not an array of %zu, as type \"%s\"",
                          key, count, type);
   for (size_t i = 0; i < count; i++) {
-    const char *word = json_string_value(json_array_get(words, i));
+    const struct rmq_json_value *v = &words->items[i];
+    const char *word = v->kind == RMQ_JSON_STRING ? v->text : "";
     const char *want =
         are_kinds ? rmq_kind_to_str(sources[i].kind) : sources[i].name;
-    if (word == NULL ||
-        (are_kinds ? strcasecmp(word, want) : strcmp(word, want)) != 0)
+    if ((are_kinds ? strcasecmp(word, want) : strcmp(word, want)) != 0)
       return rmq_error_set(err,
                            "%s[%zu] is \"%.60s\", in type \"%s\" it is \"%s\"",
-                           key, i, word == NULL ? "" : word, type, want);
+                           key, i, word, type, want);
   }
   return 0;
 }
 
-/* Rounded to the microsecond: the nearest double to 1700000000.123 is not
- * exactly that, but within half a microsecond of it (until the year 2242). */
-static int read_seconds(const json_t *o, const char *key, int64_t *ret_ns,
-                        struct rmq_error *err) {
-  const json_t *v = json_object_get(o, key);
-  double seconds = json_number_value(v);
-  if (!json_is_number(v))
-    return rmq_error_set(err, "\"%s\" is not a number", key);
-  if (!(seconds >= 0 && seconds <= (double)RMQ_NUMBER_SECONDS_MAX))
-    return rmq_error_set(err, "\"%s\" is out of range", key);
+/* Times ------------------------------------------------------------------- */
+
+/* A number with an exponent goes through a double, rounded to the microsecond:
+ * that is what a double of our times can carry (until the year 2242). */
+static int get_rounded_seconds(const struct rmq_json_value *v,
+                               int64_t *ret_ns) {
+  double seconds = 0;
+  if (rmq_number_get_double(v->text, v->len, &seconds) != 0 ||
+      !(seconds >= 0 && seconds <= (double)RMQ_NUMBER_SECONDS_MAX))
+    return -1;
   double whole = floor(seconds);
   *ret_ns = (int64_t)whole * RMQ_NS_PER_S +
             (int64_t)((seconds - whole) * 1e6 + 0.5) * 1000;
   return 0;
 }
 
-static int read_times(const json_t *o, struct rmq_sample *s,
+static int read_seconds(const struct rmq_json_record *r,
+                        enum rmq_json_slot slot, int64_t *ret_ns,
+                        struct rmq_error *err) {
+  const struct rmq_json_value *v = &r->values[slot];
+  const char *key = rmq_json_slot_to_str(slot);
+  if (!r->is_given[slot] || !is_number(v))
+    return rmq_error_set(err, "\"%s\" is not a number", key);
+  if (rmq_number_get_seconds(v->text, v->len, ret_ns) != 0 &&
+      get_rounded_seconds(v, ret_ns) != 0)
+    return rmq_error_set(err, "\"%s\" is out of range", key);
+  return 0;
+}
+
+static int read_times(const struct rmq_json_record *r, struct rmq_sample *s,
                       struct rmq_error *err) {
-  if (read_seconds(o, "time", &s->time.ns, err) != 0)
+  if (read_seconds(r, RMQ_JSON_TIME, &s->time.ns, err) != 0)
     return -1;
   if (s->time.ns < RMQ_NS_PER_MS)
     return rmq_error_set(err, "\"time\" is 0");
-  if (json_object_get(o, "interval") == NULL)
+  if (!r->is_given[RMQ_JSON_INTERVAL])
     return 0;
-  return read_seconds(o, "interval", &s->interval.ns, err);
+  return read_seconds(r, RMQ_JSON_INTERVAL, &s->interval.ns, err);
 }
 
 /* Meta data --------------------------------------------------------------- */
 
-static int get_big_meta(const char *digits, size_t len, struct rmq_meta *m) {
-  if (rmq_number_get_i64(digits, len, &m->value.signed_int) == 0) {
-    m->type = RMQ_META_SIGNED;
-    return 0;
-  }
-  m->type = RMQ_META_UNSIGNED;
-  return rmq_number_get_u64(digits, len, &m->value.unsigned_int);
-}
-
-static int get_meta(const json_t *v, struct rmq_meta *m) {
-  size_t len = 0;
-  const char *digits = big_digits(v, &len);
-  if (digits != NULL)
-    return get_big_meta(digits, len, m);
-  switch (json_typeof(v)) {
-  case JSON_STRING:
+static int get_meta(const struct rmq_json_value *v, struct rmq_meta *m) {
+  switch (v->kind) {
+  case RMQ_JSON_STRING:
     m->type = RMQ_META_STRING;
-    m->value.string = json_string_value(v);
-    return 0;
-  case JSON_INTEGER:
+    m->value.string = v->text;
+    return memchr(v->text, '\0', v->len) == NULL ? 0 : -1;
+  case RMQ_JSON_INTEGER:
     m->type = RMQ_META_SIGNED;
-    m->value.signed_int = json_integer_value(v);
-    return 0;
-  case JSON_REAL:
+    if (rmq_number_get_i64(v->text, v->len, &m->value.signed_int) == 0)
+      return 0;
+    m->type = RMQ_META_UNSIGNED;
+    return rmq_number_get_u64(v->text, v->len, &m->value.unsigned_int);
+  case RMQ_JSON_REAL:
     m->type = RMQ_META_DOUBLE;
-    m->value.number = json_real_value(v);
-    return 0;
-  case JSON_TRUE:
-  case JSON_FALSE:
+    return rmq_number_get_double(v->text, v->len, &m->value.number);
+  case RMQ_JSON_TRUE:
+  case RMQ_JSON_FALSE:
     m->type = RMQ_META_BOOLEAN;
-    m->value.boolean = json_is_true(v);
+    m->value.boolean = v->kind == RMQ_JSON_TRUE;
     return 0;
-  case JSON_NULL:
-  case JSON_ARRAY:
-  case JSON_OBJECT:
+  case RMQ_JSON_NULL:
+  case RMQ_JSON_ARRAY:
+  case RMQ_JSON_OBJECT:
     return -1;
   }
   return -1;
 }
 
-static int read_meta(json_t *o, struct rmq_meta *meta, size_t *ret_count,
-                     struct rmq_error *err) {
-  json_t *all = json_object_get(o, "meta");
-  const char *key = NULL;
-  json_t *value = NULL;
-  size_t count = 0;
-  if (all == NULL)
+static bool is_twice(const struct rmq_meta *meta, size_t count,
+                     const char *key) {
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(meta[i].key, key) == 0)
+      return true;
+  return false;
+}
+
+static int read_meta(const struct rmq_json_record *r, struct rmq_meta *meta,
+                     size_t *ret_count, struct rmq_error *err) {
+  const struct rmq_json_pairs *all = &r->meta;
+  if (!r->is_given[RMQ_JSON_META])
     return 0;
-  if (!json_is_object(all) || json_object_size(all) > RMQ_SAMPLE_META_MAX)
+  if (r->values[RMQ_JSON_META].kind != RMQ_JSON_OBJECT ||
+      all->count > RMQ_SAMPLE_META_MAX)
     return rmq_error_set(err, "\"meta\" is not an object of at most %d",
                          RMQ_SAMPLE_META_MAX);
-  json_object_foreach(all, key, value) {
-    if (!rmq_samples_key_is_safe(key, strlen(key)))
+  for (size_t i = 0; i < all->count; i++) {
+    const struct rmq_json_value *key = &all->keys[i];
+    if (!rmq_samples_key_is_safe(key->text, key->len))
       return rmq_error_set(err,
                            "a key of \"meta\" is empty, longer than %d bytes "
                            "or has a control character",
                            RMQ_NAME_MAX);
-    meta[count].key = key;
-    if (get_meta(value, &meta[count]) != 0)
+    if (is_twice(meta, i, key->text))
+      return rmq_error_set(err, "meta \"%s\" is given twice", key->text);
+    meta[i].key = key->text;
+    if (get_meta(&all->items[i], &meta[i]) != 0)
       return rmq_error_set(
-          err, "meta \"%s\" is not a string, number or boolean", key);
-    count++;
+          err, "meta \"%s\" is not a string, number or boolean", key->text);
   }
-  *ret_count = count;
+  *ret_count = all->count;
   return 0;
 }
 
 /* Samples ----------------------------------------------------------------- */
 
-static int read_name(const json_t *o, const char *key, bool may_be_empty,
-                     const char **ret_name, struct rmq_error *err) {
-  const json_t *v = json_object_get(o, key);
-  if (v == NULL && may_be_empty) {
+static int read_name(const struct rmq_json_record *r, enum rmq_json_slot slot,
+                     bool may_be_empty, const char **ret_name,
+                     struct rmq_error *err) {
+  const char *key = rmq_json_slot_to_str(slot);
+  if (!r->is_given[slot] && may_be_empty) {
     *ret_name = "";
     return 0;
   }
-  if (!json_is_string(v))
+  if (!has(r, slot, RMQ_JSON_STRING))
     return rmq_error_set(err, "\"%s\" is not a string", key);
-  *ret_name = json_string_value(v);
-  return rmq_samples_check_name(key, *ret_name, json_string_length(v),
+  *ret_name = r->values[slot].text;
+  return rmq_samples_check_name(key, *ret_name, r->values[slot].len,
                                 may_be_empty, err);
 }
 
-static int read_identity(const json_t *o, struct rmq_identity *id,
-                         struct rmq_error *err) {
-  if (read_name(o, "host", false, &id->host, err) != 0 ||
-      read_name(o, "plugin", false, &id->plugin, err) != 0 ||
-      read_name(o, "plugin_instance", true, &id->plugin_instance, err) != 0 ||
-      read_name(o, "type", false, &id->type, err) != 0)
+static int read_identity(const struct rmq_json_record *r,
+                         struct rmq_identity *id, struct rmq_error *err) {
+  if (read_name(r, RMQ_JSON_HOST, false, &id->host, err) != 0 ||
+      read_name(r, RMQ_JSON_PLUGIN, false, &id->plugin, err) != 0 ||
+      read_name(r, RMQ_JSON_PLUGIN_INSTANCE, true, &id->plugin_instance, err) ||
+      read_name(r, RMQ_JSON_TYPE, false, &id->type, err) != 0)
     return -1;
-  return read_name(o, "type_instance", true, &id->type_instance, err);
+  return read_name(r, RMQ_JSON_TYPE_INSTANCE, true, &id->type_instance, err);
 }
 
-static int read_sample(json_t *o, const struct rmq_types *types,
-                       struct rmq_samples *set, struct rmq_error *err) {
+static int read_sample(const struct rmq_json_record *r,
+                       const struct rmq_types *types, struct rmq_samples *set,
+                       struct rmq_error *err) {
   struct rmq_datum values[RMQ_SAMPLE_VALUES_MAX];
   struct rmq_meta meta[RMQ_SAMPLE_META_MAX];
   struct rmq_sample s = {.values = values, .meta = meta};
-  if (!json_is_object(o))
-    return rmq_error_set(err, "not an object");
-  if (json_object_get(o, "labels") != NULL &&
-      json_object_get(o, "host") == NULL)
-    return rmq_error_set(err, "an alert: notifications are not taken from "
-                              "messages");
-  if (read_identity(o, &s.id, err) != 0 ||
+  if (read_identity(r, &s.id, err) != 0 ||
       rmq_samples_find_type(types, s.id.type, values, &s.values_count, err) !=
           0 ||
-      read_values(o, s.id.type, values, s.values_count, err) != 0 ||
-      check_sources(o, "dstypes", s.id.type, values, s.values_count, err) !=
-          0 ||
-      check_sources(o, "dsnames", s.id.type, values, s.values_count, err) !=
-          0 ||
-      read_times(o, &s, err) != 0 ||
-      read_meta(o, meta, &s.meta_count, err) != 0)
+      read_values(r, s.id.type, values, s.values_count, err) != 0 ||
+      check_sources(r, RMQ_JSON_DSTYPES, s.id.type, values, s.values_count,
+                    err) != 0 ||
+      check_sources(r, RMQ_JSON_DSNAMES, s.id.type, values, s.values_count,
+                    err) != 0 ||
+      read_times(r, &s, err) != 0 ||
+      read_meta(r, meta, &s.meta_count, err) != 0)
     return -1;
   return rmq_samples_push(set, &s, false, err);
 }
 
-static int read_array(const json_t *root, const struct rmq_types *types,
-                      struct rmq_samples *set, struct rmq_error *err) {
-  if (!json_is_array(root))
-    return rmq_error_set(err, "not an array of samples");
-  for (size_t i = 0; i < json_array_size(root); i++) {
-    struct rmq_error why = {""};
-    if (read_sample(json_array_get(root, i), types, set, &why) != 0 &&
-        rmq_samples_refuse(set, "sample", i + 1, &why, err) != 0)
+static int read_record(struct rmq_json_record *r, const struct rmq_types *types,
+                       struct rmq_samples *set, struct rmq_error *err) {
+  if (r->twice != RMQ_JSON_SLOTS)
+    return rmq_error_set(err, "key \"%s\" is given twice",
+                         rmq_json_slot_to_str(r->twice));
+  if (r->is_given[RMQ_JSON_LABELS] && !r->is_given[RMQ_JSON_HOST])
+    return rmq_codec_json_alert_read(r, types, set, err);
+  return read_sample(r, types, set, err);
+}
+
+/* The next element; -1 only when the message has to be given up. */
+static int read_element(struct rmq_json *j, size_t number,
+                        const struct rmq_types *types, struct rmq_samples *set,
+                        struct rmq_error *err) {
+  struct rmq_json_record r;
+  struct rmq_error why = {""};
+  struct rmq_json_value other;
+  int rc = -1;
+  if (rmq_json_peek(j) != '{') {
+    if (rmq_json_value(j, &other) != 0)
       return -1;
+    rmq_error_set(&why, "not an object");
+  } else {
+    if (rmq_json_record_read(j, &r) != 0)
+      return -1;
+    rc = read_record(&r, types, set, &why);
   }
+  return rc == 0 ? 0 : rmq_samples_refuse(set, "sample", number, &why, err);
+}
+
+static int read_message(struct rmq_json *j, const struct rmq_types *types,
+                        struct rmq_samples *set, struct rmq_error *err) {
+  size_t number = 0;
+  int more = 0;
+  if (rmq_json_peek(j) == '{')
+    more = read_element(j, 1, types, set, err);
+  else if (rmq_json_open(j, '[') != 0)
+    return -1;
+  else
+    while ((more = rmq_json_more(j)) == 1)
+      if (read_element(j, ++number, types, set, err) != 0)
+        return -1;
+  if (more != 0 || rmq_json_end(j) != 0)
+    return -1;
   return rmq_samples_hand_over(set, "no sample in the array", err);
 }
 
@@ -390,13 +301,16 @@ int rmq_codec_json_decode(const struct rmq_codec_input *in,
                           struct rmq_error *err) {
   if (in->len == 0)
     return rmq_error_set(err, "the message is empty");
-  json_t *root = load_message(in->bytes, in->len, err);
-  if (root == NULL)
-    return -1;
+  char *copy = malloc(in->len);
+  if (copy == NULL)
+    return rmq_error_set(err, "out of memory");
+  memcpy(copy, in->bytes, in->len);
+  struct rmq_json j;
   struct rmq_samples set;
+  rmq_json_init(&j, copy, in->len, err);
   rmq_samples_init(&set, sink);
-  int rc = read_array(root, in->types, &set, err);
+  int rc = read_message(&j, in->types, &set, err);
   rmq_samples_fini(&set);
-  json_decref(root);
+  free(copy);
   return rc;
 }

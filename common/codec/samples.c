@@ -99,6 +99,16 @@ int rmq_samples_find_type(const struct rmq_types *types, const char *type,
   return 0;
 }
 
+void rmq_samples_clean_text(char *text, size_t len) {
+  for (size_t at = 0; at < len;) {
+    uint32_t c = 0;
+    size_t n = rmq_utf8_decode(text + at, len - at, &c);
+    if (n == 0 || rmq_utf8_is_control(c))
+      memset(text + at, ' ', n == 0 ? 1 : n);
+    at += n == 0 ? 1 : n;
+  }
+}
+
 void rmq_samples_init(struct rmq_samples *set,
                       const struct rmq_codec_sink *sink) {
   *set = (struct rmq_samples){.sink = sink};

@@ -39,6 +39,10 @@ int rmq_samples_find_type(const struct rmq_types *types, const char *type,
                           struct rmq_datum *ret_sources, size_t *ret_count,
                           struct rmq_error *err);
 
+/* Puts a space in the place of every control character and of every byte that
+ * is no UTF-8: for texts that people read, which may have any. */
+void rmq_samples_clean_text(char *text, size_t len);
+
 struct rmq_samples_entry;
 
 /* Values and meta data are copied, strings stay the caller's. */

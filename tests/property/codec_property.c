@@ -11,6 +11,7 @@
 
 #include "common/base/prng.h"
 #include "common/codec/number.h"
+#include "tests/fake/json_tree.h"
 #include "tests/fake/sample_text.h"
 
 #include <math.h>
@@ -200,6 +201,51 @@ static void what_is_written_reads_back_the_same(void **state) {
   }
 }
 
+/* One byte or short piece put in, taken away or put in the place of others. */
+static void spoil(struct rmq_buf *message) {
+  static const char *const pieces[] = {
+      "",        ",",   "[",    "]",         "{",
+      "}",       "\"",  ":",    "-",         ".",
+      "e9",      "0",   "null", "true",      "\\u00e4",
+      "\\",      "1e5", "\xc3", " ",         "1e400",
+      "\\ud83d", "{}",  "[1]",  "\"time\":", "99999999999999"};
+  struct rmq_buf spoilt;
+  rmq_buf_init(&spoilt, 1 << 20);
+  size_t at = below(message->len);
+  size_t gone = below(4);
+  rmq_buf_append(&spoilt, rmq_buf_bytes(message), at);
+  rmq_buf_append_text(&spoilt, pieces[below(COUNT_OF(pieces))]);
+  if (at + gone < message->len)
+    rmq_buf_append(&spoilt, rmq_buf_bytes(message) + at + gone,
+                   message->len - at - gone);
+  rmq_buf_fini(message);
+  *message = spoilt;
+}
+
+static void json_is_read_as_jansson_reads_it(void **state) {
+  (void)state;
+  prng.state = property_seed(20010101);
+  for (int i = 0; i < 2 * ROUNDS; i++) {
+    struct random_sample samples[SAMPLES_MAX];
+    struct rmq_buf message;
+    rmq_buf_init(&message, 1 << 20);
+    uint64_t count = 1 + below(SAMPLES_MAX);
+    rmq_buf_append_text(&message, "[");
+    for (uint64_t k = 0; k < count; k++) {
+      random_sample(&samples[k], false);
+      rmq_buf_append_text(&message, k > 0 ? "," : "");
+      rmq_codec_json.encode(&samples[k].sample, &rmq_codec_style_default,
+                            &message);
+    }
+    rmq_buf_append_text(&message, "]");
+    for (uint64_t spoils = below(3); spoils > 0 && message.len > 0; spoils--)
+      spoil(&message);
+    if (!fake_json_tree_agrees(rmq_buf_bytes(&message), message.len))
+      fail_msg("round %d", i);
+    rmq_buf_fini(&message);
+  }
+}
+
 /* Doubles of all sizes, since the fast way of writing them is our own. */
 static void every_double_reads_back_the_same(void **state) {
   (void)state;
@@ -221,6 +267,7 @@ static void every_double_reads_back_the_same(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_written_reads_back_the_same),
+      cmocka_unit_test(json_is_read_as_jansson_reads_it),
       cmocka_unit_test(every_double_reads_back_the_same),
   };
   return run_all(tests);

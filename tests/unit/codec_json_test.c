@@ -227,6 +227,18 @@ static const struct {
      "h|p||gauge| time=500000000 interval=250000000 value:gauge=1\n"},
     {"[{\"values\":[1],\"time\":1700000000.123456," ID "\"gauge\"}]",
      "h|p||gauge| time=1700000000123456000 interval=0 value:gauge=1\n"},
+    {"[{\"values\":[1],\"time\":1.7e9," ID "\"gauge\"}]",
+     "h|p||gauge| time=1700000000000000000 interval=0 value:gauge=1\n"},
+    /* One object, without its array. */
+    {" " GOOD "\n", "h|p||gauge| time=1000000000 interval=0 value:gauge=1\n"},
+    /* A key twice that means nothing to us. */
+    {"{\"values\":[1],\"time\":1,\"x\":1,\"x\":2," ID "\"gauge\"}",
+     "h|p||gauge| time=1000000000 interval=0 value:gauge=1\n"},
+    /* All escapes. */
+    {"[{\"values\":[1],\"time\":1," ID "\"gauge\",\"meta\":{\"k\":"
+     "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u20AC\\ud83d\\udc30.\"}}]",
+     "h|p||gauge| time=1000000000 interval=0 value:gauge=1 "
+     "{k:string=\"\\/\b\f\n\r\tA\xe2\x82\xac\xf0\x9f\x90\xb0.}\n"},
     /* Meta data; digits in a string stay a string, also beside a number that
      * needs 64 bits. */
     {"[{\"values\":[1],\"time\":1," ID "\"gauge\",\"meta\":{\"s\":\"\\n\","
@@ -266,17 +278,26 @@ static const struct {
     {" ", "not JSON"},
     {"PUTVAL h/p/gauge 1:1", "not JSON"},
     {"[]", "no sample in the array"},
-    {GOOD, "not an array"},
+    {"1", "not JSON: an array or object is expected, byte 0"},
     {"[1]", "sample 1: not an object"},
-    {"[" GOOD "] x", "not JSON: end of file expected"},
-    {"[" GOOD "][" GOOD "]", "not JSON: end of file expected"},
+    {"[" GOOD "] x", "not JSON: something follows its end"},
+    {"[" GOOD "][" GOOD "]", "not JSON: something follows its end"},
+    {GOOD "," GOOD, "not JSON: something follows its end"},
     {"[" GOOD ",]", "not JSON"},
     {"[" GOOD, "not JSON"},
-    {"[{\"time\":1,\"time\":2}]", "duplicate object key"},
+    {"[{\"time\":1,\"time\":2}]", "key \"time\" is given twice"},
+    {BAD("[1]", TIME "," ID "\"gauge\",\"meta\":{\"k\":1,\"k\":2}"),
+     "sample 2: meta \"k\" is given twice"},
     {"[[[[[[[[[1]]]]]]]]]", "nested deeper than 8"},
     {"[{\"\\\"[[[[[[[[[\":1}]", "sample 1: \"host\" is not a string"},
     {"[\"\xff\"]", "not JSON"},
-    {"[\"\\u0000\"]", "not JSON"},
+    {"[\"\\u0000\"]", "sample 1: not an object"},
+    {BAD("[1]", TIME ",\"host\":\"a\\u0000b\",\"plugin\":\"p\","
+                     "\"type\":\"gauge\""),
+     "is not a safe name"},
+    {BAD("[1]", TIME "," ID "\"gauge\",\"meta\":{\"k\":\"\\u0000\"}"),
+     "meta \"k\" is not"},
+    {BAD("[1]", TIME "," ID "\"gauge\",\"meta\":{\"k\\u0000\":1}"), "a key of"},
     {"[\"\\ud800\"]", "not JSON"},
     /* Identity. */
     {BAD("[1]", TIME ",\"plugin\":\"p\",\"type\":\"gauge\""),
@@ -298,7 +319,7 @@ static const struct {
     {BAD("[1,2]", TIME "," ID "\"gauge\""), "has 1 values, 2 are given"},
     {BAD("[\"1\"]", TIME "," ID "\"gauge\""), "values[0] is not of kind gauge"},
     {BAD("[true]", TIME "," ID "\"gauge\""), "values[0] is not of kind gauge"},
-    {BAD("[1e999]", TIME "," ID "\"gauge\""), "not JSON"},
+    {BAD("[1e999]", TIME "," ID "\"gauge\""), "values[0] is not of kind gauge"},
     {BAD("[NaN]", TIME "," ID "\"gauge\""), "not JSON"},
     {BAD("[1.0,1]", TIME "," ID "\"if_octets\""),
      "values[0] is not of kind derive but a fraction (does the sender"},
@@ -308,8 +329,7 @@ static const struct {
     {BAD("[-1]", TIME "," ID "\"counter\""), "of kind counter"},
     {BAD("[18446744073709551616]", TIME "," ID "\"counter\""),
      "of kind counter"},
-    {BAD("[00000000000000000000]", TIME "," ID "\"counter\""),
-     "of kind counter"},
+    {BAD("[00000000000000000000]", TIME "," ID "\"counter\""), "not JSON"},
     {BAD("[[\"1\"]]", TIME "," ID "\"counter\""), "of kind counter"},
     {BAD("[1]", "\"dstypes\":[\"derive\"]," TIME "," ID "\"gauge\""),
      "dstypes[0] is \"derive\", in type \"gauge\" it is \"gauge\""},
@@ -326,7 +346,7 @@ static const struct {
     {BAD("[1]", "\"time\":-1," ID "\"gauge\""), "\"time\" is out of range"},
     {BAD("[1]", "\"time\":1e10," ID "\"gauge\""), "\"time\" is out of range"},
     {BAD("[1]", "\"time\":99999999999999999999," ID "\"gauge\""),
-     "\"time\" is not a number"},
+     "\"time\" is out of range"},
     {BAD("[1]", TIME ",\"interval\":-1," ID "\"gauge\""),
      "\"interval\" is out of range"},
     /* Meta data. */
@@ -417,9 +437,7 @@ static void count_sample(void *ctx, const struct rmq_sample *s) {
   (*(size_t *)ctx)++;
 }
 
-/* Each allocation of one decoding fails once: an error, and not one sample.
- * Ours only: jansson 2.14 itself, refused memory for a token over 16 bytes,
- * drops a character and goes on. */
+/* Each allocation of one decoding fails once: an error, and not one sample. */
 static void without_memory_nothing_is_delivered(void **state) {
   (void)state;
   static const char text[] =
@@ -441,7 +459,7 @@ static void without_memory_nothing_is_delivered(void **state) {
     assert_int_equal(delivered, 0);
     assert_true(rmq_error_is_set(&err));
   }
-  assert_true(n > 4);
+  assert_true(n > 3);
 }
 
 /* Notifications ----------------------------------------------------------- */
@@ -510,9 +528,8 @@ static void an_alert_is_not_taken_for_a_sample(void **state) {
   struct rmq_error err = {{0}};
   assert_int_equal(decode("[{\"labels\":{\"severity\":\"OKAY\"}}]", &got, &err),
                    -1);
-  assert_string_equal(
-      err.text,
-      "sample 1: an alert: notifications are not taken from messages");
+  assert_string_equal(err.text,
+                      "sample 1: notifications are not taken from messages");
   rmq_buf_fini(&got);
 }
 
