@@ -7,8 +7,8 @@
 #ifndef RMQ_BROKER_POLL_H
 #define RMQ_BROKER_POLL_H
 
+#include "common/base/filter.h"
 #include "common/base/options.h"
-#include "common/broker/filter.h"
 #include "common/broker/http.h"
 #include "common/broker/snapshot.h"
 

@@ -31,14 +31,16 @@ struct rmq_codec_input {
   const struct rmq_graphite_template *graphite; /* NULL: the default one */
 };
 
-/* What a decoder hands over; everything is borrowed for the call. All of check
- * and bad come before the first of sample and event. */
+/* What a decoder hands over; everything is borrowed for the call. All of
+ * check, check_event and bad come before the first of sample and event. */
 struct rmq_codec_sink {
   void *ctx;
   /* A sample has been read; nothing of the message has been handed over yet.
    * False: it is not wanted, err says why. It may point id.host at a text of
    * its own that lives until the decoder returns. NULL = all are wanted. */
   bool (*check)(void *ctx, struct rmq_sample *s, struct rmq_error *err);
+  /* The same for a notification. */
+  bool (*check_event)(void *ctx, struct rmq_event *e, struct rmq_error *err);
   /* One record (value list, line) could not be read, or check refused it; the
    * others go on. NULL: one bad record makes the whole message unreadable. */
   void (*bad)(void *ctx, const struct rmq_error *err);

@@ -190,10 +190,13 @@ int rmq_samples_push(struct rmq_samples *set, struct rmq_sample *s,
   return 0;
 }
 
-int rmq_samples_push_event(struct rmq_samples *set, const struct rmq_event *ev,
+int rmq_samples_push_event(struct rmq_samples *set, struct rmq_event *ev,
                            struct rmq_error *err) {
-  if (set->sink->event == NULL)
+  const struct rmq_codec_sink *sink = set->sink;
+  if (sink->event == NULL)
     return rmq_error_set(err, "notifications are not taken from messages");
+  if (sink->check_event != NULL && !sink->check_event(sink->ctx, ev, err))
+    return rmq_error_set(err, "not wanted");
   struct rmq_samples_entry *e =
       add_entry(set, 0, ev->meta, ev->meta_count, err);
   if (e == NULL)

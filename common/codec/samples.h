@@ -67,8 +67,9 @@ void rmq_samples_fini(struct rmq_samples *set);
  * memory. */
 int rmq_samples_push(struct rmq_samples *set, struct rmq_sample *s,
                      bool shares_meta, struct rmq_error *err);
-/* -1: sink takes no notifications, or there is no memory. */
-int rmq_samples_push_event(struct rmq_samples *set, const struct rmq_event *e,
+/* Asks sink->check_event and keeps the notification. -1: it or sink as such
+ * takes none, or there is no memory. */
+int rmq_samples_push_event(struct rmq_samples *set, struct rmq_event *e,
                            struct rmq_error *err);
 /* The record was bad because of why. 0: the next one may be read; -1: the
  * message has to be given up, and err says "WHAT NUMBER: why". */

@@ -3,8 +3,8 @@
 
 #include "common/role/role_monitor.h"
 
+#include "common/base/filter.h"
 #include "common/base/log.h"
-#include "common/broker/filter.h"
 
 #include <string.h>
 #include <strings.h>
@@ -163,19 +163,6 @@ static void check_url(const char *url, struct rmq_buf *errors) {
     add_error(errors, "URL", e.text);
 }
 
-static void check_filter(const char *option, const struct rmq_strings *texts,
-                         struct rmq_buf *errors) {
-  const struct rmq_strings none = {.count = 0};
-  for (size_t i = 0; i < texts->count; i++) {
-    const struct rmq_strings one = {.items = &texts->items[i], .count = 1};
-    struct rmq_error e = {.text = ""};
-    struct rmq_filter *f = rmq_filter_new(&one, &none, &e);
-    if (f == NULL)
-      add_error(errors, option, e.text);
-    rmq_filter_free(f);
-  }
-}
-
 int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   const struct rmq_role_monitor_config *c = config;
   size_t before = errors->len;
@@ -189,9 +176,9 @@ int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   if ((c->client_cert == NULL) != (c->client_key == NULL))
     add_error(errors, c->client_cert == NULL ? "ClientKey" : "ClientCert",
               "ClientCert and ClientKey are allowed together only");
-  check_filter("IncludeQueue", &c->include_queue, errors);
-  check_filter("ExcludeQueue", &c->exclude_queue, errors);
-  check_filter("IncludeVHost", &c->include_vhost, errors);
-  check_filter("ExcludeVHost", &c->exclude_vhost, errors);
+  rmq_filter_check("IncludeQueue", &c->include_queue, errors);
+  rmq_filter_check("ExcludeQueue", &c->exclude_queue, errors);
+  rmq_filter_check("IncludeVHost", &c->include_vhost, errors);
+  rmq_filter_check("ExcludeVHost", &c->exclude_vhost, errors);
   return errors->len == before ? 0 : -1;
 }

@@ -3,8 +3,8 @@
 
 #include "common/role/role_monitor.h"
 
+#include "common/base/filter.h"
 #include "common/base/series.h"
-#include "common/broker/filter.h"
 #include "common/broker/http_curl.h"
 #include "common/broker/indicators.h"
 #include "common/broker/poll.h"

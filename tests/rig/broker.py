@@ -397,6 +397,12 @@ class VHost:
             return connection.channel().queue_declare(
                 queue, passive=True).method.message_count
 
+    def queue_state(self, queue):
+        """What the API says of a queue, some seconds old; {} while nothing."""
+        status, answer = self.broker.api(
+            "GET", f"queues/{self._quoted}/{urllib.parse.quote(queue, safe='')}")
+        return answer if status == 200 else {}
+
     def consumers(self, queue):
         """How many consume from a queue; none while there is no such queue."""
         import pika

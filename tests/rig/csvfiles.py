@@ -38,6 +38,11 @@ class CsvFiles:
             found.update((series, when, values) for when, values in _lines(path))
         return found
 
+    def lines(self):
+        """{series: [(time, values)]}, all as written and in the files' order."""
+        return {series: [tuple(line) for line in _lines(path)]
+                for series, path in sorted(self._files())}
+
     def newest(self, plugin, younger_than_s=None):
         """The newest value of each series of a plugin, {type: value}; only
         those younger than asked for."""

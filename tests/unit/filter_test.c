@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
-#include "common/broker/filter.h"
+#include "common/base/filter.h"
 
 #include "tests/testing.h"
 
@@ -57,6 +57,14 @@ static void a_wrong_expression_is_named_with_its_reason(void **state) {
   struct rmq_error err = {.text = ""};
   assert_null(rmq_filter_new(&in, &ex, &err));
   assert_non_null(strstr(err.text, "\"/a(/\" is not a regular expression"));
+  struct rmq_buf errors;
+  rmq_buf_init(&errors, 4096);
+  assert_int_equal(rmq_filter_check("AllowHost", &in, &errors), 0);
+  assert_int_equal(errors.len, 0);
+  assert_int_equal(rmq_filter_check("AllowHost", &ex, &errors), -1);
+  assert_non_null(
+      strstr(rmq_buf_text(&errors), "option AllowHost: \"/a(/\" is not a"));
+  rmq_buf_fini(&errors);
 }
 
 int main(void) {

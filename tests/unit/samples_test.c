@@ -121,10 +121,47 @@ static void without_a_way_to_say_so_it_voids_the_message(void **state) {
   }
 }
 
+static bool check_event_host(void *ctx, struct rmq_event *e,
+                             struct rmq_error *err) {
+  struct rmq_sample s = {.id = e->id};
+  bool is_wanted = check_host(ctx, &s, err);
+  e->id = s.id;
+  return is_wanted;
+}
+
+static void hear_event(void *ctx, const struct rmq_event *e) {
+  (void)ctx;
+  rmq_buf_appendf(&heard, "EVENT %s %s\n", e->id.host, e->message);
+}
+
+static void a_notification_is_asked_about_as_a_sample_is(void **state) {
+  (void)state;
+  const struct rmq_codec_sink sink = {.check_event = check_event_host,
+                                      .event = hear_event};
+  struct rmq_samples set;
+  struct rmq_error err = {""};
+  struct rmq_event events[] = {
+      {.id = {.host = "a"}, .message = "1"},
+      {.id = {.host = "b"}, .message = "2"},
+      {.id = {.host = "c"}, .message = "3"},
+  };
+  rmq_buf_init(&heard, 1 << 16);
+  rmq_samples_init(&set, &sink);
+  assert_int_equal(rmq_samples_push_event(&set, &events[0], &err), 0);
+  assert_int_equal(rmq_samples_push_event(&set, &events[1], &err), -1);
+  assert_string_equal(err.text, "host b");
+  assert_int_equal(rmq_samples_push_event(&set, &events[2], &err), 0);
+  assert_int_equal(rmq_samples_hand_over(&set, "nothing", &err), 0);
+  assert_string_equal(rmq_buf_text(&heard), "EVENT a 1\nEVENT c2 3\n");
+  rmq_samples_fini(&set);
+  rmq_buf_fini(&heard);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_bad_record_does_not_void_the_others),
       cmocka_unit_test(without_a_way_to_say_so_it_voids_the_message),
+      cmocka_unit_test(a_notification_is_asked_about_as_a_sample_is),
   };
   return run_all(tests);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
-#include "common/broker/filter.h"
+#include "common/base/filter.h"
 
 #include <regex.h>
 #include <stdlib.h>
@@ -91,4 +91,21 @@ bool rmq_filter_wants(const struct rmq_filter *f, const char *name) {
   for (size_t i = f->include_count; is_included && i < f->count; i++)
     is_included = !matches(&f->items[i], name);
   return is_included;
+}
+
+int rmq_filter_check(const char *option, const struct rmq_strings *texts,
+                     struct rmq_buf *errors) {
+  const struct rmq_strings none = {.count = 0};
+  int rc = 0;
+  for (size_t i = 0; i < texts->count; i++) {
+    const struct rmq_strings one = {.items = &texts->items[i], .count = 1};
+    struct rmq_error why = {""};
+    struct rmq_filter *f = rmq_filter_new(&one, &none, &why);
+    if (f == NULL) {
+      rmq_buf_appendf(errors, "option %s: %s\n", option, why.text);
+      rc = -1;
+    }
+    rmq_filter_free(f);
+  }
+  return rc;
 }

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""SIGKILL and SIGTERM of a consuming collectd at random moments under load:
+what AckWhen promises, told by sets.
+
+WARREN_KILL_SEED=n replays; WARREN_LONG=1 ends a hundred lives each way, or
+WARREN_LONG_KILLS of them.
+"""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from rig.lives import Campaign, csv_consumer, flat, lines_of
+from rig.load import Load
+from rig.waiting import wait_for
+
+KILLS = (int(os.environ.get("WARREN_LONG_KILLS", "100"))
+         if os.environ.get("WARREN_LONG") else 4)
+SEED = int(os.environ.get("WARREN_KILL_SEED", random.randrange(1 << 30)))
+PER_MESSAGE = 10
+RATE = 300       # messages a second
+PREFETCH = 100
+DELAYS = (0, 0.0005)  # of each write: a writer that keeps up, and one that does not
+HANG_S = 8
+LATE_S = 3       # what a busy machine may add
+QUEUES = {"quorum": {"QueueType": "quorum", "DeliveryLimit": 5},
+          "classic": {"QueueType": "classic"}}
+
+
+def fight(rig, broker, vhost, ends, delays=DELAYS, shortest=0, **options):
+    print(f"WARREN_KILL_SEED={SEED}")
+    campaign = Campaign(rig, broker, vhost, SEED, PER_MESSAGE,
+                        PrefetchCount=PREFETCH, **options)
+    order = [(how, delays[i % len(delays)])
+             for how in ends for i in range(KILLS)]
+    campaign.random.shuffle(order)
+    campaign.load.begin(RATE)
+    for how, delay in order:
+        campaign.live(how, delay, shortest)
+    campaign.load.end()
+    campaign.finish()
+    return campaign
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_no_end_of_the_daemon_costs_a_value_that_was_not_written(
+        rig, broker, vhost, figure, queue):
+    """AckWhen written and a writer that keeps nothing in memory. SIGKILL writes
+    again at most what was not acknowledged, SIGTERM nothing."""
+    c = fight(rig, broker, vhost, ("SIGKILL", "SIGTERM"), AckWhen="written",
+              **QUEUES[queue])
+    figure(f"AckWhen written, csv, {queue} queue: {c.figures()}; seed {SEED}")
+    assert c.lost() == []
+    c.check_foreign()
+    c.check_order()
+    c.check_account()
+    assert c.duplicates("SIGTERM") == 0
+    assert c.duplicates("SIGKILL") <= KILLS * PREFETCH * PER_MESSAGE
+    assert all(life.stop_s < 7 for life in c.lives)
+
+
+def fight_dispatched(rig, broker, vhost, figure, how):
+    c = fight(rig, broker, vhost, [how], DELAYS[1:], shortest=0.3,
+              AckWhen="dispatched", **QUEUES["quorum"])
+    each = c.lost_by_life()
+    figure(f"AckWhen dispatched, csv behind a slow writer: {c.figures()}, at most "
+           f"{max(each)} in one end; seed {SEED}")
+    c.check_foreign()
+    c.check_order()
+    return c, each
+
+
+def test_sigkill_costs_what_collectd_had_queued_when_dispatched_is_enough(
+        rig, broker, vhost, figure):
+    c, _ = fight_dispatched(rig, broker, vhost, figure, "SIGKILL")
+    assert c.lost(), "no life had anything queued: nothing was tried"
+
+
+def test_another_daemon_takes_over_what_a_killed_one_held(rig, broker, vhost):
+    vhost.queue("q")
+    load = Load(vhost, "q", PER_MESSAGE)
+    both = [csv_consumer(rig, broker, vhost, name, sink={"Delay": DELAYS[-1]},
+                         PrefetchCount=PREFETCH).start() for name in "AB"]
+    wait_for(lambda: vhost.consumers("q") == 2, 20, "both consume")
+    load.put(500)
+    wait_for(lambda: all(d.csv.values() for d in both), 20, "both write")
+    both[0].kill9()
+    killed = set(flat(lines_of(both[0])))
+    assert killed and killed < set(load.sent), "killed before its end"
+    wait_for(lambda: killed | set(flat(lines_of(both[1]))) == set(load.sent), 40,
+             "every value was written by one of them", pause=0.3)
+
+
+def test_a_hanging_writer_does_not_keep_messages_longer_than_shutdown_timeout(
+        rig, broker, vhost, figure):
+    """collectd itself ends when the writer returns; the messages are somebody
+    else's by then."""
+    vhost.queue("q")
+    load = Load(vhost, "q", PER_MESSAGE)
+    stuck = csv_consumer(rig, broker, vhost, "stuck", ShutdownTimeout=1,
+                         sink={"Delay": HANG_S, "DelayCount": 1}).start()
+    wait_for(lambda: vhost.consumers("q") == 1, 20, "it consumes")
+    load.put(20)
+    wait_for(lambda: not vhost.ready("q"), 20, "it has them all")
+    began = time.monotonic()
+    os.kill(stuck.process.pid, signal.SIGTERM)
+    wait_for(lambda: vhost.ready("q") == 20, HANG_S, "they are back in the queue")
+    seconds = time.monotonic() - began
+    figure(f"a hanging writer, ShutdownTimeout 1 s: messages back after "
+           f"{seconds:.1f} s")
+    assert seconds < 1 + LATE_S and stuck.is_running()
+    other = csv_consumer(rig, broker, vhost, "other").start()
+    wait_for(lambda: set(flat(lines_of(other))) == set(load.sent), 20,
+             "the other daemon has written all of them")
+    wait_for(lambda: not stuck.is_running(), HANG_S + 10, "it has ended")
+    assert stuck.status == 0
