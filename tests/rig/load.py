@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Messages of numbered values for a queue, published by pika: what was sent
+"""Messages of numbered values for queues, published by pika: what was sent
 follows from how much was sent."""
 
 import threading
@@ -26,10 +26,11 @@ def numbers_of(body):
 
 class Load:
     """Message m has the id "load-m" and the values from m * per_message on.
-    Value i belongs to the series i % SERIES; within a series times grow."""
+    Value i belongs to the series i % SERIES; within a series times grow. With
+    an exchange `queue` is only its routing key."""
 
-    def __init__(self, vhost, queue, per_message):
-        self._vhost, self._queue = vhost, queue
+    def __init__(self, vhost, queue, per_message, exchange=""):
+        self._vhost, self._queue, self._exchange = vhost, queue, exchange
         self.per_message = per_message
         self.messages = 0
         self._begin = time.time()
@@ -77,7 +78,7 @@ class Load:
     def _publish(self, channel):
         import pika
         channel.basic_publish(
-            "", self._queue, self.body(self.messages), pika.BasicProperties(
+            self._exchange, self._queue, self.body(self.messages), pika.BasicProperties(
                 content_type="text/collectd", delivery_mode=2,
                 message_id=f"load-{self.messages}"))
         self.messages += 1
@@ -85,7 +86,7 @@ class Load:
     def _sync(self, channel):
         """A channel works in order: what it answers now comes after all that it
         was given."""
-        channel.queue_declare(self._queue, passive=True)
+        channel.exchange_declare("amq.direct", passive=True)
 
     def _run(self, rate):
         try:

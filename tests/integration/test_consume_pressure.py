@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""A writer much slower than the broker, and a million values waiting: the daemon
+takes no more than its options allow, its memory stays where it is, and the
+connection lives on."""
+
+import time
+
+from rig.gate import Gate
+from rig.lives import csv_consumer
+from rig.load import Load
+from rig.pressure import Watch, rss_kib
+from rig.waiting import wait_for
+
+PER_MESSAGE = 200
+MESSAGES = 5000
+HEARTBEAT_S = 5
+WATCH_S = 3 * HEARTBEAT_S
+DELAY_S = 0.001      # of each write
+PREFETCH = 20
+VALUE_KIB = 2        # of memory for a value that waits, at most
+SLACK_KIB = 8192     # a message's buffers, the allocator's
+
+# What each block is given, and how many values may wait in its daemon.
+BLOCKS = {
+    "slow": ({"AckWhen": "written"}, {"Delay": DELAY_S}, PREFETCH * PER_MESSAGE),
+    "stuck": ({"AckWhen": "written"}, {"Delay": WATCH_S + 1, "DelayCount": 1},
+              PREFETCH * PER_MESSAGE),
+}
+
+
+def test_a_slow_writer_and_a_million_values_cost_no_more_than_the_bound(
+        rig, broker, vhost, figure):
+    for name in BLOCKS:
+        vhost.queue(name)
+        vhost.bind("amq.fanout", name, "")
+    load = Load(vhost, "", PER_MESSAGE, exchange="amq.fanout")
+    load.put(MESSAGES)
+    with vhost.connect() as connection:
+        watches = watch_all(rig, broker, vhost, connection.channel())
+    for name, (_, _, most) in BLOCKS.items():
+        judge(name, watches[name], most, figure)
+    assert watches["stuck"].samples[-1].written == 0
+
+
+def watch_all(rig, broker, vhost, channel):
+    gates, watches = {}, {}
+    for name, (options, sink, _) in BLOCKS.items():
+        gates[name] = Gate(broker.amqp_port, is_open=False)
+        daemon = csv_consumer(
+            rig, gates[name], vhost, name, Queue=name, PrefetchCount=PREFETCH,
+            Heartbeat=HEARTBEAT_S, sink=sink, **options).start()
+        watches[name] = Watch(daemon, channel, name, MESSAGES, PER_MESSAGE)
+        watches[name].idle_rss_kib = rss_kib(daemon.process.pid)
+    for gate in gates.values():
+        gate.open()
+    for name in BLOCKS:
+        wait_for(lambda: vhost.ready(name) < MESSAGES, 20, f"{name} consumes")
+    end = time.monotonic() + WATCH_S
+    while time.monotonic() < end:
+        for w in watches.values():
+            w.sample()
+        time.sleep(0.2)
+    for name, gate in gates.items():
+        assert gate.accepted == 1, f"{name}: the connection did not survive"
+        gate.shut()
+    return watches
+
+
+def judge(name, watch, most, figure):
+    waiting = watch.waiting()
+    figure(f"{name}, {MESSAGES * PER_MESSAGE} values in the queue, "
+           f"{watch.samples[-1].written} written in {WATCH_S} s: at most "
+           f"{max(waiting)} waiting of {most} allowed, RSS idle "
+           f"{watch.idle_rss_kib} KiB, + {watch.growth_kib()} KiB, drift "
+           f"{watch.drift_kib()} KiB")
+    assert watch.samples[-1].taken < MESSAGES * PER_MESSAGE / 2
+    assert max(waiting) <= most
+    assert watch.growth_kib() <= most * VALUE_KIB + SLACK_KIB
+    assert watch.drift_kib() <= 1024
