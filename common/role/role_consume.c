@@ -5,7 +5,7 @@
 
 #include "common/amqp/worker.h"
 #include "common/base/outstanding.h"
-#include "common/codec/codec.h"
+#include "common/role/consume_format.h"
 #include "common/role/consume_rejection.h"
 #include "common/role/consume_series.h"
 #include "common/role/consume_topology.h"
@@ -27,6 +27,7 @@ struct rmq_role_consume {
   struct rmq_session_log session;
   struct rmq_connection_setup setup;
   struct rmq_consume_topology topology;
+  struct rmq_consume_format format;
   struct rmq_consumer *consumer;
   struct rmq_connection *connection;
   struct rmq_worker *worker;
@@ -104,37 +105,6 @@ static void hand_sample(void *ctx, const struct rmq_sample *sample) {
   unlock(r);
 }
 
-/* Why the message cannot even be decoded, or NULL with the codec. */
-static const struct rmq_codec *choose_codec(const struct rmq_role_consume *r,
-                                            const struct rmq_delivery *d,
-                                            enum rmq_rejection *ret_cause) {
-  if (d->is_oversized)
-    *ret_cause = RMQ_REJECTION_oversized;
-  else if (d->is_malformed)
-    *ret_cause = RMQ_REJECTION_malformed;
-  else if (d->body.len == 0)
-    *ret_cause = RMQ_REJECTION_empty;
-  else if (d->content_encoding[0] != '\0' &&
-           strcmp(d->content_encoding, "identity") != 0 &&
-           strcmp(d->content_encoding, "utf-8") != 0)
-    *ret_cause = RMQ_REJECTION_encoding;
-  else if (r->options->format > 0)
-    return rmq_codec_by_name(r->options->format == 1 ? "Command" : "JSON");
-  else
-    *ret_cause = RMQ_REJECTION_content_type;
-  return *ret_cause != RMQ_REJECTION_content_type
-             ? NULL
-             : rmq_codec_by_content_type(d->content_type,
-                                         strlen(d->content_type));
-}
-
-static const char *detail_of(const struct rmq_delivery *d,
-                             enum rmq_rejection cause) {
-  if (cause == RMQ_REJECTION_content_type)
-    return d->content_type[0] == '\0' ? "it has none" : d->content_type;
-  return cause == RMQ_REJECTION_encoding ? d->content_encoding : "";
-}
-
 /* What is to be remembered of a delivery while its values are out: when it was
  * published (milliseconds, 0 = unknown) and whether it came before. */
 static int64_t note_of(const struct rmq_delivery *d) {
@@ -197,10 +167,9 @@ static void hand_out(struct rmq_role_consume *r, uint64_t serial,
     rmq_consumer_settle(r->consumer, serial, RMQ_SETTLE_REQUEUE, now);
     return;
   }
-  const struct rmq_codec_input in = {
-      .bytes = d->body.bytes, .len = d->body.len, .types = &r->sink.types};
   const struct rmq_codec_sink sink = {.ctx = &h, .sample = hand_sample};
-  int rc = codec->decode(&in, &sink, &err);
+  int rc = rmq_consume_format_decode(&r->format, codec, d, &r->sink.types,
+                                     &sink, &err);
   lock(r);
   bool is_complete = rmq_outstanding_end(&r->outstanding, serial);
   unlock(r);
@@ -214,9 +183,11 @@ static void on_delivery(void *ctx, uint64_t serial,
                         const struct rmq_delivery *d, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
   enum rmq_rejection cause = RMQ_REJECTION_content_type;
-  const struct rmq_codec *codec = choose_codec(r, d, &cause);
+  struct rmq_error detail = {""};
+  const struct rmq_codec *codec =
+      rmq_consume_format_choose(&r->format, d, &cause, &detail);
   if (codec == NULL)
-    reject(r, serial, d, cause, detail_of(d, cause), now);
+    reject(r, serial, d, cause, detail.text, now);
   else
     hand_out(r, serial, d, codec, now);
 }
@@ -446,6 +417,7 @@ rmq_role_consume_new(const struct rmq_consume_options *options,
   r->sink = *sink;
   rmq_session_log_init(&r->session, host, plugin_name, block);
   rmq_rejections_init(&r->rejections, &r->session);
+  rmq_consume_format_init(&r->format, r->options);
   rmq_latency_clear(&r->latency);
   rmq_window_init(&r->errors, rmq_s(ERROR_WINDOW_S));
   if (rmq_series_object_init(RMQ_SERIES_BLOCK, plugin_name, block, NULL, NULL,

@@ -45,7 +45,8 @@ static size_t number_span(const char *text, size_t len, bool *ret_is_big) {
     else
       break;
   }
-  *ret_is_big = digits >= BIG_INTEGER_DIGITS && others == 0;
+  *ret_is_big = digits >= BIG_INTEGER_DIGITS && others == 0 &&
+                text[text[0] == '-'] != '0'; /* which JSON does not allow */
   return n;
 }
 

@@ -116,6 +116,137 @@ static void result_is_appended(void **state) {
   rmq_buf_fini(&out);
 }
 
+/* Expanding --------------------------------------------------------------- */
+
+/* "hello " and "world", packed by gzip -n. */
+#define HELLO                                                                  \
+  "\037\213\010\000\000\000\000\000\000\003\313\110\315\311"                   \
+  "\311\127\000\000\366\371\201\355\006\000\000\000"
+#define WORLD                                                                  \
+  "\037\213\010\000\000\000\000\000\000\003\053\317\057\312"                   \
+  "\111\001\000\103\021\167\072\005\000\000\000"
+#define BYTES(text) (text), sizeof(text) - 1
+
+static void what_is_gzip_expands_and_nothing_else(void **state) {
+  (void)state;
+  static const struct row {
+    const char *name, *bytes;
+    size_t len, max;
+    const char *want, *want_error; /* one of them */
+  } rows[] = {
+      {"one member", BYTES(HELLO), 100, "hello ", NULL},
+      {"two members", BYTES(HELLO WORLD), 100, "hello world", NULL},
+      {"room to the byte", BYTES(HELLO WORLD), 11, "hello world", NULL},
+      {"a byte too many", BYTES(HELLO WORLD), 10, NULL,
+       "gzip: it expands to more than 10 bytes"},
+      {"nothing", "", 0, 100, NULL, "gzip: it ends too early"},
+      {"half a header", HELLO, 5, 100, NULL, "gzip: it ends too early"},
+      {"half a body", HELLO, 14, 100, NULL, "gzip: it ends too early"},
+      {"a length too short", HELLO, sizeof(HELLO) - 2, 100, NULL,
+       "gzip: it ends too early"},
+      {"plain text", BYTES("PUTVAL h/p/gauge 1:1"), 100, NULL,
+       "gzip: incorrect header check"},
+      {"garbage behind", BYTES(HELLO "x"), 100, NULL, "gzip: "},
+      {"zeros behind", BYTES(HELLO "\0\0\0\0"), 100, NULL,
+       "gzip: incorrect header check"},
+      {"half a member behind", BYTES(HELLO "\x1f\x8b\x08"), 100, NULL,
+       "gzip: it ends too early"},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_buf out;
+    struct rmq_error err = {""};
+    SHOW_ROW("%s", rows[i].name);
+    rmq_buf_init(&out, rows[i].max);
+    int rc = rmq_gzip_expand(rows[i].bytes, rows[i].len, &out, &err);
+    assert_int_equal(rc, rows[i].want == NULL ? -1 : 0);
+    assert_string_equal(rmq_buf_text(&out),
+                        rows[i].want == NULL ? "" : rows[i].want);
+    if (rows[i].want_error == NULL)
+      assert_string_equal(err.text, "");
+    else if (strncmp(err.text, rows[i].want_error,
+                     strlen(rows[i].want_error)) != 0)
+      fail_msg("%s", err.text);
+    rmq_buf_fini(&out);
+  }
+}
+
+static void a_wrong_checksum_is_seen(void **state) {
+  (void)state;
+  char bytes[] = HELLO;
+  struct rmq_buf out;
+  struct rmq_error err = {""};
+  rmq_buf_init(&out, 100);
+  bytes[sizeof(bytes) - 6] ^= 1;
+  assert_int_equal(rmq_gzip_expand(BYTES(bytes), &out, &err), -1);
+  assert_string_equal(err.text, "gzip: incorrect data check");
+  assert_int_equal(out.len, 0);
+  rmq_buf_fini(&out);
+}
+
+static void what_we_pack_expands_again(void **state) {
+  (void)state;
+  static const size_t lengths[] = {100, 4096, 4097, 65536, LARGE};
+  struct rmq_gzip *g = rmq_gzip_new();
+  for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+    SHOW_ROW("%zu", lengths[i]);
+    char *bytes = fill(lengths[i], 7, i);
+    struct rmq_buf packed, out;
+    rmq_buf_init(&packed, LARGE);
+    rmq_buf_init(&out, lengths[i] + 3);
+    rmq_buf_append_text(&out, "abc");
+    assert_int_equal(rmq_gzip_pack(g, bytes, lengths[i], &packed), 0);
+    assert_int_equal(
+        rmq_gzip_expand(rmq_buf_bytes(&packed), packed.len, &out, NULL), 0);
+    assert_int_equal(out.len, lengths[i] + 3);
+    assert_memory_equal(rmq_buf_bytes(&out) + 3, bytes, lengths[i]);
+    rmq_buf_fini(&packed);
+    rmq_buf_fini(&out);
+    free(bytes);
+  }
+  rmq_gzip_free(g);
+}
+
+/* A thousand to one: more than that deflate cannot do. */
+static void a_bomb_takes_no_more_than_its_bound(void **state) {
+  (void)state;
+  enum { BOUND = 100000 };
+  struct rmq_gzip *g = rmq_gzip_new();
+  char *bytes = fill(LARGE, 1, 0);
+  struct rmq_buf packed, out;
+  struct rmq_error err = {""};
+  rmq_buf_init(&packed, LARGE);
+  rmq_buf_init(&out, BOUND);
+  assert_int_equal(rmq_gzip_pack(g, bytes, LARGE, &packed), 0);
+  assert_true(packed.len < 4000);
+  assert_int_equal(
+      rmq_gzip_expand(rmq_buf_bytes(&packed), packed.len, &out, &err), -1);
+  assert_string_equal(err.text, "gzip: it expands to more than 100000 bytes");
+  assert_int_equal(out.len, 0);
+  assert_true(out.capacity <= 2 * BOUND);
+  rmq_buf_fini(&packed);
+  rmq_buf_fini(&out);
+  rmq_gzip_free(g);
+  free(bytes);
+}
+
+static void without_memory_nothing_expands(void **state) {
+  (void)state;
+  struct rmq_buf out;
+  for (size_t n = 1;; n++) {
+    struct rmq_error err = {""};
+    rmq_buf_init(&out, 100);
+    alloc_fail_at(n);
+    int rc = rmq_gzip_expand(BYTES(HELLO), &out, &err);
+    bool has_failed = alloc_works_again();
+    assert_int_equal(rc, has_failed ? -1 : 0);
+    assert_string_equal(err.text, has_failed ? "out of memory" : "");
+    assert_string_equal(rmq_buf_text(&out), has_failed ? "" : "hello ");
+    rmq_buf_fini(&out);
+    if (!has_failed)
+      break;
+  }
+}
+
 static void without_memory_nothing_is_packed(void **state) {
   (void)state;
   alloc_fail_at(1);
@@ -140,6 +271,11 @@ int main(void) {
       cmocka_unit_test(same_bytes_become_the_same_bytes),
       cmocka_unit_test(result_is_appended),
       cmocka_unit_test(without_memory_nothing_is_packed),
+      cmocka_unit_test(what_is_gzip_expands_and_nothing_else),
+      cmocka_unit_test(a_wrong_checksum_is_seen),
+      cmocka_unit_test(what_we_pack_expands_again),
+      cmocka_unit_test(a_bomb_takes_no_more_than_its_bound),
+      cmocka_unit_test(without_memory_nothing_expands),
   };
   return run_all(tests);
 }

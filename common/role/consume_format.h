@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a delivery's body to samples: which format it is in, whether it is
+ * compressed, and the decoder of that format. The worker's thread only.
+ */
+#ifndef RMQ_ROLE_CONSUME_FORMAT_H
+#define RMQ_ROLE_CONSUME_FORMAT_H
+
+#include "common/amqp/connection.h"
+#include "common/codec/codec.h"
+#include "common/role/consume_series.h"
+
+/* A compressed body may become this many times MaxMessageBytes, and no more
+ * than RMQ_EXPANDED_BYTES_MAX, or MaxMessageBytes where that is more. */
+enum { RMQ_EXPANDED_TIMES = 16, RMQ_EXPANDED_BYTES_MAX = 64 << 20 };
+
+struct rmq_consume_format {
+  const struct rmq_codec *codec; /* NULL: by each message's content type */
+  size_t expanded_max;
+};
+
+void rmq_consume_format_init(struct rmq_consume_format *f,
+                             const struct rmq_consume_options *options);
+
+/* The decoder for d; or NULL, the cause, and in detail what the message says of
+ * itself (maybe nothing). */
+const struct rmq_codec *rmq_consume_format_choose(
+    const struct rmq_consume_format *f, const struct rmq_delivery *d,
+    enum rmq_rejection *ret_cause, struct rmq_error *detail);
+/* Decodes d's body as codec->decode does. */
+int rmq_consume_format_decode(const struct rmq_consume_format *f,
+                              const struct rmq_codec *codec,
+                              const struct rmq_delivery *d,
+                              const struct rmq_types *types,
+                              const struct rmq_codec_sink *sink,
+                              struct rmq_error *err);
+
+#endif
