@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# How many instructions it takes to encode a value, held against what
+# How many instructions it takes to encode or decode a value, held against what
 # tests/bench/codec.instructions says: a slow-down is seen on any machine,
 # however busy it is. Counts depend on compiler and C library, so that file has
 # lines for each; where it has none, this is skipped.
@@ -36,33 +36,36 @@ platform() {
   )"
 }
 
-# Instructions to encode one sample. The C library chooses its functions by the
+# Instructions for one sample. The C library chooses its functions by the
 # processor: here always the same ones.
-count() { # FORMAT
+count() { # encode|decode FORMAT
   local all
   all=$(GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-ERMS valgrind \
     --tool=callgrind --callgrind-out-file=/dev/null \
-    --toggle-collect=encode_rounds "$bench" "$rounds" "$1" 2>&1 |
+    --toggle-collect="$1_rounds" "$bench" "$rounds" "$2" 2>&1 |
     sed -nE 's/^==[0-9]+== Collected : ([0-9]+).*/\1/p')
   echo $((${all:-0} / rounds / samples))
 }
 
 platform=$(platform)
-formats=(Command JSON Graphite Influx)
+readonly work=(
+  "encode Command" "encode JSON" "encode Graphite" "encode Influx"
+  "decode Command" "decode JSON"
+)
 
 if [ -n "${UPDATE_SPEED-}" ]; then
   {
     grep -vE "^$platform " "$baseline"
-    for f in "${formats[@]}"; do echo "$platform $f $(count "$f")"; done
+    for w in "${work[@]}"; do echo "$platform $w $(count "${w% *}" "${w#* }")"; done
   } >"$baseline.tmp" && mv "$baseline.tmp" "$baseline"
 fi
 
 grep -qE "^$platform " "$baseline" ||
   tap_skip_all "no counts stored for $platform; UPDATE_SPEED=1 does it"
-for f in "${formats[@]}"; do
-  stored=$(sed -nE "s/^$platform $f ([0-9]+)$/\1/p" "$baseline")
-  now=$(count "$f")
-  what="$f takes no more instructions a value than ever: $now, stored $stored"
+for w in "${work[@]}"; do
+  stored=$(sed -nE "s/^$platform $w ([0-9]+)$/\1/p" "$baseline")
+  now=$(count "${w% *}" "${w#* }")
+  what="to $w takes no more instructions a value than ever: $now, stored $stored"
   if [ "$now" -gt 0 ] && [ "$now" -le $((stored * (100 + tolerance) / 100)) ]; then
     tap_ok "$what"
   else
