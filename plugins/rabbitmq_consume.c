@@ -31,8 +31,9 @@ struct block {
   struct rmq_consume_options *options;
   char callback[160]; /* "rabbitmq_consume/NAME" */
   struct rmq_collectd_host host;
-  struct rmq_role_consume *role; /* NULL before init */
-  bool is_left_behind;           /* its thread did not end: never free it */
+  struct rmq_collectd_tagger tagger; /* the worker's */
+  struct rmq_role_consume *role;     /* NULL before init */
+  bool is_left_behind;               /* its thread did not end: never free it */
 };
 
 /* Written by config and init, in the main thread, before other threads look. */
@@ -110,8 +111,8 @@ static enum rmq_refusal refusal_of(enum rmq_collectd_verdict v) {
 static enum rmq_refusal dispatch(void *ctx, const struct rmq_sample *sample,
                                  uint64_t serial) {
   struct block *b = ctx;
-  uint64_t tag = serial << BLOCK_BITS | index_of(b);
-  return refusal_of(rmq_collectd_dispatch(&b->host, sample, &tag));
+  rmq_collectd_tagger_set(&b->tagger, serial << BLOCK_BITS | index_of(b));
+  return refusal_of(rmq_collectd_dispatch(&b->host, sample, &b->tagger));
 }
 
 static int consume_write(const data_set_t *ds, const value_list_t *vl,
@@ -179,6 +180,7 @@ static int drain_read(user_data_t *ud) {
 
 static void free_block(struct block *b) {
   rmq_role_consume_free(b->role);
+  rmq_collectd_tagger_fini(&b->tagger);
   rmq_collectd_config_free(&kind, b->options);
   free(b->name);
   free(b);

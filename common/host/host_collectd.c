@@ -129,9 +129,20 @@ static value_t to_collectd(const struct rmq_datum *d) {
   return (value_t){.gauge = 0};
 }
 
+/* Of a run of samples of one type only the first is looked up. */
+static const data_set_t *find_ds(const char *type,
+                                 struct rmq_collectd_tagger *tagger) {
+  if (tagger == NULL)
+    return plugin_get_ds(type);
+  if (tagger->ds == NULL || strcmp(tagger->ds->type, type) != 0)
+    tagger->ds = plugin_get_ds(type);
+  return tagger->ds;
+}
+
 static enum rmq_collectd_verdict fill_values(const struct rmq_sample *s,
+                                             struct rmq_collectd_tagger *tagger,
                                              value_t *values) {
-  const data_set_t *ds = plugin_get_ds(s->id.type);
+  const data_set_t *ds = find_ds(s->id.type, tagger);
   if (ds == NULL)
     return RMQ_COLLECTD_UNKNOWN_TYPE;
   if (ds->ds_num != s->values_count || ds->ds_num > RMQ_SAMPLE_VALUES_MAX)
@@ -182,18 +193,46 @@ static int add_meta(meta_data_t *md, const struct rmq_meta *m) {
   return -1;
 }
 
-static meta_data_t *to_meta_data(const struct rmq_sample *s,
-                                 const uint64_t *tag) {
+/* NULL without memory. */
+static meta_data_t *to_meta_data(const struct rmq_meta *meta, size_t count,
+                                 const struct rmq_collectd_tagger *tagger) {
   meta_data_t *md = meta_data_create();
   int failed = md == NULL ? -1 : 0;
-  for (size_t i = 0; failed == 0 && i < s->meta_count; i++)
-    failed = add_meta(md, &s->meta[i]);
-  if (failed == 0 && tag != NULL)
-    failed = meta_data_add_unsigned_int(md, RMQ_COLLECTD_TAG_KEY, *tag);
+  for (size_t i = 0; failed == 0 && i < count; i++)
+    failed = add_meta(md, &meta[i]);
+  if (failed == 0 && tagger != NULL)
+    failed = meta_data_add_unsigned_int(md, RMQ_COLLECTD_TAG_KEY, tagger->tag);
   if (failed == 0)
     return md;
   meta_data_destroy(md);
   return NULL;
+}
+
+void rmq_collectd_tagger_set(struct rmq_collectd_tagger *t, uint64_t tag) {
+  if (t->tag == tag)
+    return;
+  rmq_collectd_tagger_fini(t);
+  t->tag = tag;
+}
+
+void rmq_collectd_tagger_fini(struct rmq_collectd_tagger *t) {
+  meta_data_destroy(t->meta);
+  *t = (struct rmq_collectd_tagger){0};
+}
+
+/* 0, or -1 without memory. What is the tagger's stays the tagger's. */
+static int fill_meta(const struct rmq_sample *s,
+                     struct rmq_collectd_tagger *tagger, value_list_t *vl) {
+  if (s->meta_count > 0) {
+    vl->meta = to_meta_data(s->meta, s->meta_count, tagger);
+    return vl->meta != NULL ? 0 : -1;
+  }
+  if (tagger == NULL)
+    return 0;
+  if (tagger->meta == NULL)
+    tagger->meta = to_meta_data(NULL, 0, tagger);
+  vl->meta = tagger->meta;
+  return vl->meta != NULL ? 0 : -1;
 }
 
 static int dispatch_in_context(const struct rmq_collectd_host *h,
@@ -208,26 +247,25 @@ static int dispatch_in_context(const struct rmq_collectd_host *h,
 
 enum rmq_collectd_verdict
 rmq_collectd_dispatch(const struct rmq_collectd_host *h,
-                      const struct rmq_sample *s, const uint64_t *tag) {
+                      const struct rmq_sample *s,
+                      struct rmq_collectd_tagger *tagger) {
   value_t values[RMQ_SAMPLE_VALUES_MAX];
   value_list_t vl;
   vl.meta = NULL;
   if (!fill_names(h, &s->id, &vl))
     return RMQ_COLLECTD_BAD_NAME;
-  enum rmq_collectd_verdict verdict = fill_values(s, values);
+  enum rmq_collectd_verdict verdict = fill_values(s, tagger, values);
   if (verdict != RMQ_COLLECTD_ACCEPTED)
     return verdict;
   vl.values = values;
   vl.values_len = s->values_count;
   vl.time = rmq_collectd_cdtime(s->time.ns);
   vl.interval = rmq_collectd_cdtime(s->interval.ns);
-  if (s->meta_count > 0 || tag != NULL) {
-    vl.meta = to_meta_data(s, tag);
-    if (vl.meta == NULL)
-      return RMQ_COLLECTD_FAILED;
-  }
+  if (fill_meta(s, tagger, &vl) != 0)
+    return RMQ_COLLECTD_FAILED;
   int rc = dispatch_in_context(h, &vl);
-  meta_data_destroy(vl.meta);
+  if (s->meta_count > 0)
+    meta_data_destroy(vl.meta);
   return rc == 0 ? RMQ_COLLECTD_ACCEPTED : RMQ_COLLECTD_FAILED;
 }
 

@@ -46,12 +46,24 @@ enum rmq_collectd_verdict {
 /* "accepted", "unknown_type", "wrong_values", "bad_name", "failed". */
 const char *rmq_collectd_verdict_to_str(enum rmq_collectd_verdict v);
 
+/* What samples of one delivery have in common, made once for all of them:
+ * collectd copies it for each. One thread at a time. All zero = no tag yet. */
+struct rmq_collectd_tagger {
+  uint64_t tag;
+  meta_data_t *meta;    /* the tag alone; NULL until it is needed */
+  const data_set_t *ds; /* of the sample before; NULL = none */
+};
+/* The delivery whose samples come next. */
+void rmq_collectd_tagger_set(struct rmq_collectd_tagger *t, uint64_t tag);
+void rmq_collectd_tagger_fini(struct rmq_collectd_tagger *t);
+
 /* Checks the sample against types.db and queues a copy for collectd's writers.
  * An empty host is replaced by ours, a time or interval of 0 by collectd's now
- * and the block's interval. tag NULL = none. */
+ * and the block's interval. tagger NULL = no tag. */
 enum rmq_collectd_verdict
 rmq_collectd_dispatch(const struct rmq_collectd_host *h,
-                      const struct rmq_sample *sample, const uint64_t *tag);
+                      const struct rmq_sample *sample,
+                      struct rmq_collectd_tagger *tagger);
 
 /* True when the value list carries our tag. */
 bool rmq_collectd_tag(const value_list_t *vl, uint64_t *ret_tag);

@@ -40,8 +40,8 @@ static void a_sample_becomes_a_value_list(void **state) {
   struct rmq_sample s = sample();
   s.meta = meta;
   s.meta_count = 2;
-  uint64_t tag = 99;
-  assert_int_equal(rmq_collectd_dispatch(&host, &s, &tag),
+  struct rmq_collectd_tagger tagger = {.tag = 99};
+  assert_int_equal(rmq_collectd_dispatch(&host, &s, &tagger),
                    RMQ_COLLECTD_ACCEPTED);
   const value_list_t *vl = &fake_collectd.vl;
   assert_string_equal(vl->host, "h");
@@ -55,6 +55,38 @@ static void a_sample_becomes_a_value_list(void **state) {
   assert_int_equal(vl->interval, UINT64_C(10) << 30);
   assert_string_equal(fake_collectd.meta,
                       "queue=a/b;n=7;rabbitmq_consume:tag=99;");
+}
+
+static void dispatch_tagged(struct rmq_collectd_tagger *t, uint64_t tag,
+                            const struct rmq_sample *s, const char *want_meta) {
+  rmq_collectd_tagger_set(t, tag);
+  assert_int_equal(rmq_collectd_dispatch(&host, s, t), RMQ_COLLECTD_ACCEPTED);
+  assert_string_equal(fake_collectd.meta, want_meta);
+}
+
+static void each_sample_carries_the_tag_of_its_delivery(void **state) {
+  (void)state;
+  set_up();
+  const struct rmq_meta meta[] = {{"q", RMQ_META_STRING, {.string = "a"}}};
+  const struct rmq_datum four[] = {{.name = "g", .kind = RMQ_GAUGE},
+                                   {.name = "d", .kind = RMQ_DERIVE},
+                                   {.name = "c", .kind = RMQ_COUNTER},
+                                   {.name = "a", .kind = RMQ_ABSOLUTE}};
+  struct rmq_sample plain = sample(), other = sample(), with_meta = sample();
+  with_meta.meta = meta;
+  with_meta.meta_count = 1;
+  other.id.type = "four";
+  other.values = four;
+  other.values_count = COUNT_OF(four);
+  struct rmq_collectd_tagger t = {0};
+  dispatch_tagged(&t, 1, &plain, "rabbitmq_consume:tag=1;");
+  dispatch_tagged(&t, 1, &with_meta, "q=a;rabbitmq_consume:tag=1;");
+  dispatch_tagged(&t, 1, &other, "rabbitmq_consume:tag=1;");
+  assert_int_equal(fake_collectd.vl.values_len, 4);
+  dispatch_tagged(&t, 2, &with_meta, "q=a;rabbitmq_consume:tag=2;");
+  dispatch_tagged(&t, 2, &plain, "rabbitmq_consume:tag=2;");
+  dispatch_tagged(&t, 3, &plain, "rabbitmq_consume:tag=3;");
+  rmq_collectd_tagger_fini(&t);
 }
 
 static void what_is_not_said_is_collectds(void **state) {
@@ -431,6 +463,7 @@ static void every_error_of_every_block_is_logged(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_sample_becomes_a_value_list),
+      cmocka_unit_test(each_sample_carries_the_tag_of_its_delivery),
       cmocka_unit_test(what_is_not_said_is_collectds),
       cmocka_unit_test(what_collectd_would_drop_silently_is_refused),
       cmocka_unit_test(what_collectd_refuses_has_failed),
