@@ -401,6 +401,8 @@ static struct rmq_mono silent_at(const struct rmq_connection *c) {
 static void tick_heartbeat(struct rmq_connection *c, struct rmq_mono now) {
   if (!has_heartbeats(c))
     return;
+  if (rmq_connection_is_held(c))
+    c->heard_at = now;
   if (rmq_mono_reached(now, silent_at(c))) {
     rmq_connection_because(c, 0, "", "the broker was silent for %.0f s",
                            rmq_dur_seconds(rmq_mono_since(now, c->heard_at)));
@@ -586,23 +588,34 @@ static void handle_frame(struct rmq_connection *c,
   }
 }
 
-void rmq_connection_input(struct rmq_connection *c, const char *bytes,
-                          size_t len, struct rmq_mono now) {
+size_t rmq_connection_input(struct rmq_connection *c, const char *bytes,
+                            size_t len, struct rmq_mono now) {
   struct rmq_span input = {bytes, len};
   uint64_t link = c->link_number;
   c->heard_at = now;
   while (c->wants_link && c->link_number == link) {
+    if (rmq_connection_is_held(c))
+      return input.len;
     struct rmq_wire_frame frame;
     struct rmq_error err = {""};
     int rc = rmq_wire_decode(c->decoder, &input, &frame, &err);
     if (rc == 0)
-      return;
+      return 0;
     if (rc < 0) {
       rmq_connection_protocol_error(c, err.text, now);
-      return;
+      return 0;
     }
     handle_frame(c, &frame, now);
   }
+  return 0;
+}
+
+void rmq_connection_hold(struct rmq_connection *c, bool is_held) {
+  c->wants_hold = is_held;
+}
+
+bool rmq_connection_is_held(const struct rmq_connection *c) {
+  return c->wants_hold && rmq_session_is_up(c->state);
 }
 
 /* ------------------------------------------------------------------------

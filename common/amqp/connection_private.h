@@ -83,6 +83,7 @@ struct rmq_connection {
   bool awaits_close_ok;   /* we closed the channel */
   bool has_unsent;        /* an ack or reject did not fit the output */
   bool is_cancelling;     /* we cancelled our consumer */
+  bool wants_hold;        /* the owner has no room */
   char queue[256];        /* its name, also when the server chose it */
   char consumer_tag[256]; /* as the server confirmed it */
   uint64_t epoch;

@@ -42,6 +42,7 @@ struct rmq_worker {
   uint64_t probe_number;
   bool is_draining, is_closing;
   char *input;
+  struct rmq_span input_left; /* of it, not yet taken in */
 };
 
 /* CLOCK_MONOTONIC for the timed wait, as the host's deadlines are. */
@@ -139,6 +140,7 @@ static void drop_link(struct rmq_worker *w) {
   rmq_link_close(w->link);
   w->link = NULL;
   w->link_is_up = w->may_read = false;
+  w->input_left.len = 0;
 }
 
 /* Makes the link what the machine wants it to be. */
@@ -208,15 +210,33 @@ static bool link_is_wanted(const struct rmq_worker *w) {
   return rmq_connection_link_wish(w->connection).number == w->link_number;
 }
 
+static bool is_held(const struct rmq_worker *w) {
+  return rmq_connection_is_held(w->connection);
+}
+
+/* From the socket, unless something is left. False: nothing has come. */
+static bool fill_input(struct rmq_worker *w, struct rmq_mono now) {
+  if (w->input_left.len > 0)
+    return true;
+  struct rmq_error err = {""};
+  long n = rmq_link_recv(w->link, w->input, READ_BYTES, &err);
+  if (n < 0)
+    link_broke(w, &err, now);
+  if (n > 0)
+    w->input_left = (struct rmq_span){w->input, (size_t)n};
+  return n > 0;
+}
+
 static void read_input(struct rmq_worker *w, struct rmq_mono now) {
-  for (int i = 0; i < READS_PER_TURN && w->may_read; i++) {
-    struct rmq_error err = {""};
-    long n = rmq_link_recv(w->link, w->input, READ_BYTES, &err);
-    if (n < 0)
-      link_broke(w, &err, now);
-    else if (n > 0)
-      rmq_connection_input(w->connection, w->input, (size_t)n, now);
-    w->may_read = n > 0 && link_is_wanted(w);
+  for (int i = 0; i < READS_PER_TURN && w->may_read && !is_held(w); i++) {
+    w->may_read = fill_input(w, now);
+    if (!w->may_read)
+      return;
+    struct rmq_span *in = &w->input_left;
+    size_t left = rmq_connection_input(w->connection, in->bytes, in->len, now);
+    in->bytes += in->len - left;
+    in->len = left;
+    w->may_read = link_is_wanted(w);
   }
 }
 
@@ -236,9 +256,12 @@ static void sleep_until(struct rmq_worker *w, struct rmq_mono now,
   bool has_output = rmq_connection_output(w->connection)->len > 0;
   struct pollfd fds[3] = {
       {.fd = w->wake_fd, .events = POLLIN}, {.fd = -1}, {.fd = -1}};
+  bool reads = !w->link_is_up || !is_held(w);
   if (w->link != NULL) {
     fds[1].fd = rmq_link_fd(w->link);
     fds[1].events = rmq_link_events(w->link, has_output);
+    if (!reads)
+      fds[1].events = has_output ? fds[1].events & POLLOUT : 0;
     deadline = rmq_mono_min(deadline, rmq_link_deadline(w->link));
   }
   if (w->probe != NULL) {
@@ -246,7 +269,8 @@ static void sleep_until(struct rmq_worker *w, struct rmq_mono now,
     fds[2].events = rmq_link_events(w->probe, false);
     deadline = rmq_mono_min(deadline, rmq_link_deadline(w->probe));
   }
-  if (poll(fds, 3, w->may_read ? 0 : timeout_ms(now, deadline)) <= 0)
+  int timeout = w->may_read && reads ? 0 : timeout_ms(now, deadline);
+  if (poll(fds, 3, timeout) <= 0)
     return;
   if (fds[0].revents != 0) {
     eventfd_t ignored;
@@ -256,6 +280,8 @@ static void sleep_until(struct rmq_worker *w, struct rmq_mono now,
   int readable = POLLIN | POLLERR | POLLHUP | (has_output ? 0 : POLLOUT);
   if (w->link_is_up && (fds[1].revents & readable) != 0)
     w->may_read = true;
+  if (!reads && (fds[1].revents & (POLLERR | POLLHUP)) != 0)
+    rmq_connection_fail(w->connection, "the link broke", now);
 }
 
 /* Drains, then closes. True when the thread may end. */

@@ -172,6 +172,7 @@ static void show_events(const struct fake_rig *r) {
 static void end_broker(struct fake_rig *r) {
   if (r->broker == NULL)
     return;
+  fake_bytes_drop(&r->held, r->held.len);
   fake_broker_client_closed(r->broker);
   bool is_bad = fake_tell(fake_broker_finish(r->broker));
   r->broker = NULL;
@@ -197,6 +198,7 @@ void fake_rig_free(struct fake_rig *r) {
   }
   rmq_connection_free(r->connection);
   fake_bytes_fini(&r->events);
+  fake_bytes_fini(&r->held);
   free(r);
 }
 
@@ -258,12 +260,24 @@ static bool carry_out(struct fake_rig *r) {
   return true;
 }
 
+static size_t give(struct fake_rig *r, const uint8_t *bytes, size_t len) {
+  return rmq_connection_input(r->connection, (const char *)bytes, len, r->now);
+}
+
 static bool carry_in(struct fake_rig *r) {
   const uint8_t *bytes;
   size_t len;
-  if (r->broker == NULL || !fake_broker_output(r->broker, &bytes, &len))
+  if (r->broker == NULL || rmq_connection_is_held(r->connection))
     return false;
-  rmq_connection_input(r->connection, (const char *)bytes, len, r->now);
+  if (r->held.len > 0) {
+    size_t left = give(r, r->held.data, r->held.len);
+    fake_bytes_drop(&r->held, r->held.len - left);
+    return true;
+  }
+  if (!fake_broker_output(r->broker, &bytes, &len))
+    return false;
+  size_t left = give(r, bytes, len);
+  fake_bytes_put(&r->held, bytes + len - left, left);
   return true;
 }
 
@@ -296,7 +310,8 @@ static bool follow_wish(struct fake_rig *r) {
 }
 
 static bool notice_eof(struct fake_rig *r) {
-  if (r->broker == NULL || !fake_broker_is_eof(r->broker))
+  if (r->broker == NULL || !fake_broker_is_eof(r->broker) ||
+      rmq_connection_is_held(r->connection))
     return false;
   bool was_reset = fake_broker_is_reset(r->broker);
   end_broker(r);

@@ -50,7 +50,8 @@ struct fake_rig {
   char last_reason[512], last_remedy[256];
   struct rmq_delivery last_delivery; /* body: see events */
   struct rmq_returned last_returned;
-  size_t output_most; /* of bytes waiting in the machine's output */
+  size_t output_most;     /* of bytes waiting in the machine's output */
+  struct fake_bytes held; /* came, and was not taken in: see _connection_hold */
 
   /* The test's own handlers, called after the recording; may be NULL. */
   struct rmq_connection_handlers also;

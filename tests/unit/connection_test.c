@@ -881,6 +881,93 @@ static void deliveries_come_whole_with_what_they_carry(void **state) {
   fake_rig_free(r);
 }
 
+/* ---- no room for more ---- */
+
+static void hold(void *ctx, uint64_t epoch, const struct rmq_delivery *d,
+                 struct rmq_mono now) {
+  const struct fake_rig *r = ctx;
+  (void)epoch;
+  (void)d;
+  (void)now;
+  rmq_connection_hold(r->connection, true);
+}
+
+/* In the middle of what came with it, and however long. */
+static void held_input_waits_where_it_is(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = consumer(r);
+  r->config.heartbeat = rmq_s(10);
+  fake_allow_heartbeats(b);
+  r->also.ctx = r;
+  r->also.delivered = hold;
+  fake_send_deliver(b, .fields = FOR("1"), .body = "one");
+  fake_send_deliver(b, .fields = FOR("2"), .body = "two");
+  fake_send_deliver(b, .fields = FOR("3"), .body = "three");
+  fake_rig_start(r);
+  for (size_t want = 1; want <= 3; want++) {
+    assert_int_equal(r->deliveries, want);
+    assert_true(rmq_connection_is_held(r->connection));
+    fake_rig_pass(r, rmq_s(300));
+    assert_int_equal(r->deliveries, want);
+    fake_rig_must_be(r, RMQ_SESSION_READY);
+    rmq_connection_hold(r->connection, false);
+    fake_rig_run(r);
+  }
+  fake_rig_free(r);
+}
+
+static void broker_that_is_silent_after_a_hold_is_given_up(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = consumer(r);
+  r->config.heartbeat = rmq_s(10);
+  fake_allow_heartbeats(b);
+  r->also.ctx = r;
+  r->also.delivered = hold;
+  fake_send_deliver(b, .fields = FOR("1"), .body = "one");
+  fake_rig_start(r);
+  fake_rig_pass(r, rmq_s(300));
+  rmq_connection_hold(r->connection, false);
+  fake_rig_pass(r, rmq_s(12));
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  fake_rig_pass(r, rmq_s(9));
+  assert_true(fake_rig_state(r) != RMQ_SESSION_READY);
+  fake_rig_free(r);
+}
+
+/* What is held belongs to a link; the next login is not held. */
+static void hold_ends_with_the_link(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = consumer(r);
+  r->also.ctx = r;
+  r->also.delivered = hold;
+  fake_send_deliver(b, .fields = FOR("1"), .body = "one");
+  fake_send_deliver(b, .fields = FOR("2"), .body = "two");
+  consumer(r);
+  fake_rig_start(r);
+  assert_int_equal(r->deliveries, 1);
+  rmq_connection_link_down(r->connection, "reset", r->now);
+  fake_rig_run(r);
+  fake_rig_advance(r);
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  assert_int_equal(r->deliveries, 1);
+  fake_rig_free(r);
+}
+
+static void closing_is_not_held(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = consumer(r);
+  r->also.ctx = r;
+  r->also.delivered = hold;
+  fake_send_deliver(b, .fields = FOR("1"), .body = "one");
+  fake_send_deliver(b, .fields = FOR("2"), .body = "two");
+  fake_expect(b, "connection.close");
+  fake_send(b, "connection.close-ok");
+  fake_rig_start(r);
+  fake_rig_stop(r);
+  fake_rig_must_be(r, RMQ_SESSION_STOPPED);
+  fake_rig_free(r);
+}
+
 static void properties_are_kept_for_who_asks(void **state) {
   struct fake_rig *r = rig(state);
   struct fake_broker *b = consumer(r);
@@ -1439,6 +1526,10 @@ int main(void) {
       HOWEVER_SPLIT(alarm_during_the_set_up_is_remembered),
       HOWEVER_SPLIT(broker_dying_while_blocked_is_reconnected),
       HOWEVER_SPLIT(deliveries_come_whole_with_what_they_carry),
+      HOWEVER_SPLIT(held_input_waits_where_it_is),
+      HOWEVER_SPLIT(broker_that_is_silent_after_a_hold_is_given_up),
+      HOWEVER_SPLIT(hold_ends_with_the_link),
+      HOWEVER_SPLIT(closing_is_not_held),
       HOWEVER_SPLIT(properties_are_kept_for_who_asks),
       HOWEVER_SPLIT(settling_a_delivery_reaches_the_broker),
       HOWEVER_SPLIT(drop_between_delivery_and_ack_forgets_the_tag),
