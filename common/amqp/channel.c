@@ -86,6 +86,7 @@ static void channel_ready(struct rmq_connection *c, struct rmq_mono now) {
   c->epoch++;
   c->has_progress = false;
   c->handlers.ready(c->handlers.ctx, c->epoch, now);
+  rmq_idle_ready(c, now);
   rmq_connection_because(c, 0, "", "ready");
   rmq_connection_apply(c, RMQ_SESSION_ON_CHANNEL_READY, now);
 }
@@ -131,8 +132,12 @@ static void setup_answered(struct rmq_connection *c,
 /* ------------------------------------------------------------------------
  * channel.close and what to do about it */
 
-static const char *remedy_for(enum rmq_setup setup, unsigned code,
+static const char *remedy_for(const struct rmq_connection *c, unsigned code,
                               unsigned class_id) {
+  enum rmq_setup setup = c->setup;
+  if (code == 403 && c->idle.is_asking)
+    return "the user may not look at its queue, so idle checks end here: set "
+           "IdleCheckInterval 0, or give the user the permission";
   if (code == 404 && setup == RMQ_SETUP_ALTERNATE)
     return "create the exchange that AlternateExchange names, or correct it";
   if (code == 403)
@@ -180,35 +185,57 @@ static void channel_closed(struct rmq_connection *c,
   rmq_span_copy(f->u.close.text, text, sizeof(text));
   rmq_wire_put_channel_close_ok(&c->out);
   rmq_content_reset(&c->content);
-  rmq_connection_because(
-      c, f->u.close.code,
-      remedy_for(c->setup, f->u.close.code, f->u.close.class_id),
-      "the broker closed the channel while %s: %u %s", setup_name(c->setup),
-      f->u.close.code, text);
+  rmq_connection_because(c, f->u.close.code,
+                         remedy_for(c, f->u.close.code, f->u.close.class_id),
+                         "the broker closed the channel while %s: %u %s",
+                         setup_name(c->setup), f->u.close.code, text);
+  if (c->idle.is_asking && f->u.close.code == 403)
+    c->config.idle_check = rmq_s(0);
   rmq_connection_blame(c, f);
   rmq_connection_apply(c, RMQ_SESSION_ON_CHANNEL_CLOSED, now);
 }
 
+/* From 4.3 on RabbitMQ has no queue that is neither durable nor exclusive. */
+static bool is_fading(const struct rmq_connection *c, unsigned code) {
+  const struct rmq_wire_queue *q = c->config.queue;
+  return code == 541 && c->setup == RMQ_SETUP_QUEUE && !q->is_passive &&
+         !q->is_durable && !q->is_exclusive;
+}
+
 /* RabbitMQ closes the whole connection for an unknown type of exchange (503) or
  * what it has not implemented; the same again would be refused again. */
-bool rmq_channel_is_refusal(const struct rmq_wire_frame *f) {
+bool rmq_channel_is_refusal(const struct rmq_connection *c,
+                            const struct rmq_wire_frame *f) {
   uint16_t code = f->u.close.code;
-  return code == 503 || code == 530 || code == 540;
+  return code == 503 || code == 530 || code == 540 || is_fading(c, code);
+}
+
+static const char *refusal_remedy(const struct rmq_connection *c,
+                                  unsigned code) {
+  if (is_fading(c, code))
+    return "RabbitMQ from 4.3 on refuses queues that are neither durable nor "
+           "exclusive: set QueueDurable true, or QueueExclusive true";
+  if (c->setup == RMQ_SETUP_EXCHANGE)
+    return "correct ExchangeType, or enable the broker's plugin for it";
+  return "";
 }
 
 void rmq_channel_refused(struct rmq_connection *c,
                          const struct rmq_wire_frame *f, struct rmq_mono now) {
   char text[256];
   rmq_span_copy(f->u.close.text, text, sizeof(text));
-  rmq_connection_because(c, f->u.close.code,
-                         c->setup == RMQ_SETUP_EXCHANGE
-                             ? "correct ExchangeType, or enable the broker's "
-                               "plugin for it"
-                             : "",
+  rmq_connection_because(c, f->u.close.code, refusal_remedy(c, f->u.close.code),
                          "the broker closed the connection while %s: %u %s",
                          setup_name(c->setup), f->u.close.code, text);
   rmq_connection_blame(c, f);
   rmq_connection_apply(c, RMQ_SESSION_ON_LOGIN_REFUSED, now);
+}
+
+void rmq_channel_abandon(struct rmq_connection *c, const char *why,
+                         struct rmq_mono now) {
+  rmq_wire_put_channel_close(&c->out, 200, why);
+  c->awaits_close_ok = true;
+  rmq_connection_apply(c, RMQ_SESSION_ON_CHANNEL_CLOSED, now);
 }
 
 /* The broker ended our subscription: the queue is gone, or its node. A new
@@ -218,15 +245,13 @@ static void consumer_cancelled(struct rmq_connection *c,
                                struct rmq_mono now) {
   if (!rmq_span_equals(f->u.consumer_tag, c->consumer_tag))
     return;
-  rmq_wire_put_channel_close(&c->out, 200, "consumer cancelled");
-  c->awaits_close_ok = true;
   rmq_connection_because(c, 0,
                          "it is subscribed again as soon as the queue can be "
                          "declared",
                          "the broker cancelled the consumer: queue \"%s\" was "
                          "deleted or its node left",
                          c->queue);
-  rmq_connection_apply(c, RMQ_SESSION_ON_CHANNEL_CLOSED, now);
+  rmq_channel_abandon(c, "consumer cancelled", now);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -256,6 +281,8 @@ static void method_while_up(struct rmq_connection *c,
     confirmed(c, f, now);
   else if (m == RMQ_METHOD_BASIC_CANCEL)
     consumer_cancelled(c, f, now);
+  else if (m == RMQ_METHOD_QUEUE_DECLARE_OK && c->idle.is_asking)
+    rmq_idle_answered(c, f, now);
   else if (m == RMQ_METHOD_BASIC_CANCEL_OK && c->is_cancelling) {
     c->is_cancelling = false;
     c->consumer_tag[0] = '\0';

@@ -27,6 +27,18 @@ const char *rmq_auth_to_str(enum rmq_auth a) {
   return "unknown";
 }
 
+const char *rmq_backlog_to_str(enum rmq_backlog b) {
+  switch (b) {
+  case RMQ_BACKLOG_OURS:
+    return "ours";
+  case RMQ_BACKLOG_OTHERS:
+    return "others";
+  case RMQ_BACKLOG_UNTOLD:
+    return "untold";
+  }
+  return "unknown";
+}
+
 static struct rmq_dur longer(struct rmq_dur d, int factor) {
   return (struct rmq_dur){d.ns * factor};
 }
@@ -49,6 +61,7 @@ rmq_connection_new(const struct rmq_connection_config *config,
   c->deadline = RMQ_NEVER;
   c->frame_max = RMQ_WIRE_FRAME_MAX;
   rmq_failback_reset(c);
+  rmq_idle_reset(c);
   rmq_buf_init(&c->out, OUT_MAX);
   rmq_backoff_init(&c->retry, config->retry_min, config->retry_max);
   struct rmq_dur first = longer(config->retry_min, TOPOLOGY_DELAY_FACTOR);
@@ -185,6 +198,7 @@ static void perform(struct rmq_connection *c, unsigned actions, bool was_up,
   if ((actions & RMQ_DO_LOSE) != 0) {
     rmq_content_reset(&c->content);
     rmq_failback_reset(c);
+    rmq_idle_reset(c);
     c->is_cancelling = false;
     c->consumer_tag[0] = '\0';
     c->handlers.lost(c->handlers.ctx, now);
@@ -323,6 +337,14 @@ void rmq_connection_fail(struct rmq_connection *c, const char *reason,
   rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
 }
 
+void rmq_connection_reopen(struct rmq_connection *c, const char *reason,
+                           struct rmq_mono now) {
+  if (!rmq_session_is_up(c->state))
+    return;
+  rmq_connection_because(c, 0, "", "%s", reason);
+  rmq_channel_abandon(c, "opened anew", now);
+}
+
 struct rmq_link_wish rmq_connection_link_wish(const struct rmq_connection *c) {
   return (struct rmq_link_wish){c->link_number,
                                 c->wants_link ? current(c) : NULL};
@@ -365,6 +387,10 @@ struct rmq_mono rmq_connection_state_since(const struct rmq_connection *c) {
 
 bool rmq_connection_is_blocked(const struct rmq_connection *c) {
   return c->state == RMQ_SESSION_BLOCKED;
+}
+
+uint64_t rmq_connection_idle_restarts(const struct rmq_connection *c) {
+  return c->idle.restarts;
 }
 
 uint64_t rmq_connection_opened_count(const struct rmq_connection *c) {
@@ -501,12 +527,14 @@ void rmq_connection_tick(struct rmq_connection *c, struct rmq_mono now) {
   tick_unsent(c, now);
   tick_state(c, now);
   rmq_failback_tick(c, now);
+  rmq_idle_tick(c, now);
   tick_heartbeat(c, now);
 }
 
 struct rmq_mono rmq_connection_next_deadline(const struct rmq_connection *c) {
   struct rmq_mono next = c->has_unsent ? c->state_since : c->deadline;
   next = rmq_mono_min(next, rmq_failback_deadline(c));
+  next = rmq_mono_min(next, c->idle.at);
   if (has_heartbeats(c))
     next = rmq_mono_min(next, rmq_mono_min(next_heartbeat(c), silent_at(c)));
   return next;
@@ -521,7 +549,7 @@ static void connection_closed(struct rmq_connection *c,
   char text[256];
   rmq_span_copy(f->u.close.text, text, sizeof(text));
   rmq_wire_put_close_ok(&c->out);
-  if (c->state == RMQ_SESSION_OPENING && rmq_channel_is_refusal(f)) {
+  if (c->state == RMQ_SESSION_OPENING && rmq_channel_is_refusal(c, f)) {
     rmq_channel_refused(c, f, now);
     return;
   }

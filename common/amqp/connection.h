@@ -29,6 +29,14 @@ struct rmq_binding {
   const char *exchange, *routing_key;
 };
 
+/* What messages that wait in the queue say about a consumer that gets none. */
+enum rmq_backlog {
+  RMQ_BACKLOG_OURS,   /* it should get them */
+  RMQ_BACKLOG_OTHERS, /* another one may have them all; it stands by */
+  RMQ_BACKLOG_UNTOLD  /* a stream's counts are of no consumer */
+};
+const char *rmq_backlog_to_str(enum rmq_backlog b);
+
 enum rmq_auth { RMQ_AUTH_PLAIN, RMQ_AUTH_EXTERNAL };
 const char *rmq_auth_to_str(enum rmq_auth a);
 
@@ -72,7 +80,12 @@ struct rmq_connection_config {
   const char *consumer_tag;
   const struct rmq_arguments *consumer_arguments;
   size_t max_message_bytes; /* larger bodies are skipped, not stored */
-  bool keeps_properties;    /* deliveries have their struct rmq_kept */
+  /* After so long without a delivery and with nothing unacked the broker is
+   * asked for the queue; when it does not know us as a consumer, or messages
+   * wait that should be ours, the channel is opened anew. 0 = never. */
+  struct rmq_dur idle_check;
+  enum rmq_backlog backlog;
+  bool keeps_properties; /* deliveries have their struct rmq_kept */
 };
 
 enum { RMQ_KEPT_HEADERS_BYTES = 4096 }; /* their names and texts in all */
@@ -144,7 +157,8 @@ struct rmq_connection_handlers {
   /* basic.cancel-ok to our own cancel: no delivery follows. */
   void (*cancelled)(void *ctx, struct rmq_mono now);
   /* Nothing is in flight or unacked: leaving now costs no duplicate. Asked
-   * while the connection wants to go back to a better host. */
+   * while the connection wants to go back to a better host, and before an idle
+   * check. */
   bool (*is_settled)(void *ctx);
 };
 
@@ -168,6 +182,11 @@ void rmq_connection_stay(struct rmq_connection *c);
 /* Gives the current link up, as if it had broken; reason is a sentence. */
 void rmq_connection_fail(struct rmq_connection *c, const char *reason,
                          struct rmq_mono now);
+
+/* Closes the channel, as for a consumer that was cancelled, and opens another;
+ * reason is a sentence. Nothing when no channel is up. */
+void rmq_connection_reopen(struct rmq_connection *c, const char *reason,
+                           struct rmq_mono now);
 
 /* The link that the machine wants. A new number means: drop the old link, if
  * any, after one last attempt to send what is in the output; then, when
@@ -214,6 +233,8 @@ struct rmq_mono rmq_connection_next_deadline(const struct rmq_connection *c);
 enum rmq_session_state rmq_connection_state(const struct rmq_connection *c);
 struct rmq_mono rmq_connection_state_since(const struct rmq_connection *c);
 bool rmq_connection_is_blocked(const struct rmq_connection *c);
+/* Channels opened anew because an idle check found them dead. */
+uint64_t rmq_connection_idle_restarts(const struct rmq_connection *c);
 /* TCP connections that got as far as connection.open-ok. */
 uint64_t rmq_connection_opened_count(const struct rmq_connection *c);
 

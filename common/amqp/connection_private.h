@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by connection.c, login.c, channel.c, content.c and failback.c, nobody
- * else. */
+/* Shared by connection.c, login.c, channel.c, content.c, failback.c and idle.c,
+ * nobody else. */
 #ifndef RMQ_AMQP_CONNECTION_PRIVATE_H
 #define RMQ_AMQP_CONNECTION_PRIVATE_H
 
@@ -48,6 +48,15 @@ struct rmq_failback {
   struct rmq_mono poll_at;  /* DRAINING: when to look again */
 };
 
+/* Connected, but consuming? */
+struct rmq_idle {
+  struct rmq_mono at; /* the next question, or the end of waiting for it */
+  bool is_asking;     /* queue.declare-ok is awaited */
+  bool is_suspect;    /* messages waited at the last answer */
+  bool was_delivered; /* since the question */
+  uint64_t restarts;
+};
+
 struct rmq_connection {
   struct rmq_connection_config config;
   struct rmq_connection_handlers handlers;
@@ -65,6 +74,7 @@ struct rmq_connection {
 
   struct rmq_hosts hosts;
   struct rmq_failback failback;
+  struct rmq_idle idle;
   struct rmq_dur leave_delay; /* before the next host, of LEAVE and LEFT */
   unsigned blocked_moves;     /* since the last progress */
   uint64_t link_number;
@@ -125,6 +135,14 @@ void rmq_failback_explain(struct rmq_connection *c);
 void rmq_failback_tick(struct rmq_connection *c, struct rmq_mono now);
 struct rmq_mono rmq_failback_deadline(const struct rmq_connection *c);
 
+/* idle.c */
+void rmq_idle_ready(struct rmq_connection *c, struct rmq_mono now);
+void rmq_idle_reset(struct rmq_connection *c);
+void rmq_idle_delivered(struct rmq_connection *c, struct rmq_mono now);
+void rmq_idle_answered(struct rmq_connection *c, const struct rmq_wire_frame *f,
+                       struct rmq_mono now);
+void rmq_idle_tick(struct rmq_connection *c, struct rmq_mono now);
+
 /* login.c: frames while the state is LOGIN. */
 void rmq_login_method(struct rmq_connection *c, const struct rmq_wire_frame *f,
                       struct rmq_mono now);
@@ -132,9 +150,13 @@ void rmq_login_method(struct rmq_connection *c, const struct rmq_wire_frame *f,
 /* channel.c */
 void rmq_channel_open(struct rmq_connection *c, struct rmq_mono now);
 /* connection.close that refuses the set-up of the channel. */
-bool rmq_channel_is_refusal(const struct rmq_wire_frame *f);
+bool rmq_channel_is_refusal(const struct rmq_connection *c,
+                            const struct rmq_wire_frame *f);
 void rmq_channel_refused(struct rmq_connection *c,
                          const struct rmq_wire_frame *f, struct rmq_mono now);
+/* Gives the channel up by our own will; call rmq_connection_because before. */
+void rmq_channel_abandon(struct rmq_connection *c, const char *why,
+                         struct rmq_mono now);
 /* A method on the channel, with the channel being set up, up or closing. */
 void rmq_channel_method(struct rmq_connection *c,
                         const struct rmq_wire_frame *f, struct rmq_mono now);

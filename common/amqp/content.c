@@ -135,6 +135,7 @@ static void finish(struct rmq_connection *c, struct rmq_span body,
     c->handlers.returned(c->handlers.ctx, c->epoch, &content->returned, now);
   } else {
     content->delivery.body = body;
+    rmq_idle_delivered(c, now);
     c->handlers.delivered(c->handlers.ctx, c->epoch, &content->delivery, now);
   }
   rmq_content_reset(content);

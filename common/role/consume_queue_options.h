@@ -51,6 +51,7 @@ struct rmq_consume_queue_options {
   char *consumer_tag;
   int64_t consumer_priority;
   struct rmq_arguments consumer_arguments;
+  struct rmq_dur idle_check;
 };
 
 /* Rows for a table of struct T with a member `queue`. */
@@ -192,6 +193,15 @@ struct rmq_consume_queue_options {
        .min = -2147483648.0,                                                   \
        .max = 2147483647,                                                      \
        .help = "Consumers with a higher one are served first."},               \
+      {.name = "IdleCheckInterval",                                            \
+       .type = RMQ_OPT_DURATION,                                               \
+       .offset = offsetof(T, queue.idle_check),                                \
+       .default_value = "60",                                                  \
+       .min = 0,                                                               \
+       .max = 86400,                                                           \
+       .unit = "seconds",                                                      \
+       .help = "Without a delivery for so long the broker is asked whether "   \
+               "it knows this consumer; 0 = never."},                          \
   {                                                                            \
     .name = "ConsumeArgument", .type = RMQ_OPT_ARGUMENTS,                      \
     .offset = offsetof(T, queue.consumer_arguments),                           \

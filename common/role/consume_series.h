@@ -35,6 +35,7 @@ struct rmq_consume_counters {
   uint64_t rejected[RMQ_REJECTIONS_COUNT]; /* dead-lettered or dropped */
   uint64_t dispatched;                     /* samples that the host took */
   uint64_t refused[RMQ_REFUSALS_COUNT];    /* samples, by rmq_refusal - 1 */
+  uint64_t idle_restarts;
   size_t unacked;
   uint64_t outstanding; /* samples out */
 };
@@ -46,7 +47,7 @@ struct rmq_consume_report {
   int64_t rejected[RMQ_REJECTIONS_COUNT];
   int64_t dispatched;
   int64_t refused[RMQ_REFUSALS_COUNT];
-  int64_t connections_opened, failbacks;
+  int64_t connections_opened, failbacks, idle_restarts;
   double delivery_p50, delivery_p95, delivery_p99; /* seconds, NaN = none */
   double error_rate;                               /* percent, NaN = none */
 };

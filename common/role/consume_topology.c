@@ -98,6 +98,15 @@ static int fill_bindings(struct rmq_consume_topology *t,
   return 0;
 }
 
+/* Our arguments are part of the queue, so that one which we declare is single
+ * active exactly when we say so; one that we only look for may be. */
+static enum rmq_backlog backlog_of(const struct rmq_consume_queue_options *q) {
+  return q->passive || q->consumer_priority < 0 ||
+                 rmq_consume_queue_is_single_active(q)
+             ? RMQ_BACKLOG_OTHERS
+             : RMQ_BACKLOG_OURS;
+}
+
 int rmq_consume_topology_init(struct rmq_consume_topology *t,
                               const struct rmq_consume_options *o,
                               struct rmq_connection_config *config,
@@ -119,11 +128,26 @@ int rmq_consume_topology_init(struct rmq_consume_topology *t,
       .is_auto_delete = rmq_consume_queue_is_auto_delete(&o->queue),
       .arguments = &t->arguments};
   config->queue = &t->queue;
+  config->idle_check = o->queue.idle_check;
+  config->backlog = backlog_of(&o->queue);
   config->prefetch = (uint16_t)o->prefetch_count;
   config->consumer_tag = o->queue.consumer_tag;
   config->consumer_arguments = &t->consumer_arguments;
   config->max_message_bytes = (size_t)o->max_message_bytes;
   return 0;
+}
+
+void rmq_consume_topology_warn(const struct rmq_consume_options *o,
+                               struct rmq_session_log *log) {
+  if (!rmq_consume_queue_is_fading(&o->queue))
+    return;
+  rmq_session_log_write(
+      log, &(struct rmq_log_record){
+               .level = RMQ_LOG_WARNING,
+               .event = "queue_fading",
+               .message = "the queue is neither durable nor exclusive, which "
+                          "RabbitMQ refuses from 4.3 on: set QueueDurable "
+                          "true, or QueueExclusive true"});
 }
 
 void rmq_consume_topology_fini(struct rmq_consume_topology *t) {

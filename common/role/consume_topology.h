@@ -4,6 +4,7 @@
 #define RMQ_ROLE_CONSUME_TOPOLOGY_H
 
 #include "common/role/role_consume.h"
+#include "common/role/session_log.h"
 
 enum { RMQ_CONSUME_ARGUMENTS = 16 }; /* that options stand for, of a table */
 
@@ -20,6 +21,9 @@ int rmq_consume_topology_init(struct rmq_consume_topology *t,
                               const struct rmq_consume_options *options,
                               struct rmq_connection_config *config,
                               struct rmq_error *err);
+/* Says what works with this broker and will not with the next; at the start. */
+void rmq_consume_topology_warn(const struct rmq_consume_options *options,
+                               struct rmq_session_log *log);
 void rmq_consume_topology_fini(struct rmq_consume_topology *t);
 
 #endif

@@ -257,6 +257,7 @@ static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
 static void share_counters(struct rmq_role_consume *r) {
   r->counters.consumer = rmq_consumer_counters(r->consumer);
   r->counters.unacked = rmq_consumer_unacked(r->consumer);
+  r->counters.idle_restarts = rmq_connection_idle_restarts(r->connection);
   lock(r);
   r->counters.outstanding = r->outstanding.values;
   r->shared = r->counters;
@@ -445,6 +446,7 @@ void rmq_role_consume_free(struct rmq_role_consume *r) {
 }
 
 int rmq_role_consume_start(struct rmq_role_consume *r, struct rmq_error *err) {
+  rmq_consume_topology_warn(r->options, &r->session);
   if (rmq_worker_start(r->worker, err) != 0)
     return -1;
   r->is_started = true;

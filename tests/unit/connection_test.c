@@ -517,6 +517,42 @@ static void unknown_exchange_type_waits_long_and_says_what_to_do(void **state) {
   fake_rig_free(r);
 }
 
+/* What RabbitMQ answers from 4.3 on; 541 is an error that may pass otherwise.
+ */
+static void queue_that_4_3_refuses_says_what_to_do(void **state) {
+  static const struct {
+    struct rmq_wire_queue queue;
+    enum rmq_session_event want;
+  } rows[] = {
+      {{.name = "q"}, RMQ_SESSION_ON_LOGIN_REFUSED},
+      {{.name = "q", .is_durable = true}, RMQ_SESSION_ON_LINK_DOWN},
+      {{.name = "q", .is_exclusive = true}, RMQ_SESSION_ON_LINK_DOWN},
+      {{.name = "q", .is_passive = true}, RMQ_SESSION_ON_LINK_DOWN},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct fake_rig *r = rig(state);
+    struct fake_broker *b = fake_rig_next_broker(r);
+    r->config.queue = &rows[i].queue;
+    r->config.prefetch = 1;
+    r->config.consumer_tag = "w";
+    fake_script_login(b, NULL);
+    fake_script_channel(b);
+    fake_expect(b, "queue.declare");
+    fake_send(b, "connection.close",
+              "reply-code=541 reply-text='INTERNAL_ERROR - Feature "
+              "`transient_nonexcl_queues` is deprecated.' class-id=50 "
+              "method-id=10");
+    fake_expect(b, "connection.close-ok");
+    fake_rig_start(r);
+    fake_rig_must_be(r, RMQ_SESSION_WAITING);
+    assert_int_equal(r->last_change.event, rows[i].want);
+    assert_int_equal(r->last_change.reply_code, 541);
+    assert_int_equal(strstr(r->last_remedy, "set QueueDurable true") != NULL,
+                     i == 0);
+    fake_rig_free(r);
+  }
+}
+
 static void stop_closes_in_good_order(void **state) {
   struct fake_rig *r = rig(state);
   struct fake_broker *b = publisher(r);
@@ -1509,6 +1545,7 @@ int main(void) {
       HOWEVER_SPLIT(refused_topology_waits_longer_each_time_and_recovers),
       HOWEVER_SPLIT(forced_close_is_answered_and_reconnected),
       HOWEVER_SPLIT(unknown_exchange_type_waits_long_and_says_what_to_do),
+      HOWEVER_SPLIT(queue_that_4_3_refuses_says_what_to_do),
       HOWEVER_SPLIT(stop_closes_in_good_order),
       HOWEVER_SPLIT(close_without_close_ok_ends_at_the_deadline),
       HOWEVER_SPLIT(stop_is_immediate_where_nobody_would_answer),

@@ -66,6 +66,7 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
       .rejected = {105, 106, 107, 108, 109, 110, 111, 112},
       .dispatched = 113,
       .refused = {114, 115, 116, 117},
+      .idle_restarts = 120,
       .unacked = 118,
       .outstanding = 119};
   report(&b);
@@ -73,6 +74,7 @@ static void each_number_arrives_in_the_series_of_its_name(void **state) {
     const char *name;
     double want;
   } rows[] = {
+      {"total_events-idle_restart", 120},
       {"total_operations-delivered", 101},
       {"total_operations-redelivered", 102},
       {"total_operations-acked", 103},

@@ -2,6 +2,7 @@
 #include "rmq_config.h"
 
 #include "common/role/consume_topology.h"
+#include "tests/fake/host.h"
 #include "tests/testing.h"
 
 #include <inttypes.h>
@@ -147,6 +148,55 @@ static void auto_is_durable_with_a_name_and_exclusive_without(void **state) {
   }
 }
 
+static void
+backlog_is_not_ours_where_another_consumer_may_have_it(void **state) {
+  (void)state;
+  static const struct {
+    const char *const set[3][2];
+    enum rmq_backlog want;
+  } rows[] = {
+      {{{"Queue", "q"}}, RMQ_BACKLOG_OURS},
+      {{{"Queue", "q"}, {"ConsumerPriority", "3"}}, RMQ_BACKLOG_OURS},
+      {{{"Queue", "q"}, {"ConsumerPriority", "-3"}}, RMQ_BACKLOG_OTHERS},
+      {{{"Queue", "q"}, {"SingleActiveConsumer", "true"}}, RMQ_BACKLOG_OTHERS},
+      {{{"Queue", "q"}, {"QueuePassive", "true"}}, RMQ_BACKLOG_OTHERS},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct fixture f;
+    SHOW_ROW("%zu", i);
+    begin(&f, rows[i].set);
+    assert_int_equal(f.config.backlog, rows[i].want);
+    assert_int_equal(f.config.idle_check.ns, rmq_s(60).ns);
+    end(&f);
+  }
+}
+
+static void queue_that_4_3_refuses_is_a_warning_at_the_start(void **state) {
+  (void)state;
+  static const struct {
+    const char *const set[3][2];
+    size_t want_lines;
+  } rows[] = {
+      {{{"Queue", "q"}}, 0},
+      {{{"Exchange", "e"}}, 0},
+      {{{"Queue", "q"}, {"QueueDurable", "false"}}, 1},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct fixture f;
+    static struct fake_host host;
+    struct rmq_session_log log;
+    SHOW_ROW("%zu", i);
+    begin(&f, rows[i].set);
+    fake_host_init(&host);
+    rmq_session_log_init(&log, &host.host, "rabbitmq_consume", "b");
+    rmq_consume_topology_warn(&f.options, &log);
+    assert_int_equal(host.lines_count, rows[i].want_lines);
+    assert_int_equal(fake_host_count(&host, "queue_fading"),
+                     rows[i].want_lines);
+    end(&f);
+  }
+}
+
 static void every_routing_key_is_a_binding(void **state) {
   (void)state;
   struct fixture f;
@@ -189,6 +239,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(options_become_arguments),
       cmocka_unit_test(auto_is_durable_with_a_name_and_exclusive_without),
+      cmocka_unit_test(backlog_is_not_ours_where_another_consumer_may_have_it),
+      cmocka_unit_test(queue_that_4_3_refuses_is_a_warning_at_the_start),
       cmocka_unit_test(every_routing_key_is_a_binding),
       cmocka_unit_test(a_single_active_consumer_is_known_however_it_is_said),
   };
