@@ -33,12 +33,15 @@ tiers_note() { # PART JSON
 
 group_long() {
   local status=0 began=$SECONDS kills=${WARREN_LONG_KILLS:-100}
-  WARREN_LONG=1 WARREN_LONG_KILLS=$kills \
+  local figures=$work/long-figures.json
+  echo '[]' >"$figures"
+  WARREN_LONG=1 WARREN_LONG_KILLS=$kills WARREN_FIGURES=$figures \
     WARREN_TEST_LIMIT=${WARREN_TEST_LIMIT:-7200} group_integration || status=$?
   tiers_note integration "{\"kills_a_mode\": $kills, \"status\": $status,
     \"seconds\": $((SECONDS - began)),
     \"passed\": $(last_pytest passed "$work/long.log"),
-    \"failed\": $(last_pytest failed "$work/long.log")}"
+    \"failed\": $(last_pytest failed "$work/long.log"),
+    \"measured\": $(cat "$figures")}"
   return $status
 }
 

@@ -4,7 +4,7 @@ kill, hang or alarm a broker share a second one, the victim, which is whole
 again at the end of each of them.
 
 WARREN_BUILD names a build directory; WARREN_BUILD_ASAN and WARREN_BUILD_TSAN
-those of the sanitizers' builds.
+those of the sanitizers' builds; WARREN_FIGURES a file for what was measured.
 """
 
 import itertools
@@ -171,6 +171,10 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter):
+    where = os.environ.get("WARREN_FIGURES")
+    if where:
+        with open(where, "w", encoding="utf-8") as f:
+            json.dump(_figures, f)
     if _figures:
         terminalreporter.section("measured")
         for line in _figures:
