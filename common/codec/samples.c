@@ -158,7 +158,7 @@ static struct rmq_samples_entry *add_entry(struct rmq_samples *set,
                                            size_t meta_count,
                                            struct rmq_error *err) {
   if (make_room(set, values_count, meta_count) != 0) {
-    set->is_out_of_memory = true;
+    set->gives_up = true;
     rmq_error_set(err, "out of memory");
     return NULL;
   }
@@ -172,11 +172,21 @@ static struct rmq_samples_entry *add_entry(struct rmq_samples *set,
   return e;
 }
 
+static int count_record(struct rmq_samples *set, struct rmq_error *err) {
+  if (++set->records_count <= RMQ_SAMPLES_MAX)
+    return 0;
+  set->gives_up = true;
+  return rmq_error_set(err, "more than %d records in one message",
+                       RMQ_SAMPLES_MAX);
+}
+
 int rmq_samples_push(struct rmq_samples *set, struct rmq_sample *s,
                      bool shares_meta, struct rmq_error *err) {
   const struct rmq_codec_sink *sink = set->sink;
   if (sink->check != NULL && !sink->check(sink->ctx, s, err))
     return rmq_error_set(err, "not wanted");
+  if (count_record(set, err) != 0)
+    return -1;
   struct rmq_samples_entry *e = add_entry(set, s->values_count, s->meta,
                                           shares_meta ? 0 : s->meta_count, err);
   if (e == NULL)
@@ -197,6 +207,8 @@ int rmq_samples_push_event(struct rmq_samples *set, struct rmq_event *ev,
     return rmq_error_set(err, "notifications are not taken from messages");
   if (sink->check_event != NULL && !sink->check_event(sink->ctx, ev, err))
     return rmq_error_set(err, "not wanted");
+  if (count_record(set, err) != 0)
+    return -1;
   struct rmq_samples_entry *e =
       add_entry(set, 0, ev->meta, ev->meta_count, err);
   if (e == NULL)
@@ -217,8 +229,11 @@ void rmq_samples_rewind(struct rmq_samples *set, size_t count) {
 int rmq_samples_refuse(struct rmq_samples *set, const char *what, size_t number,
                        const struct rmq_error *why, struct rmq_error *err) {
   struct rmq_error full = {""};
+  struct rmq_error too_many = {""};
+  if (!set->gives_up && count_record(set, &too_many) != 0)
+    why = &too_many;
   rmq_error_set(&full, "%s %zu: %s", what, number, why->text);
-  if (set->sink->bad == NULL || set->is_out_of_memory)
+  if (set->sink->bad == NULL || set->gives_up)
     return rmq_error_set(err, "%s", full.text);
   rmq_error_set(&set->first_bad, "%s", full.text);
   set->sink->bad(set->sink->ctx, &full);

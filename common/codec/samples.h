@@ -45,11 +45,17 @@ void rmq_samples_clean_text(char *text, size_t len);
 
 struct rmq_samples_entry;
 
+/* Most records of one message, good and bad: each costs a host about a
+ * kilobyte, or a line of explanation, and may be no longer than two bytes. As
+ * many as the publisher's largest batch has. */
+enum { RMQ_SAMPLES_MAX = 100000 };
+
 /* Values and meta data are copied, strings stay the caller's. */
 struct rmq_samples {
   const struct rmq_codec_sink *sink;
   struct rmq_error first_bad;
-  bool is_out_of_memory;
+  size_t records_count;
+  bool gives_up; /* without memory, or with too many records */
   struct rmq_samples_entry *entries;
   size_t entries_count, entries_capacity;
   struct rmq_datum *values;

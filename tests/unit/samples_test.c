@@ -7,6 +7,7 @@
 
 #include "tests/fake/sample_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define GOOD_A "PUTVAL a/p/gauge 1:1\n"
@@ -157,11 +158,81 @@ static void a_notification_is_asked_about_as_a_sample_is(void **state) {
   rmq_buf_fini(&heard);
 }
 
+/* count times text between before and after. */
+static char *repeated(const char *before, const char *text, size_t count,
+                      const char *after) {
+  struct rmq_buf b;
+  rmq_buf_init(&b, 64 << 20);
+  rmq_buf_append_text(&b, before);
+  while (count-- > 0)
+    rmq_buf_append_text(&b, text);
+  rmq_buf_append_text(&b, after);
+  char *copy = strdup(rmq_buf_text(&b));
+  rmq_buf_fini(&b);
+  return copy;
+}
+
+static size_t samples_count, bad_count;
+static void count_sample(void *ctx, const struct rmq_sample *s) {
+  (void)ctx;
+  (void)s;
+  samples_count++;
+}
+static void count_bad(void *ctx, const struct rmq_error *err) {
+  (void)ctx;
+  (void)err;
+  bad_count++;
+}
+
+/* Short records cost much more than their bytes; good and bad ones count. */
+static void a_message_has_so_many_records_and_no_more(void **state) {
+  static const struct {
+    const struct rmq_codec *codec;
+    const char *before, *text, *after;
+    bool has_check;
+    const char *want_error; /* of one more than there may be */
+  } cases[] = {
+      {&rmq_codec_putval, "", "PUTVAL a/p/gauge 1:1\n", "", false,
+       "line 100001: more than 100000 records in one message"},
+      {&rmq_codec_putval, "PUTVAL a/p/gauge", " 1:1", "\n", false,
+       "line 1: more than 100000 records in one message"},
+      {&rmq_codec_putval, "", "x\n", "", false,
+       "line 100001: more than 100000 records in one message"},
+      {&rmq_codec_putval, "", "PUTVAL b/p/gauge 1:1\n", "", true,
+       "line 100001: more than 100000 records in one message"},
+      {&rmq_codec_json, "[7", ",7", "]", false,
+       "sample 100001: more than 100000 records in one message"},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct rmq_codec_sink sink = {.bad = count_bad, .sample = count_sample};
+    SHOW_ROW("%zu %s", i, cases[i].text);
+    if (cases[i].has_check)
+      sink.check = check_host;
+    size_t has_one = cases[i].before[0] == '[' ? 1 : 0;
+    for (size_t more = 0; more < 2; more++) {
+      struct rmq_error err = {""};
+      char *text = repeated(cases[i].before, cases[i].text,
+                            RMQ_SAMPLES_MAX - has_one + more, cases[i].after);
+      samples_count = bad_count = 0;
+      int rc = decode(cases[i].codec, text, &sink, &err);
+      bool is_too_many = strcmp(err.text, cases[i].want_error) == 0;
+      assert_int_equal(is_too_many, more);
+      assert_true(rc == 0 || more > 0 || bad_count == RMQ_SAMPLES_MAX);
+      assert_int_equal(samples_count, rc == 0 ? RMQ_SAMPLES_MAX : 0);
+      assert_true(bad_count <= RMQ_SAMPLES_MAX);
+      rmq_buf_fini(&heard);
+      free(text);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_bad_record_does_not_void_the_others),
       cmocka_unit_test(without_a_way_to_say_so_it_voids_the_message),
       cmocka_unit_test(a_notification_is_asked_about_as_a_sample_is),
+      cmocka_unit_test(a_message_has_so_many_records_and_no_more),
   };
   return run_all(tests);
 }
