@@ -89,13 +89,16 @@ static void ask(struct rmq_connection *c, struct rmq_mono now) {
 void rmq_idle_tick(struct rmq_connection *c, struct rmq_mono now) {
   if (!rmq_mono_reached(now, c->idle.at))
     return;
-  if (c->idle.is_asking) {
+  if (c->idle.is_asking && rmq_connection_is_held(c)) {
+    c->idle.at = rmq_mono_add(now, c->config.rpc_timeout); /* it may be here */
+  } else if (c->idle.is_asking) {
     rmq_connection_because(c, 0, "",
                            "no answer within %.0f s to a question about queue "
                            "\"%s\"",
                            rmq_dur_seconds(c->config.rpc_timeout), c->queue);
     rmq_connection_apply(c, RMQ_SESSION_ON_LINK_DOWN, now);
   } else if (c->consumer_tag[0] == '\0' || c->is_cancelling ||
+             rmq_connection_is_held(c) ||
              !c->handlers.is_settled(c->handlers.ctx)) {
     rest(c, now); /* not consuming, or busy */
   } else {

@@ -297,9 +297,33 @@ static void owner_may_have_the_channel_opened_anew(void **state) {
   fake_rig_free(r);
 }
 
+/* What the broker says waits in the socket, an answer too. */
+static void
+consumer_without_room_neither_asks_nor_misses_an_answer(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = consumer(r);
+  fake_expect(b, "queue.declare", QUESTION);
+  fake_pause(b);
+  fake_send(b, "queue.declare-ok", COUNTS(0, 1));
+  fake_rig_start(r);
+  rmq_connection_hold(r->connection, true);
+  fake_rig_pass(r, rmq_s(5 * INTERVAL_S + 1)); /* no question */
+  rmq_connection_hold(r->connection, false);
+  fake_rig_pass(r, rmq_s(INTERVAL_S)); /* the question */
+  rmq_connection_hold(r->connection, true);
+  fake_broker_resume(b);
+  fake_rig_pass(r, rmq_s(5 * INTERVAL_S));
+  must_be_left_alone(r);
+  rmq_connection_hold(r->connection, false);
+  fake_rig_run(r);
+  must_be_left_alone(r);
+  fake_rig_free(r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       HOWEVER_SPLIT(quiet_queue_is_asked_for_and_left_alone),
+      HOWEVER_SPLIT(consumer_without_room_neither_asks_nor_misses_an_answer),
       HOWEVER_SPLIT(consumer_that_the_broker_does_not_know_subscribes_anew),
       HOWEVER_SPLIT(messages_that_wait_twice_make_it_subscribe_anew),
       HOWEVER_SPLIT(messages_that_are_gone_at_the_second_look_were_no_sign),
