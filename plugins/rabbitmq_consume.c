@@ -23,7 +23,7 @@ static const char plugin_name[] = "rabbitmq_consume";
 static const char drain_name[] = "rabbitmq_consume/drain";
 static const char last_name[] = "rabbitmq_consume/last";
 
-/* A tag is the delivery's serial and, in its low bits, the block. */
+/* A tag is the delivery's ticket and, in its low bits, the block. */
 enum { BLOCKS_MAX = 256, BLOCK_BITS = 8, DRAIN_INTERVAL_S = 86400 };
 
 struct block {
@@ -109,9 +109,9 @@ static enum rmq_refusal refusal_of(enum rmq_collectd_verdict v) {
 }
 
 static enum rmq_refusal dispatch(void *ctx, const struct rmq_sample *sample,
-                                 uint64_t serial) {
+                                 uint64_t ticket) {
   struct block *b = ctx;
-  rmq_collectd_tagger_set(&b->tagger, serial << BLOCK_BITS | index_of(b));
+  rmq_collectd_tagger_set(&b->tagger, ticket << BLOCK_BITS | index_of(b));
   return refusal_of(rmq_collectd_dispatch(&b->host, sample, &b->tagger));
 }
 

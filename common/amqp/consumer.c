@@ -11,6 +11,7 @@ struct rmq_consumer {
   struct rmq_connection *connection;
   struct rmq_unacked unacked;
   struct rmq_consumer_counters counters;
+  bool is_withheld;
 };
 
 const char *rmq_settle_to_str(enum rmq_settle s) {
@@ -109,7 +110,13 @@ void rmq_consumer_flush(struct rmq_consumer *c) {
   c->counters.acked += before - rmq_consumer_unacked(c);
 }
 
+void rmq_consumer_withhold(struct rmq_consumer *c, bool is_withheld) {
+  c->is_withheld = is_withheld;
+}
+
 struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now) {
+  if (c->is_withheld)
+    return RMQ_NEVER;
   struct rmq_mono due = rmq_unacked_deadline(&c->unacked, c->config.ack_batch,
                                              c->config.ack_interval, now);
   if (!rmq_mono_reached(now, due))
@@ -120,6 +127,10 @@ struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now) {
 
 bool rmq_consumer_cancel(struct rmq_consumer *c) {
   return rmq_connection_cancel(c->connection);
+}
+
+size_t rmq_consumer_place_of(const struct rmq_consumer *c, uint64_t serial) {
+  return rmq_unacked_place_of(&c->unacked, serial);
 }
 
 size_t rmq_consumer_unacked(const struct rmq_consumer *c) {

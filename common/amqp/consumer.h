@@ -52,6 +52,9 @@ bool rmq_consumer_settle(struct rmq_consumer *c, uint64_t serial,
                          enum rmq_settle how, struct rmq_mono now);
 /* Sends the acks that are due; returns when to be called again. */
 struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now);
+/* Whether acks of finished deliveries wait, which stops the broker when the
+ * prefetch is full; step then sends none. Rejections and flush do not wait. */
+void rmq_consumer_withhold(struct rmq_consumer *c, bool is_withheld);
 /* Sends all acks of finished deliveries now. */
 void rmq_consumer_flush(struct rmq_consumer *c);
 /* Asks the broker to deliver nothing more; answered by the connection's handler
@@ -60,6 +63,8 @@ bool rmq_consumer_cancel(struct rmq_consumer *c);
 /* Deliveries without an answer yet, and those of them still being worked on. */
 size_t rmq_consumer_unacked(const struct rmq_consumer *c);
 size_t rmq_consumer_open(const struct rmq_consumer *c);
+/* Of an unsettled delivery: a place below the prefetch that is its own. */
+size_t rmq_consumer_place_of(const struct rmq_consumer *c, uint64_t serial);
 struct rmq_consumer_counters
 rmq_consumer_counters(const struct rmq_consumer *c);
 

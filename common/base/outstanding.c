@@ -3,119 +3,120 @@
 
 #include "common/base/outstanding.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { PATIENCE_FACTOR = 10 };
+/* More values than any message has. */
+static const int64_t HANDING_OUT = INT64_C(1) << 60;
 
 int rmq_outstanding_init(struct rmq_outstanding *t, size_t max) {
-  size_t capacity = 4;
-  while (capacity < 2 * max)
-    capacity *= 2;
-  struct rmq_outstanding_slot *slots = calloc(capacity, sizeof(*slots));
+  assert(max > 0);
+  unsigned slot_bits = 1;
+  while (((size_t)1 << slot_bits) < max)
+    if (++slot_bits > RMQ_OUTSTANDING_SLOT_BITS_MAX)
+      return -1;
+  struct rmq_outstanding_slot *slots = calloc(max, sizeof(*slots));
   if (slots == NULL)
     return -1;
-  *t = (struct rmq_outstanding){.slots = slots, .mask = capacity - 1};
+  *t = (struct rmq_outstanding){
+      .slots = slots, .max = max, .slot_bits = slot_bits, .complete = max};
+  for (size_t i = 0; i < max; i++)
+    slots[i].next = i + 1;
   return 0;
 }
 
 void rmq_outstanding_fini(struct rmq_outstanding *t) {
   free(t->slots);
-  *t = (struct rmq_outstanding){0};
+  *t = (struct rmq_outstanding){.slots = NULL};
 }
 
-static size_t home_of(const struct rmq_outstanding *t, uint64_t serial) {
-  return (size_t)((serial * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & t->mask;
+size_t rmq_outstanding_slot_of(const struct rmq_outstanding *t,
+                               uint64_t ticket) {
+  return ticket & (((uint64_t)1 << t->slot_bits) - 1);
 }
 
-/* Where serial is, or the free slot where it would be. */
+/* The slot of an open delivery, or NULL. */
 static struct rmq_outstanding_slot *find(const struct rmq_outstanding *t,
-                                         uint64_t serial) {
-  size_t i = home_of(t, serial);
-  while (t->slots[i].serial != 0 && t->slots[i].serial != serial)
-    i = (i + 1) & t->mask;
+                                         uint64_t ticket) {
+  size_t i = rmq_outstanding_slot_of(t, ticket);
+  if (ticket == 0 || i >= t->max || t->slots[i].ticket != ticket)
+    return NULL;
   return &t->slots[i];
 }
 
-bool rmq_outstanding_begin(struct rmq_outstanding *t, uint64_t serial,
-                           int64_t note, struct rmq_mono now) {
-  if (t->count > t->mask / 2)
-    return false;
-  *find(t, serial) = (struct rmq_outstanding_slot){serial, 1, note, now};
+uint64_t rmq_outstanding_begin(struct rmq_outstanding *t, struct rmq_mono now) {
+  size_t i = t->free;
+  if (i == t->max)
+    return 0;
+  t->free = t->slots[i].next;
   t->count++;
-  return true;
+  t->begun++;
+  /* The number of the delivery may wrap: then it differs from those that are
+   * still open, which is enough. It is never 0. */
+  uint64_t number_mask =
+      ((uint64_t)1 << (RMQ_OUTSTANDING_TICKET_BITS - t->slot_bits)) - 1;
+  uint64_t number = t->begun % number_mask + 1;
+  t->slots[i] = (struct rmq_outstanding_slot){
+      .ticket = number << t->slot_bits | i, .left = HANDING_OUT, .since = now};
+  return t->slots[i].ticket;
 }
 
-void rmq_outstanding_out(struct rmq_outstanding *t, uint64_t serial) {
-  find(t, serial)->left++;
-  t->values++;
-}
-
-/* Closes the gap that a removed slot leaves in its run of neighbours. */
-static void remove_slot(struct rmq_outstanding *t,
-                        struct rmq_outstanding_slot *slot) {
-  size_t gap = (size_t)(slot - t->slots);
-  for (size_t i = (gap + 1) & t->mask; t->slots[i].serial != 0;
-       i = (i + 1) & t->mask) {
-    size_t home = home_of(t, t->slots[i].serial);
-    if (((i - home) & t->mask) < ((i - gap) & t->mask))
-      continue;
-    t->slots[gap] = t->slots[i];
-    gap = i;
-  }
-  t->slots[gap] = (struct rmq_outstanding_slot){.serial = 0};
+static void release(struct rmq_outstanding *t,
+                    struct rmq_outstanding_slot *slot) {
+  slot->ticket = 0;
+  slot->next = t->free;
+  t->free = (size_t)(slot - t->slots);
   t->count--;
 }
 
-static bool one_less(struct rmq_outstanding *t,
-                     struct rmq_outstanding_slot *slot) {
-  if (--slot->left > 0)
+bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t ticket,
+                         size_t values) {
+  struct rmq_outstanding_slot *slot = find(t, ticket);
+  assert(slot != NULL && slot->left > HANDING_OUT / 2);
+  slot->left += (int64_t)values - HANDING_OUT;
+  t->values += (int64_t)values;
+  if (slot->left > 0)
     return false;
-  remove_slot(t, slot);
+  release(t, slot);
   return true;
 }
 
-bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t serial) {
-  struct rmq_outstanding_slot *slot = find(t, serial);
-  return slot->serial != 0 && one_less(t, slot);
-}
-
-void rmq_outstanding_undo(struct rmq_outstanding *t, uint64_t serial) {
-  find(t, serial)->left--;
-  t->values--;
-}
-
-bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t serial,
-                          struct rmq_mono now,
-                          struct rmq_outstanding_done *ret_done) {
+bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket,
+                          struct rmq_mono now) {
   t->last_back = now;
-  struct rmq_outstanding_slot *slot = find(t, serial);
-  if (slot->serial == 0) {
+  struct rmq_outstanding_slot *slot = find(t, ticket);
+  if (slot == NULL || slot->left == 0) {
     t->strays++;
     return false;
   }
-  struct rmq_outstanding_done done = {serial, slot->note};
-  if (serial > t->newest)
-    t->newest = serial;
+  if (slot->since.ns > t->newest.ns)
+    t->newest = slot->since;
   t->values--;
-  if (!one_less(t, slot))
+  if (--slot->left > 0)
     return false;
-  *ret_done = done;
+  slot->next = t->complete;
+  t->complete = (size_t)(slot - t->slots);
   return true;
 }
 
-void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t serial) {
-  struct rmq_outstanding_slot *slot = find(t, serial);
-  if (slot->serial == 0)
-    return;
-  t->values -= slot->left;
-  remove_slot(t, slot);
+uint64_t rmq_outstanding_take(struct rmq_outstanding *t) {
+  if (t->complete == t->max)
+    return 0;
+  struct rmq_outstanding_slot *slot = &t->slots[t->complete];
+  uint64_t ticket = slot->ticket;
+  t->complete = slot->next;
+  release(t, slot);
+  return ticket;
 }
 
-void rmq_outstanding_clear(struct rmq_outstanding *t) {
-  for (size_t i = 0; i <= t->mask; i++)
-    t->slots[i] = (struct rmq_outstanding_slot){.serial = 0};
-  t->count = 0;
-  t->values = 0;
+void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket) {
+  struct rmq_outstanding_slot *slot = find(t, ticket);
+  if (slot == NULL || slot->left == 0)
+    return;
+  if (slot->left < HANDING_OUT / 2)
+    t->values -= slot->left;
+  release(t, slot);
 }
 
 uint64_t rmq_outstanding_overdue(const struct rmq_outstanding *t,
@@ -123,21 +124,16 @@ uint64_t rmq_outstanding_overdue(const struct rmq_outstanding *t,
   struct rmq_dur patience = {timeout.ns > INT64_MAX / PATIENCE_FACTOR
                                  ? INT64_MAX
                                  : timeout.ns * PATIENCE_FACTOR};
-  for (size_t i = 0; i <= t->mask; i++) {
+  for (size_t i = 0; i < t->max; i++) {
     const struct rmq_outstanding_slot *s = &t->slots[i];
-    if (s->serial == 0 ||
+    if (s->ticket == 0 || s->left == 0 ||
         !rmq_mono_reached(now, rmq_mono_add(s->since, timeout)))
       continue;
-    bool was_overtaken = t->newest > s->serial;
+    bool was_overtaken = t->newest.ns > s->since.ns;
     struct rmq_mono heard =
         t->last_back.ns > s->since.ns ? t->last_back : s->since;
     if (was_overtaken || rmq_mono_reached(now, rmq_mono_add(heard, patience)))
-      return s->serial;
+      return s->ticket;
   }
   return 0;
-}
-
-int64_t rmq_outstanding_note(const struct rmq_outstanding *t, uint64_t serial) {
-  const struct rmq_outstanding_slot *slot = find(t, serial);
-  return slot->serial == 0 ? 0 : slot->note;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many values of each delivery are still on their way through the host.
- * Values come back in any order and from any thread; the caller locks. A
- * delivery has one more count while it is being handed out, so that it is not
- * complete before its last value has left.
+ * How many values of each delivery are still on their way through the host. A
+ * delivery has a ticket, which every value carries out and back; it is complete
+ * when handing out has ended and every value has come back. Values may come
+ * back in any order, before handing out has ended, and long after everybody has
+ * lost interest. Complete deliveries wait here until they are taken, so that a
+ * ticket's slot is nobody else's before its owner knows. No lock in here: the
+ * caller has one around every call; between begin and end the values themselves
+ * need none, because only their number counts, and end brings it.
  */
 #ifndef RMQ_BASE_OUTSTANDING_H
 #define RMQ_BASE_OUTSTANDING_H
@@ -14,60 +18,60 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A ticket leaves the caller eight bits for a mark of its own. */
+enum { RMQ_OUTSTANDING_TICKET_BITS = 56, RMQ_OUTSTANDING_SLOT_BITS_MAX = 24 };
+
 struct rmq_outstanding_slot {
-  uint64_t serial; /* 0 = free */
-  uint64_t left;   /* values out, plus one while handing out */
-  int64_t note;    /* the caller's, comes back with the completed delivery */
+  uint64_t ticket; /* 0 = free */
+  int64_t left;    /* values out; a large number more while handing out */
+  size_t next;     /* in the list of the free or of the complete ones */
   struct rmq_mono since;
 };
 
-/* A delivery of which every value has come back. */
-struct rmq_outstanding_done {
-  uint64_t serial;
-  int64_t note;
-};
-
 struct rmq_outstanding {
-  struct rmq_outstanding_slot *slots; /* hashed by serial, linear probing */
-  size_t mask;
-  size_t count;              /* deliveries that are not complete */
-  uint64_t values;           /* out, of all deliveries */
-  uint64_t strays;           /* came back for an unknown delivery */
-  uint64_t newest;           /* largest serial of which a value came back */
+  struct rmq_outstanding_slot *slots;
+  size_t max;
+  unsigned slot_bits; /* of a ticket: the slot */
+  size_t free;        /* first free slot; max = none */
+  size_t complete;    /* first complete one that was not taken; likewise */
+  size_t count;       /* deliveries that have a ticket */
+  uint64_t begun;     /* deliveries ever */
+  /* Values out, of all deliveries. Below the truth while one is handed out
+   * (its values that came back are subtracted, the others added at the end). */
+  int64_t values;
+  uint64_t strays;           /* values back for a delivery that is not open */
+  struct rmq_mono newest;    /* of the deliveries of which a value came back */
   struct rmq_mono last_back; /* when any value came back */
 };
 
-/* max = most deliveries at a time. -1 without memory. */
+/* max = most deliveries at a time, over 0. -1 without memory. */
 int rmq_outstanding_init(struct rmq_outstanding *t, size_t max);
 void rmq_outstanding_fini(struct rmq_outstanding *t);
 
-/* Handing out begins. False when max deliveries are open. */
-bool rmq_outstanding_begin(struct rmq_outstanding *t, uint64_t serial,
-                           int64_t note, struct rmq_mono now);
-/* One more value is about to leave; needs an open serial. */
-void rmq_outstanding_out(struct rmq_outstanding *t, uint64_t serial);
-/* A value that was counted did not leave after all; handing out goes on. */
-void rmq_outstanding_undo(struct rmq_outstanding *t, uint64_t serial);
-/* Handing out has ended: true when no value is out any more; the delivery is
- * then forgotten. */
-bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t serial);
-/* A value came back: true when it completes the delivery, which is then
- * forgotten and *ret_done filled. An unknown serial is a stray. */
-bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t serial,
-                          struct rmq_mono now,
-                          struct rmq_outstanding_done *ret_done);
+/* Handing out begins; the delivery's ticket, or 0 when max are open. */
+uint64_t rmq_outstanding_begin(struct rmq_outstanding *t, struct rmq_mono now);
+/* Handing out of so many values has ended: true when none of them is out any
+ * more; the delivery is then forgotten. Needs an open ticket. */
+bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t ticket,
+                         size_t values);
+/* A value came back: true when it completes the delivery, which is then to be
+ * taken. An unknown ticket is a stray. */
+bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket,
+                          struct rmq_mono now);
+/* A complete delivery, which is then forgotten; 0 when there is none. */
+uint64_t rmq_outstanding_take(struct rmq_outstanding *t);
 /* The delivery does not matter any more; values that still come back for it
- * are strays. Only after rmq_outstanding_end. */
-void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t serial);
-/* All of them: the channel is gone. */
-void rmq_outstanding_clear(struct rmq_outstanding *t);
+ * are strays. After end, or before any value was handed out; without effect on
+ * one that is complete. */
+void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket);
 
 /* A delivery whose values seem not to come back: handed out longer than timeout
  * ago, and either a later one has come back since, or nothing at all has for
- * ten times that. 0 = none. */
+ * ten times that. 0 = none. Looks at every slot. */
 uint64_t rmq_outstanding_overdue(const struct rmq_outstanding *t,
                                  struct rmq_dur timeout, struct rmq_mono now);
-/* The caller's note of an open delivery; 0 for an unknown serial. */
-int64_t rmq_outstanding_note(const struct rmq_outstanding *t, uint64_t serial);
+/* Below max; the same for the ticket's life, nobody else's meanwhile. */
+size_t rmq_outstanding_slot_of(const struct rmq_outstanding *t,
+                               uint64_t ticket);
 
 #endif

@@ -59,10 +59,14 @@ uint64_t rmq_unacked_add(struct rmq_unacked *u, uint64_t tag) {
   return e->serial;
 }
 
+size_t rmq_unacked_place_of(const struct rmq_unacked *u, uint64_t serial) {
+  return serial & (((uint64_t)1 << u->slot_bits) - 1);
+}
+
 /* The open delivery with this serial, or NULL and a stray. */
 static struct rmq_unacked_entry *find_open(struct rmq_unacked *u,
                                            uint64_t serial) {
-  uint64_t slot = serial & (((uint64_t)1 << u->slot_bits) - 1);
+  size_t slot = rmq_unacked_place_of(u, serial);
   struct rmq_unacked_entry *e = NULL;
   if (serial != 0 && slot < u->max)
     e = &u->entries[slot];

@@ -74,6 +74,8 @@ struct rmq_mono rmq_unacked_deadline(const struct rmq_unacked *u, size_t batch,
                                      struct rmq_mono now);
 /* The channel is gone: nothing can be settled any more. Serials go on. */
 void rmq_unacked_lose(struct rmq_unacked *u);
+/* Of a serial that is not settled: a place below max that is its own. */
+size_t rmq_unacked_place_of(const struct rmq_unacked *u, uint64_t serial);
 /* Handed out or finished, not yet acked. */
 size_t rmq_unacked_count(const struct rmq_unacked *u);
 /* Handed out, not finished. */

@@ -253,7 +253,7 @@ static int read_record(struct rmq_json_record *r, const struct rmq_types *types,
                        struct rmq_samples *set, struct rmq_error *err) {
   if (r->twice != RMQ_JSON_SLOTS)
     return rmq_error_set(err, "key \"%s\" is given twice",
-                         rmq_json_slot_to_str(r->twice));
+                         rmq_json_slot_to_str((enum rmq_json_slot)r->twice));
   if (r->is_given[RMQ_JSON_LABELS] && !r->is_given[RMQ_JSON_HOST])
     return rmq_codec_json_alert_read(r, types, set, err);
   return read_sample(r, types, set, err);

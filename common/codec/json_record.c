@@ -11,16 +11,15 @@ static const char *const keys[RMQ_JSON_SLOTS] = {
     "meta",   "labels",  "annotations",     "startsAt"};
 
 const char *rmq_json_slot_to_str(enum rmq_json_slot s) {
-  return s < RMQ_JSON_SLOTS ? keys[s] : "unknown";
+  return (size_t)s < RMQ_JSON_SLOTS ? keys[s] : "unknown";
 }
 
 /* Begins at the key that collectd would write next, which is mostly it. */
-static enum rmq_json_slot find_slot(const struct rmq_json_value *key,
-                                    enum rmq_json_slot expected) {
+static size_t find_slot(const struct rmq_json_value *key, size_t expected) {
   for (size_t i = 0; i < RMQ_JSON_SLOTS; i++) {
     size_t at = (expected + i) % RMQ_JSON_SLOTS;
     if (strcmp(keys[at], key->text) == 0 && strlen(keys[at]) == key->len)
-      return (enum rmq_json_slot)at;
+      return at;
   }
   return RMQ_JSON_SLOTS;
 }
@@ -83,7 +82,7 @@ static int read_slot(struct rmq_json *j, enum rmq_json_slot s,
 
 int rmq_json_record_read(struct rmq_json *j, struct rmq_json_record *ret_r) {
   struct rmq_json_value key, ignored;
-  enum rmq_json_slot slot = RMQ_JSON_SLOTS;
+  size_t slot = RMQ_JSON_SLOTS;
   int more = 0;
   memset(ret_r->is_given, 0, sizeof(ret_r->is_given));
   ret_r->twice = RMQ_JSON_SLOTS;
@@ -93,8 +92,9 @@ int rmq_json_record_read(struct rmq_json *j, struct rmq_json_record *ret_r) {
     if (rmq_json_key(j, &key) != 0)
       return -1;
     slot = find_slot(&key, (slot + 1) % RMQ_JSON_SLOTS);
-    int rc = slot == RMQ_JSON_SLOTS ? rmq_json_value(j, &ignored)
-                                    : read_slot(j, slot, ret_r);
+    int rc = slot == RMQ_JSON_SLOTS
+                 ? rmq_json_value(j, &ignored)
+                 : read_slot(j, (enum rmq_json_slot)slot, ret_r);
     if (rc != 0)
       return -1;
   }

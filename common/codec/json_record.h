@@ -27,9 +27,9 @@ enum rmq_json_slot {
   RMQ_JSON_META,
   RMQ_JSON_LABELS,
   RMQ_JSON_ANNOTATIONS,
-  RMQ_JSON_STARTS_AT,
-  RMQ_JSON_SLOTS
+  RMQ_JSON_STARTS_AT
 };
+enum { RMQ_JSON_SLOTS = RMQ_JSON_STARTS_AT + 1 };
 /* The key as it stands in the text: "values", "startsAt". */
 const char *rmq_json_slot_to_str(enum rmq_json_slot s);
 
@@ -47,7 +47,7 @@ struct rmq_json_pairs {
 
 struct rmq_json_record {
   bool is_given[RMQ_JSON_SLOTS];
-  enum rmq_json_slot twice; /* a key that was given twice, or RMQ_JSON_SLOTS */
+  size_t twice; /* slot of a key that was given twice, or RMQ_JSON_SLOTS */
   struct rmq_json_value values[RMQ_JSON_SLOTS]; /* where is_given */
   /* Filled where the value is an array (lists) or object (pairs). */
   struct rmq_json_list lists[RMQ_JSON_DSNAMES + 1];

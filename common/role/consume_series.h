@@ -7,6 +7,7 @@
 #include "common/amqp/consumer.h"
 #include "common/base/latency.h"
 #include "common/base/window.h"
+#include "common/role/consume_flow.h"
 #include "common/role/role_consume.h"
 #include "common/role/session_log.h"
 
@@ -37,13 +38,15 @@ struct rmq_consume_counters {
   uint64_t refused[RMQ_REFUSALS_COUNT];    /* samples, by rmq_refusal - 1 */
   uint64_t idle_restarts;
   size_t unacked;
-  uint64_t outstanding; /* samples out */
+  int64_t outstanding; /* samples out; see base/outstanding.h */
+  struct rmq_flow_counters flow;
+  bool is_withheld; /* acks wait for the writers */
 };
 
 struct rmq_consume_report {
   double connected, state;
-  double unacked, outstanding;
-  int64_t delivered, redelivered, acked, requeued;
+  double unacked, outstanding, backpressure;
+  int64_t delivered, redelivered, acked, requeued, deduplicated, postponed;
   int64_t rejected[RMQ_REJECTIONS_COUNT];
   int64_t dispatched;
   int64_t refused[RMQ_REFUSALS_COUNT];

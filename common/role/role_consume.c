@@ -4,7 +4,7 @@
 #include "common/role/role_consume.h"
 
 #include "common/amqp/worker.h"
-#include "common/base/outstanding.h"
+#include "common/role/consume_flow.h"
 #include "common/role/consume_format.h"
 #include "common/role/consume_rejection.h"
 #include "common/role/consume_series.h"
@@ -16,8 +16,9 @@
 #include <string.h>
 
 static const char plugin_name[] = "rabbitmq_consume";
-enum { ERROR_WINDOW_S = 60, OVERDUE_CHECK_S = 1 };
+enum { ERROR_WINDOW_S = 60, OVERDUE_CHECK_S = 1, BACKPRESSURE_LINE_S = 60 };
 enum { OVERDUE_AT_ONCE = 100 }; /* finding one means looking at all */
+enum { CHANNELS_REMEMBERED = 4 };
 
 struct rmq_role_consume {
   const struct rmq_consume_options *options;
@@ -35,17 +36,16 @@ struct rmq_role_consume {
 
   pthread_mutex_t lock; /* protects from here ... */
   struct rmq_outstanding outstanding;
-  struct rmq_outstanding_done *done; /* complete, not yet settled */
-  size_t done_count, done_max;
   struct rmq_consume_counters shared; /* as of the worker's last turn */
   struct rmq_latency latency;         /* ... to here */
 
   /* The worker's thread. */
   struct rmq_consume_counters counters;
-  struct rmq_outstanding_done *settling; /* taken from done */
+  struct rmq_flow flow;
   struct rmq_rejections rejections;
   struct rmq_mono overdue_check;
-  bool is_draining, is_cancelled;
+  struct rmq_mono backpressure_line; /* not before */
+  bool is_draining, is_cancelled, is_withheld;
 
   /* The reporting thread. */
   struct rmq_series_object object;
@@ -65,22 +65,55 @@ static void unlock(struct rmq_role_consume *r) {
 /* ------------------------------------------------------------------------
  * A delivery */
 
-static void reject(struct rmq_role_consume *r, uint64_t serial,
+static uint64_t begin(struct rmq_role_consume *r, struct rmq_mono now) {
+  lock(r);
+  uint64_t ticket = rmq_outstanding_begin(&r->outstanding, now);
+  unlock(r);
+  return ticket;
+}
+
+static void forget(struct rmq_role_consume *r, uint64_t ticket) {
+  lock(r);
+  rmq_outstanding_forget(&r->outstanding, ticket);
+  unlock(r);
+}
+
+/* The policy's answer, within MaxRedeliveries: no message goes round for ever.
+ */
+static enum rmq_settle settlement(const struct rmq_role_consume *r,
+                                  uint64_t ticket, enum rmq_on_failure policy,
+                                  bool may_pass) {
+  switch (policy) {
+  case RMQ_FAILURE_DROP:
+    return RMQ_SETTLE_ACK;
+  case RMQ_FAILURE_REQUEUE:
+    return may_pass && rmq_flow_may_requeue(&r->flow, ticket)
+               ? RMQ_SETTLE_REQUEUE
+               : RMQ_SETTLE_DEAD_LETTER;
+  case RMQ_FAILURE_DEAD_LETTER:
+    return RMQ_SETTLE_DEAD_LETTER;
+  }
+  return RMQ_SETTLE_DEAD_LETTER;
+}
+
+/* may_pass: another attempt could end differently. */
+static void reject(struct rmq_role_consume *r, uint64_t ticket,
                    const struct rmq_delivery *d, enum rmq_rejection cause,
-                   const char *detail, struct rmq_mono now) {
+                   bool may_pass, const char *detail, struct rmq_mono now) {
   int policy = cause == RMQ_REJECTION_dispatch ? r->options->on_dispatch_error
                                                : r->options->on_parse_error;
   enum rmq_settle how =
-      rmq_rejections_settle((enum rmq_on_failure)policy, d->is_redelivered);
+      settlement(r, ticket, (enum rmq_on_failure)policy, may_pass);
+  size_t settled = rmq_flow_failed(&r->flow, ticket, how, now);
   if (how != RMQ_SETTLE_REQUEUE)
-    r->counters.rejected[cause]++;
+    r->counters.rejected[cause] += settled;
   rmq_rejections_log(&r->rejections, d, cause, detail, how, now);
-  rmq_consumer_settle(r->consumer, serial, how, now);
 }
 
 struct handing_out {
   struct rmq_role_consume *r;
-  uint64_t serial;
+  uint64_t ticket;
+  size_t values;            /* that the host took */
   enum rmq_refusal refusal; /* the first */
   bool may_pass; /* all refusals so far are of the kind that may pass */
 };
@@ -88,118 +121,107 @@ struct handing_out {
 static void hand_sample(void *ctx, const struct rmq_sample *sample) {
   struct handing_out *h = ctx;
   struct rmq_role_consume *r = h->r;
-  lock(r);
-  rmq_outstanding_out(&r->outstanding, h->serial);
-  unlock(r);
-  enum rmq_refusal refusal = r->sink.dispatch(r->sink.ctx, sample, h->serial);
+  enum rmq_refusal refusal = r->sink.dispatch(r->sink.ctx, sample, h->ticket);
   if (refusal == RMQ_REFUSAL_none) {
-    r->counters.dispatched++;
+    h->values++;
     return;
   }
   r->counters.refused[refusal - 1]++;
   if (h->refusal == RMQ_REFUSAL_none)
     h->refusal = refusal;
   h->may_pass = h->may_pass && refusal == RMQ_REFUSAL_failed;
-  lock(r);
-  rmq_outstanding_undo(&r->outstanding, h->serial);
-  unlock(r);
 }
 
-/* What is to be remembered of a delivery while its values are out: when it was
- * published (milliseconds, 0 = unknown) and whether it came before. */
-static int64_t note_of(const struct rmq_delivery *d) {
-  bool is_known = d->has_timestamp && d->timestamp_ms > 0 &&
-                  d->timestamp_ms < INT64_MAX / 2;
-  return (is_known ? d->timestamp_ms : 0) * 2 + (d->is_redelivered ? 1 : 0);
-}
-static int64_t published_ms(int64_t note) { return note / 2; }
-static bool was_redelivered(int64_t note) { return note % 2 != 0; }
-
-static void forget(struct rmq_role_consume *r, uint64_t serial) {
-  lock(r);
-  rmq_outstanding_forget(&r->outstanding, serial);
-  unlock(r);
-}
-
-static void note_latency(struct rmq_role_consume *r, int64_t note) {
-  int64_t then_ms = published_ms(note);
-  if (then_ms <= 0)
-    return;
+static void note_latency(struct rmq_role_consume *r, int64_t published_ms) {
   int64_t now_ms = rmq_wall_ms(r->host->wall(r->host->ctx));
-  if (now_ms < then_ms)
-    return; /* the clocks differ: the latency is not known */
+  if (published_ms <= 0 || now_ms < published_ms)
+    return; /* unknown, or the clocks differ */
   lock(r);
-  rmq_latency_add(&r->latency, rmq_ms(now_ms - then_ms));
+  rmq_latency_add(&r->latency, rmq_ms(now_ms - published_ms));
   unlock(r);
 }
 
-/* The values are out, or refused; what was handed out may all be back. */
-static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
-                       bool is_complete, struct rmq_mono now) {
-  struct rmq_role_consume *r = h->r;
-  if (h->refusal != RMQ_REFUSAL_none) {
-    if (!is_complete)
-      forget(r, h->serial);
-    struct rmq_delivery again = *d;
-    again.is_redelivered = d->is_redelivered || !h->may_pass;
-    reject(r, h->serial, &again, RMQ_REJECTION_dispatch,
-           rmq_refusal_to_str(h->refusal), now);
-    return;
-  }
-  if (!is_complete && r->options->ack_when == RMQ_ACK_WRITTEN)
-    return;
-  if (!is_complete)
-    forget(r, h->serial);
-  note_latency(r, note_of(d));
-  rmq_consumer_settle(r->consumer, h->serial, RMQ_SETTLE_ACK, now);
+static void done(struct rmq_role_consume *r, uint64_t ticket,
+                 struct rmq_mono now) {
+  int64_t published_ms = 0;
+  if (rmq_flow_done(&r->flow, ticket, now, &published_ms))
+    note_latency(r, published_ms);
 }
 
-static void hand_out(struct rmq_role_consume *r, uint64_t serial,
+/* The values are out, or refused; what was handed out may all be back. Whatever
+ * becomes of the message, its values stay counted until they are back. */
+static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
+                       struct rmq_mono now) {
+  struct rmq_role_consume *r = h->r;
+  bool is_dispatched_enough = r->options->ack_when == RMQ_ACK_DISPATCHED;
+  lock(r);
+  bool is_complete = rmq_outstanding_end(&r->outstanding, h->ticket, h->values);
+  unlock(r);
+  r->counters.dispatched += h->values;
+  if (h->refusal != RMQ_REFUSAL_none)
+    reject(r, h->ticket, d, RMQ_REJECTION_dispatch, h->may_pass,
+           rmq_refusal_to_str(h->refusal), now);
+  else if (is_complete || is_dispatched_enough)
+    done(r, h->ticket, now);
+  /* Without back-pressure nothing would bound what is remembered. */
+  if (is_dispatched_enough && r->options->backpressure_queue_length == 0)
+    forget(r, h->ticket);
+}
+
+static void hand_out(struct rmq_role_consume *r, uint64_t ticket,
                      const struct rmq_delivery *d,
                      const struct rmq_codec *codec, struct rmq_mono now) {
-  struct handing_out h = {.r = r, .serial = serial, .may_pass = true};
+  struct handing_out h = {.r = r, .ticket = ticket, .may_pass = true};
   struct rmq_error err = {""};
-  lock(r);
-  bool has_slot =
-      rmq_outstanding_begin(&r->outstanding, serial, note_of(d), now);
-  unlock(r);
-  if (!has_slot) { /* cannot be: it holds a prefetch of deliveries */
-    rmq_consumer_settle(r->consumer, serial, RMQ_SETTLE_REQUEUE, now);
-    return;
-  }
   const struct rmq_codec_sink sink = {.ctx = &h, .sample = hand_sample};
   int rc = rmq_consume_format_decode(&r->format, codec, d, &r->sink.types,
                                      &sink, &err);
-  lock(r);
-  bool is_complete = rmq_outstanding_end(&r->outstanding, serial);
-  unlock(r);
-  if (rc != 0)
-    reject(r, serial, d, RMQ_REJECTION_parse, err.text, now);
-  else
-    handed_out(&h, d, is_complete, now);
+  if (rc == 0) {
+    handed_out(&h, d, now);
+    return;
+  }
+  forget(r, ticket);
+  reject(r, ticket, d, RMQ_REJECTION_parse, /* may_pass = */ true, err.text,
+         now);
+}
+
+static void take(struct rmq_role_consume *r, uint64_t ticket,
+                 const struct rmq_delivery *d, struct rmq_mono now) {
+  enum rmq_rejection cause = RMQ_REJECTION_content_type;
+  struct rmq_error detail = {""};
+  const struct rmq_codec *codec =
+      rmq_consume_format_choose(&r->format, d, &cause, &detail);
+  if (codec != NULL) {
+    hand_out(r, ticket, d, codec, now);
+    return;
+  }
+  forget(r, ticket);
+  reject(r, ticket, d, cause, /* may_pass = */ true, detail.text, now);
 }
 
 static void on_delivery(void *ctx, uint64_t serial,
                         const struct rmq_delivery *d, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
-  enum rmq_rejection cause = RMQ_REJECTION_content_type;
-  struct rmq_error detail = {""};
-  const struct rmq_codec *codec =
-      rmq_consume_format_choose(&r->format, d, &cause, &detail);
-  if (codec == NULL)
-    reject(r, serial, d, cause, detail.text, now);
-  else
-    hand_out(r, serial, d, codec, now);
+  uint64_t ticket = begin(r, now);
+  if (ticket == 0) {
+    rmq_flow_postpone(&r->flow, serial, now);
+    return;
+  }
+  switch (rmq_flow_arrive(&r->flow, ticket, serial, d, now)) {
+  case RMQ_FLOW_TAKE:
+    take(r, ticket, d, now);
+    break;
+  case RMQ_FLOW_HELD:
+  case RMQ_FLOW_DUPLICATE:
+    forget(r, ticket);
+    break;
+  }
 }
 
-void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t serial) {
-  struct rmq_outstanding_done done;
+void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket) {
   struct rmq_mono now = mono(r);
   lock(r);
-  bool is_complete = rmq_outstanding_back(&r->outstanding, serial, now, &done);
-  /* done_max deliveries can be open, and each is completed once. */
-  if (is_complete && r->done_count < r->done_max)
-    r->done[r->done_count++] = done;
+  bool is_complete = rmq_outstanding_back(&r->outstanding, ticket, now);
   unlock(r);
   if (is_complete)
     rmq_worker_wake(r->worker);
@@ -208,29 +230,28 @@ void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t serial) {
 /* ------------------------------------------------------------------------
  * The worker's job */
 
-static void settle_done(struct rmq_role_consume *r, struct rmq_mono now) {
+static uint64_t take_complete(struct rmq_role_consume *r) {
   lock(r);
-  struct rmq_outstanding_done *taken = r->done;
-  size_t count = r->done_count;
-  r->done = r->settling;
-  r->done_count = 0;
+  uint64_t ticket = rmq_outstanding_take(&r->outstanding);
   unlock(r);
-  r->settling = taken;
-  for (size_t i = 0; i < count; i++) {
-    if (rmq_consumer_settle(r->consumer, taken[i].serial, RMQ_SETTLE_ACK, now))
-      note_latency(r, taken[i].note);
-  }
+  return ticket;
 }
 
-static void settle_overdue(struct rmq_role_consume *r, uint64_t serial,
-                           bool is_redelivered, struct rmq_mono now) {
+static void settle_complete(struct rmq_role_consume *r, struct rmq_mono now) {
+  uint64_t ticket = 0;
+  while ((ticket = take_complete(r)) != 0)
+    done(r, ticket, now);
+}
+
+static void settle_overdue(struct rmq_role_consume *r, uint64_t ticket,
+                           struct rmq_mono now) {
   enum rmq_settle how =
       r->options->on_written_timeout == 1
           ? RMQ_SETTLE_ACK
-          : rmq_rejections_settle(RMQ_FAILURE_REQUEUE, is_redelivered);
+          : settlement(r, ticket, RMQ_FAILURE_REQUEUE, /* may_pass = */ true);
+  size_t settled = rmq_flow_failed(&r->flow, ticket, how, now);
   if (how != RMQ_SETTLE_REQUEUE)
-    r->counters.rejected[RMQ_REJECTION_timeout]++;
-  rmq_consumer_settle(r->consumer, serial, how, now);
+    r->counters.rejected[RMQ_REJECTION_timeout] += settled;
   rmq_rejections_log_overdue(&r->rejections, how, r->options->written_timeout,
                              now);
 }
@@ -239,25 +260,66 @@ static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
   if (!rmq_mono_reached(now, r->overdue_check))
     return;
   r->overdue_check = rmq_mono_add(now, rmq_s(OVERDUE_CHECK_S));
-  uint64_t serial = 0;
+  uint64_t ticket = 0;
   int left = OVERDUE_AT_ONCE;
   do {
     lock(r);
-    serial = rmq_outstanding_overdue(&r->outstanding,
+    ticket = rmq_outstanding_overdue(&r->outstanding,
                                      r->options->written_timeout, now);
-    int64_t note = rmq_outstanding_note(&r->outstanding, serial);
-    if (serial != 0)
-      rmq_outstanding_forget(&r->outstanding, serial);
+    rmq_outstanding_forget(&r->outstanding, ticket);
     unlock(r);
-    if (serial != 0)
-      settle_overdue(r, serial, was_redelivered(note), now);
-  } while (serial != 0 && --left > 0);
+    if (rmq_flow_is_open(&r->flow, ticket))
+      settle_overdue(r, ticket, now);
+  } while (ticket != 0 && --left > 0);
+}
+
+static void log_backpressure(struct rmq_role_consume *r, int64_t values,
+                             struct rmq_mono now) {
+  if (!rmq_mono_reached(now, r->backpressure_line))
+    return;
+  r->backpressure_line = rmq_mono_add(now, rmq_s(BACKPRESSURE_LINE_S));
+  struct rmq_error text = {""};
+  rmq_error_set(&text,
+                "the writers are slow: %" PRIi64
+                " values are on their way to them, acknowledgements wait until "
+                "fewer than half of BackpressureQueueLength are",
+                values);
+  rmq_session_log_write(&r->session,
+                        &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
+                                                 .event = "backpressure",
+                                                 .message = text.text});
+}
+
+/* Above the limit acks are withheld, so that the prefetch stops the broker;
+ * below half of it they flow again. */
+static void regulate(struct rmq_role_consume *r, int64_t values,
+                     struct rmq_mono now) {
+  int64_t limit = r->options->backpressure_queue_length;
+  bool was_withheld = r->is_withheld;
+  if (limit == 0 || r->is_draining)
+    r->is_withheld = false;
+  else if (values > limit)
+    r->is_withheld = true;
+  else if (values < limit / 2 || values == 0)
+    r->is_withheld = false;
+  rmq_consumer_withhold(r->consumer, r->is_withheld);
+  if (r->is_withheld && !was_withheld)
+    log_backpressure(r, values, now);
+}
+
+static bool has_values_out(struct rmq_role_consume *r) {
+  lock(r);
+  bool has = r->outstanding.count > 0;
+  unlock(r);
+  return has;
 }
 
 static void share_counters(struct rmq_role_consume *r) {
   r->counters.consumer = rmq_consumer_counters(r->consumer);
   r->counters.unacked = rmq_consumer_unacked(r->consumer);
   r->counters.idle_restarts = rmq_connection_idle_restarts(r->connection);
+  r->counters.flow = r->flow.counters;
+  r->counters.is_withheld = r->is_withheld;
   lock(r);
   r->counters.outstanding = r->outstanding.values;
   r->shared = r->counters;
@@ -266,15 +328,18 @@ static void share_counters(struct rmq_role_consume *r) {
 
 static struct rmq_mono step(void *ctx, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
-  settle_done(r, now);
+  settle_complete(r, now);
   check_overdue(r, now);
+  share_counters(r);
+  regulate(r, r->counters.outstanding, now);
+  if (r->is_draining)
+    rmq_flow_let_go(&r->flow, now);
   if (r->is_draining && rmq_consumer_open(r->consumer) == 0)
     rmq_consumer_flush(r->consumer);
-  struct rmq_mono due = rmq_consumer_step(r->consumer, now);
+  struct rmq_mono due = rmq_flow_step(&r->flow, now);
+  due = rmq_mono_min(due, rmq_consumer_step(r->consumer, now));
   share_counters(r);
-  if (rmq_consumer_open(r->consumer) > 0)
-    due = rmq_mono_min(due, r->overdue_check);
-  return due;
+  return has_values_out(r) ? rmq_mono_min(due, r->overdue_check) : due;
 }
 
 static void drain(void *ctx, struct rmq_mono now) {
@@ -284,11 +349,13 @@ static void drain(void *ctx, struct rmq_mono now) {
   r->is_cancelled = !rmq_consumer_cancel(r->consumer);
 }
 
+/* All that was handed out is back, also what was acknowledged before that. */
 static bool is_drained(void *ctx) {
-  const struct rmq_role_consume *r = ctx;
-  if (!rmq_session_is_up(rmq_connection_state(r->connection)))
-    return true;
-  return r->is_cancelled && rmq_consumer_unacked(r->consumer) == 0;
+  struct rmq_role_consume *r = ctx;
+  bool has_settled = r->is_cancelled && rmq_consumer_unacked(r->consumer) == 0;
+  if (!has_settled && rmq_session_is_up(rmq_connection_state(r->connection)))
+    return false;
+  return !has_values_out(r);
 }
 
 /* ------------------------------------------------------------------------
@@ -306,15 +373,13 @@ static void ready(void *ctx, uint64_t epoch, struct rmq_mono now) {
   (void)now;
 }
 
-/* Values of the old channel's deliveries may still come back: strays. */
+/* The values of the old channel's deliveries are still on their way, and count
+ * until they are back. */
 static void lost(void *ctx, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
   (void)now;
   rmq_consumer_lost(r->consumer);
-  lock(r);
-  rmq_outstanding_clear(&r->outstanding);
-  r->done_count = 0;
-  unlock(r);
+  rmq_flow_lost(&r->flow);
 }
 
 /* A consumer publishes nothing. */
@@ -357,18 +422,50 @@ static bool is_settled(void *ctx) {
 /* ------------------------------------------------------------------------
  * Lifecycle */
 
+static bool settle_delivery(void *ctx, uint64_t serial, enum rmq_settle how,
+                            struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  return rmq_consumer_settle(r->consumer, serial, how, now);
+}
+
+static size_t place_of(void *ctx, uint64_t serial) {
+  const struct rmq_role_consume *r = ctx;
+  return rmq_consumer_place_of(r->consumer, serial);
+}
+
+static int create_flow(struct rmq_role_consume *r) {
+  const struct rmq_consume_options *o = r->options;
+  struct rmq_flow_config config = {.prefetch = (uint16_t)o->prefetch_count,
+                                   .deduplicates = o->deduplicate,
+                                   .window = (size_t)o->deduplicate_window,
+                                   .max_redeliveries =
+                                       (uint32_t)o->max_redeliveries,
+                                   .retry_delay = o->redelivery_delay};
+  struct rmq_flow_settler settler = {r, settle_delivery, place_of};
+  return rmq_flow_init(&r->flow, &config, &settler, &r->outstanding);
+}
+
+/* Of messages whose values are out: those of this channel and of a few that
+ * broke before they were back, and those that were acknowledged without waiting
+ * for that. */
+static size_t tickets_max(const struct rmq_consume_options *o) {
+  size_t max = CHANNELS_REMEMBERED * (size_t)o->prefetch_count;
+  if (o->ack_when == RMQ_ACK_DISPATCHED)
+    max += (size_t)o->backpressure_queue_length;
+  return max;
+}
+
 static int create_consumer(struct rmq_role_consume *r, struct rmq_error *err) {
   const struct rmq_consume_options *o = r->options;
   struct rmq_consumer_config config = {.prefetch = (uint16_t)o->prefetch_count,
                                        .ack_batch = (size_t)o->ack_batch,
                                        .ack_interval = o->ack_interval};
   struct rmq_consumer_handlers handlers = {r, on_delivery};
-  r->done_max = config.prefetch;
-  r->done = calloc(r->done_max, sizeof(*r->done));
-  r->settling = calloc(r->done_max, sizeof(*r->settling));
+  size_t tickets = tickets_max(o);
   r->consumer = rmq_consumer_new(&config, &handlers);
-  if (r->done == NULL || r->settling == NULL || r->consumer == NULL ||
-      rmq_outstanding_init(&r->outstanding, r->done_max) != 0)
+  if (r->consumer == NULL ||
+      rmq_outstanding_init(&r->outstanding, tickets) != 0 ||
+      create_flow(r) != 0)
     return rmq_error_set(err, "no memory");
   return 0;
 }
@@ -438,9 +535,8 @@ void rmq_role_consume_free(struct rmq_role_consume *r) {
   rmq_consumer_free(r->consumer);
   rmq_consume_topology_fini(&r->topology);
   rmq_connection_setup_fini(&r->setup);
+  rmq_flow_fini(&r->flow);
   rmq_outstanding_fini(&r->outstanding);
-  free(r->done);
-  free(r->settling);
   pthread_mutex_destroy(&r->lock);
   free(r);
 }
@@ -471,9 +567,10 @@ static void log_totals(struct rmq_role_consume *r) {
   rmq_error_set(&text,
                 "ended: %" PRIu64 " messages delivered, %" PRIu64
                 " of them again; %" PRIu64 " acknowledged, %" PRIu64
-                " requeued, %" PRIu64 " rejected",
+                " of them as duplicates, %" PRIu64 " requeued, %" PRIu64
+                " rejected",
                 c.consumer.delivered, c.consumer.redelivered, c.consumer.acked,
-                c.consumer.requeued, rejected);
+                c.flow.deduplicated, c.consumer.requeued, rejected);
   rmq_session_log_write(&r->session,
                         &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
                                                  .event = "ended",

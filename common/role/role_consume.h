@@ -30,6 +30,9 @@ struct rmq_consume_options {
   struct rmq_consume_queue_options queue;
   int64_t prefetch_count, ack_batch, max_message_bytes;
   struct rmq_dur ack_interval, written_timeout;
+  int64_t backpressure_queue_length, max_redeliveries, deduplicate_window;
+  struct rmq_dur redelivery_delay;
+  bool deduplicate;
   int ack_when, on_written_timeout, format, on_parse_error, on_dispatch_error;
 };
 
@@ -53,12 +56,12 @@ enum rmq_refusal {
 enum { RMQ_REFUSALS_COUNT = 4 };
 const char *rmq_refusal_to_str(enum rmq_refusal r);
 
-/* Where samples go; called in the worker's thread. serial is to be handed to
- * rmq_role_consume_written once for every sample that was taken. */
+/* Where samples go; called in the worker's thread. ticket (56 bits) is to be
+ * handed to rmq_role_consume_written once for every sample that was taken. */
 struct rmq_consume_sink {
   void *ctx;
   enum rmq_refusal (*dispatch)(void *ctx, const struct rmq_sample *sample,
-                               uint64_t serial);
+                               uint64_t ticket);
   struct rmq_types types;
 };
 
@@ -72,8 +75,8 @@ rmq_role_consume_new(const struct rmq_consume_options *options,
 void rmq_role_consume_free(struct rmq_role_consume *r);
 int rmq_role_consume_start(struct rmq_role_consume *r, struct rmq_error *err);
 
-/* Any thread: a sample of that delivery has been written by everybody. */
-void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t serial);
+/* Any thread: a sample with that ticket has been written by everybody. */
+void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket);
 /* One thread at a time: emits the block's own series. */
 void rmq_role_consume_report(struct rmq_role_consume *r,
                              struct rmq_dur interval);

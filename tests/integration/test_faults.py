@@ -162,7 +162,8 @@ def test_the_last_line_of_each_module_is_its_account(rig, broker, vhost):
                        " 0 returned, 0 rejected, 0 expired, 0 dropped;"
                        " 0 republished; 0 wait in the spool")
     assert b.log_lines("ended: 321 messages delivered, 0 of them again; "
-                       "321 acknowledged, 0 requeued, 0 rejected")
+                       "321 acknowledged, 0 of them as duplicates, "
+                       "0 requeued, 0 rejected")
 
 
 # --- consumer ---------------------------------------------------------------

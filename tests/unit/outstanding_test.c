@@ -25,146 +25,143 @@ static int teardown(void **state) {
 }
 
 /* A delivery with so many values out, handing out has ended. */
-static void hand_out(uint64_t serial, int values, struct rmq_mono now) {
-  assert_true(rmq_outstanding_begin(&t, serial, (int64_t)serial * 10, now));
-  for (int i = 0; i < values; i++)
-    rmq_outstanding_out(&t, serial);
-  assert_int_equal(rmq_outstanding_end(&t, serial), values == 0);
+static uint64_t hand_out(size_t values, struct rmq_mono now) {
+  uint64_t ticket = rmq_outstanding_begin(&t, now);
+  assert_true(ticket != 0);
+  assert_int_equal(ticket >> RMQ_OUTSTANDING_TICKET_BITS, 0);
+  assert_int_equal(rmq_outstanding_end(&t, ticket, values), values == 0);
+  return ticket;
 }
 
 /* Whether a value that comes back completes its delivery. */
-static bool completes(uint64_t serial, struct rmq_mono now) {
-  struct rmq_outstanding_done done = {0, 0};
-  bool is_complete = rmq_outstanding_back(&t, serial, now, &done);
-  assert_int_equal(done.serial, is_complete ? serial : 0);
-  assert_int_equal(done.note, is_complete ? serial * 10 : 0);
+static bool completes(uint64_t ticket, struct rmq_mono now) {
+  bool is_complete = rmq_outstanding_back(&t, ticket, now);
+  assert_int_equal(rmq_outstanding_take(&t), is_complete ? ticket : 0);
+  assert_int_equal(rmq_outstanding_take(&t), 0);
   return is_complete;
 }
 
 static void the_last_value_back_completes_a_delivery(void **state) {
   (void)state;
-  hand_out(1, 3, start);
+  uint64_t a = hand_out(3, start);
   assert_int_equal(t.values, 3);
-  assert_false(completes(1, start));
-  assert_false(completes(1, start));
+  assert_false(completes(a, start));
+  assert_false(completes(a, start));
   assert_int_equal(t.values, 1);
-  assert_int_equal(rmq_outstanding_note(&t, 1), 10);
-  assert_true(completes(1, start));
+  assert_true(completes(a, start));
   assert_int_equal(t.values, 0);
   assert_int_equal(t.count, 0);
-  assert_int_equal(rmq_outstanding_note(&t, 1), 0);
 }
 
 static void a_value_back_before_the_last_has_left_completes_nothing(void **s) {
   (void)s;
-  assert_true(rmq_outstanding_begin(&t, 1, 10, start));
-  rmq_outstanding_out(&t, 1);
-  assert_false(completes(1, start));
-  rmq_outstanding_out(&t, 1);
-  assert_false(completes(1, start));
+  uint64_t a = rmq_outstanding_begin(&t, start);
+  assert_false(completes(a, start));
+  assert_false(completes(a, start));
   assert_int_equal(t.count, 1);
-  assert_true(rmq_outstanding_end(&t, 1));
+  assert_true(rmq_outstanding_end(&t, a, 2));
+  assert_int_equal(t.values, 0);
   assert_int_equal(t.count, 0);
+  assert_int_equal(rmq_outstanding_take(&t), 0);
 }
 
 static void a_delivery_without_values_is_complete_at_once(void **state) {
   (void)state;
-  hand_out(1, 0, start);
+  hand_out(0, start);
   assert_int_equal(t.count, 0);
-}
-
-static void a_value_that_did_not_leave_is_not_waited_for(void **state) {
-  (void)state;
-  assert_true(rmq_outstanding_begin(&t, 1, 10, start));
-  rmq_outstanding_out(&t, 1);
-  rmq_outstanding_undo(&t, 1);
-  assert_int_equal(t.values, 0);
-  rmq_outstanding_out(&t, 1);
-  rmq_outstanding_out(&t, 1);
-  rmq_outstanding_undo(&t, 1);
-  assert_int_equal(t.values, 1);
-  assert_false(rmq_outstanding_end(&t, 1));
-  assert_true(completes(1, start));
 }
 
 static void values_of_a_forgotten_delivery_are_strays(void **state) {
   (void)state;
-  hand_out(1, 2, start);
-  hand_out(2, 1, start);
-  rmq_outstanding_forget(&t, 1);
-  rmq_outstanding_forget(&t, 1);
+  uint64_t a = hand_out(2, start), b = hand_out(1, start);
+  rmq_outstanding_forget(&t, a);
+  rmq_outstanding_forget(&t, a);
   assert_int_equal(t.values, 1);
   assert_int_equal(t.count, 1);
-  assert_false(completes(1, start));
+  assert_false(completes(a, start));
   assert_int_equal(t.strays, 1);
-  assert_true(completes(2, start));
+  assert_true(completes(b, start));
 }
 
-static void after_a_clear_everything_is_a_stray(void **state) {
+static void a_slot_is_nobody_elses_before_its_owner_knows(void **state) {
   (void)state;
-  hand_out(1, 2, start);
-  hand_out(2, 1, start);
-  rmq_outstanding_clear(&t);
-  assert_int_equal(t.values, 0);
-  assert_int_equal(t.count, 0);
-  assert_false(completes(1, start));
-  assert_false(completes(2, start));
-  assert_int_equal(t.strays, 2);
-  hand_out(3, 1, start);
-  assert_true(completes(3, start));
+  uint64_t tickets[8];
+  for (size_t i = 0; i < COUNT_OF(tickets); i++)
+    tickets[i] = hand_out(1, start);
+  assert_int_equal(rmq_outstanding_begin(&t, start), 0);
+  assert_true(rmq_outstanding_back(&t, tickets[3], start));
+  rmq_outstanding_forget(&t, tickets[3]); /* comes too late */
+  assert_false(rmq_outstanding_back(&t, tickets[3], start));
+  assert_int_equal(t.strays, 1);
+  assert_int_equal(rmq_outstanding_begin(&t, start), 0);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(1), start), 0);
+  assert_int_equal(rmq_outstanding_take(&t), tickets[3]);
+  uint64_t next = rmq_outstanding_begin(&t, start);
+  assert_true(next != 0 && next != tickets[3]);
+  assert_int_equal(rmq_outstanding_slot_of(&t, next),
+                   rmq_outstanding_slot_of(&t, tickets[3]));
 }
 
 static void as_many_deliveries_fit_as_were_asked_for(void **state) {
   (void)state;
   static const size_t sizes[] = {1, 2, 3, 4, 5, 255, 256, 65535};
+  static uint64_t tickets[65535];
   for (size_t i = 0; i < COUNT_OF(sizes); i++) {
     SHOW_ROW("%zu", sizes[i]);
     rmq_outstanding_fini(&t);
     assert_int_equal(rmq_outstanding_init(&t, sizes[i]), 0);
-    for (size_t n = 1; n <= sizes[i]; n++)
-      hand_out(n, 1, start);
-    uint64_t more = sizes[i] + 1;
-    while (rmq_outstanding_begin(&t, more, 0, start))
-      more++;
-    assert_true(more <= 4 * sizes[i] + 4);
-    for (size_t n = 1; n <= sizes[i]; n++)
-      assert_true(completes(n, start));
+    for (size_t n = 0; n < sizes[i]; n++)
+      tickets[n] = hand_out(1, start);
+    assert_int_equal(rmq_outstanding_begin(&t, start), 0);
+    for (size_t n = 0; n < sizes[i]; n++)
+      assert_true(completes(tickets[n], start));
   }
 }
 
 static void nothing_is_overdue_before_its_time(void **state) {
   (void)state;
-  hand_out(1, 1, start);
-  hand_out(2, 1, start);
-  assert_true(completes(2, after(1)));
+  uint64_t a = hand_out(1, start), b = hand_out(1, after(1));
+  assert_true(completes(b, after(2)));
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(59)), 0);
-  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(60)), 1);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(60)), a);
 }
 
 static void slow_writers_make_nothing_overdue(void **state) {
   (void)state;
-  hand_out(1, 1, start);
-  hand_out(2, 2, start);
+  uint64_t a = hand_out(1, start), b = hand_out(2, after(1));
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(599)), 0);
-  assert_false(completes(2, after(599))); /* now 1 was overtaken */
-  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(599)), 1);
-  rmq_outstanding_forget(&t, 1);
+  assert_false(completes(b, after(599))); /* now a was overtaken */
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(599)), a);
+  rmq_outstanding_forget(&t, a);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(1198)), 0);
 }
 
 static void writers_that_stand_still_make_everything_overdue(void **state) {
   (void)state;
-  hand_out(1, 1, start);
+  uint64_t a = hand_out(1, start);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(599)), 0);
-  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(600)), 1);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(600)), a);
 }
 
 static void a_stray_is_a_sign_of_life_and_overtakes_nobody(void **state) {
   (void)state;
-  hand_out(1, 1, start);
-  assert_false(completes(9, after(500)));
+  uint64_t a = hand_out(1, start);
+  assert_false(completes(a + 1000, after(500)));
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(1099)), 0);
-  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(1100)), 1);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(1100)), a);
+}
+
+static void a_number_that_wraps_still_tells_the_open_ones_apart(void **state) {
+  (void)state;
+  t.begun = (UINT64_C(1) << (RMQ_OUTSTANDING_TICKET_BITS - t.slot_bits)) - 3;
+  uint64_t tickets[6];
+  for (size_t i = 0; i < COUNT_OF(tickets); i++) {
+    tickets[i] = hand_out(1, start);
+    for (size_t n = 0; n < i; n++)
+      assert_true(tickets[n] != tickets[i]);
+  }
+  for (size_t i = 0; i < COUNT_OF(tickets); i++)
+    assert_true(completes(tickets[i], start));
 }
 
 static void without_memory_there_is_none(void **state) {
@@ -183,14 +180,14 @@ int main(void) {
       TEST(the_last_value_back_completes_a_delivery),
       TEST(a_value_back_before_the_last_has_left_completes_nothing),
       TEST(a_delivery_without_values_is_complete_at_once),
-      TEST(a_value_that_did_not_leave_is_not_waited_for),
       TEST(values_of_a_forgotten_delivery_are_strays),
-      TEST(after_a_clear_everything_is_a_stray),
+      TEST(a_slot_is_nobody_elses_before_its_owner_knows),
       TEST(as_many_deliveries_fit_as_were_asked_for),
       TEST(nothing_is_overdue_before_its_time),
       TEST(slow_writers_make_nothing_overdue),
       TEST(writers_that_stand_still_make_everything_overdue),
       TEST(a_stray_is_a_sign_of_life_and_overtakes_nobody),
+      TEST(a_number_that_wraps_still_tells_the_open_ones_apart),
       TEST(without_memory_there_is_none),
   };
   return run_all(tests);
