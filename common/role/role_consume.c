@@ -46,6 +46,7 @@ struct rmq_role_consume {
   struct rmq_mono overdue_check;
   struct rmq_mono backpressure_line; /* not before */
   bool is_draining, is_cancelled, is_withheld;
+  size_t left; /* deliveries that came while draining: not begun, not settled */
 
   /* The reporting thread. */
   struct rmq_series_object object;
@@ -148,6 +149,14 @@ static void done(struct rmq_role_consume *r, uint64_t ticket,
     note_latency(r, published_ms);
 }
 
+/* Prefetched messages may be large: beyond the limit they wait in the socket,
+ * until regulate() lets them come. */
+static void hold_when_full(struct rmq_role_consume *r, int64_t values) {
+  int64_t limit = r->options->backpressure_queue_length;
+  if (limit > 0 && values > limit && !r->is_draining)
+    rmq_connection_hold(r->connection, true);
+}
+
 /* The values are out, or refused; what was handed out may all be back. Whatever
  * becomes of the message, its values stay counted until they are back. */
 static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
@@ -156,7 +165,9 @@ static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
   bool is_dispatched_enough = r->options->ack_when == RMQ_ACK_DISPATCHED;
   lock(r);
   bool is_complete = rmq_outstanding_end(&r->outstanding, h->ticket, h->values);
+  int64_t values = r->outstanding.values;
   unlock(r);
+  hold_when_full(r, values);
   r->counters.dispatched += h->values;
   if (h->refusal != RMQ_REFUSAL_none)
     reject(r, h->ticket, d, RMQ_REJECTION_dispatch, h->may_pass,
@@ -202,6 +213,10 @@ static void take(struct rmq_role_consume *r, uint64_t ticket,
 static void on_delivery(void *ctx, uint64_t serial,
                         const struct rmq_delivery *d, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
+  if (r->is_draining) { /* goes back to the broker with the connection */
+    r->left++;
+    return;
+  }
   uint64_t ticket = begin(r, now);
   if (ticket == 0) {
     rmq_flow_postpone(&r->flow, serial, now);
@@ -290,8 +305,8 @@ static void log_backpressure(struct rmq_role_consume *r, int64_t values,
                                                  .message = text.text});
 }
 
-/* Above the limit acks are withheld, so that the prefetch stops the broker;
- * below half of it they flow again. */
+/* Above the limit acks are withheld, so that the prefetch stops the broker, and
+ * what it has sent already is not read; below half of it both flow again. */
 static void regulate(struct rmq_role_consume *r, int64_t values,
                      struct rmq_mono now) {
   int64_t limit = r->options->backpressure_queue_length;
@@ -303,6 +318,7 @@ static void regulate(struct rmq_role_consume *r, int64_t values,
   else if (values < limit / 2 || values == 0)
     r->is_withheld = false;
   rmq_consumer_withhold(r->consumer, r->is_withheld);
+  rmq_connection_hold(r->connection, r->is_withheld && !r->is_draining);
   if (r->is_withheld && !was_withheld)
     log_backpressure(r, values, now);
 }
@@ -334,7 +350,7 @@ static struct rmq_mono step(void *ctx, struct rmq_mono now) {
   regulate(r, r->counters.outstanding, now);
   if (r->is_draining)
     rmq_flow_let_go(&r->flow, now);
-  if (r->is_draining && rmq_consumer_open(r->consumer) == 0)
+  if (r->is_draining && rmq_consumer_open(r->consumer) == r->left)
     rmq_consumer_flush(r->consumer);
   struct rmq_mono due = rmq_flow_step(&r->flow, now);
   due = rmq_mono_min(due, rmq_consumer_step(r->consumer, now));
@@ -352,7 +368,8 @@ static void drain(void *ctx, struct rmq_mono now) {
 /* All that was handed out is back, also what was acknowledged before that. */
 static bool is_drained(void *ctx) {
   struct rmq_role_consume *r = ctx;
-  bool has_settled = r->is_cancelled && rmq_consumer_unacked(r->consumer) == 0;
+  bool has_settled =
+      r->is_cancelled && rmq_consumer_unacked(r->consumer) == r->left;
   if (!has_settled && rmq_session_is_up(rmq_connection_state(r->connection)))
     return false;
   return !has_values_out(r);
@@ -380,6 +397,7 @@ static void lost(void *ctx, struct rmq_mono now) {
   (void)now;
   rmq_consumer_lost(r->consumer);
   rmq_flow_lost(&r->flow);
+  r->left = 0;
 }
 
 /* A consumer publishes nothing. */

@@ -42,6 +42,40 @@ def test_a_slow_writer_and_a_million_values_cost_no_more_than_the_bound(
     assert watches["stuck"].samples[-1].written == 0
 
 
+def test_large_messages_wait_in_the_socket_not_in_collectd(
+        rig, broker, vhost, figure):
+    """The prefetch of the broker is of messages, the bound of the daemon of
+    values: all of them are on their way here at once."""
+    per_message, messages, bound = 2000, 150, 5000
+    vhost.queue("large")
+    load = Load(vhost, "large", per_message)
+    load.put(messages)
+    daemon = csv_consumer(
+        rig, broker, vhost, "large", Queue="large", PrefetchCount=messages,
+        BackpressureQueueLength=bound, Heartbeat=2, ShutdownTimeout=1,
+        sink={"Delay": 0.002}).start()
+    idle_kib = rss_kib(daemon.process.pid)
+    wait_for(lambda: not vhost.ready("large"), 20, "the broker has sent all")
+    with vhost.connect() as connection:
+        watch = Watch(daemon, connection.channel(), "large", messages,
+                      per_message)
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            watch.sample()
+            time.sleep(0.2)
+    watch.idle_rss_kib = idle_kib
+    most = bound + per_message
+    figure(f"{messages} messages of {per_message} values prefetched, writer of "
+           f"500 values/s: RSS idle {idle_kib} KiB, + {watch.growth_kib()} KiB "
+           f"for at most {most} values")
+    assert vhost.consumers("large") == 1, "the connection did not survive"
+    assert 0 < watch.samples[-1].written < most
+    assert watch.growth_kib() <= most * VALUE_KIB + SLACK_KIB
+    assert daemon.stop() < 10
+    wait_for(lambda: vhost.ready("large") > messages / 2, 20,
+             "what was not begun is back in the queue")
+
+
 def watch_all(rig, broker, vhost, channel):
     gates, watches = {}, {}
     for name, (options, sink, _) in BLOCKS.items():
