@@ -91,14 +91,14 @@ extern const struct rmq_codec rmq_codec_json;
 
 /* "Graphite", plaintext protocol, "PATH VALUE SECONDS\r\n" for each value, byte
  * for byte as collectd's amqp plugin writes it: gauges with 15 digits, NaN as
- * "nan". Written only. */
+ * "nan"; see codec_graphite_decode.h for how it is read. */
 extern const struct rmq_codec rmq_codec_graphite;
 /* "Influx", line protocol in the shape that collectd's write_influxdb_udp,
  * Telegraf's collectd parser and InfluxDB's collectd input share: measurement
  * PLUGIN, tags host, instance, type, type_instance (empty ones left out), a
  * field for each data source, nanoseconds; but counters have fields of their
- * own, ending in "_total", because a field of InfluxDB has one type. Written
- * only. */
+ * own, ending in "_total", because a field of InfluxDB has one type. How it and
+ * other lines are read is in codec_influx_decode.h. */
 extern const struct rmq_codec rmq_codec_influx;
 
 /* By the option's word, without regard to case; NULL when unknown. */

@@ -3,6 +3,7 @@
 
 #include "common/codec/codec.h"
 
+#include "common/codec/codec_graphite_decode.h"
 #include "common/codec/codec_json_event.h"
 #include "common/codec/number.h"
 #include "common/codec/samples.h"
@@ -148,5 +149,5 @@ const struct rmq_codec rmq_codec_graphite = {
     .close = "",
     .encode = encode,
     .encode_event = rmq_codec_json_event_encode,
-    .decode = NULL,
+    .decode = rmq_codec_graphite_decode,
 };

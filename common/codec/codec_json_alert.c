@@ -136,19 +136,6 @@ static int read_annotations(struct alert *a, struct rmq_json_pairs *all,
              : 0;
 }
 
-static int check_names(const struct rmq_identity *id, struct rmq_error *err) {
-  const char *const parts[][2] = {{"host", id->host},
-                                  {"plugin", id->plugin},
-                                  {"plugin_instance", id->plugin_instance},
-                                  {"type", id->type},
-                                  {"type_instance", id->type_instance}};
-  for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-    if (rmq_samples_check_name(parts[i][0], parts[i][1], strlen(parts[i][1]),
-                               true, err) != 0)
-      return -1;
-  return 0;
-}
-
 /* RFC 3339 ---------------------------------------------------------------- */
 
 /* Two digits at text, or more than any part of a time. */
@@ -254,7 +241,7 @@ int rmq_codec_json_alert_read(struct rmq_json_record *r,
       read_time(&a, r, err) != 0)
     return -1;
   split_name(&a, types);
-  return check_names(&a.event.id, err) == 0
+  return rmq_samples_check_identity(&a.event.id, true, err) == 0
              ? rmq_samples_push_event(set, &a.event, err)
              : -1;
 }

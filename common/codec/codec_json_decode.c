@@ -28,6 +28,15 @@ static int get_gauge(const struct rmq_json_value *v, double *ret_v) {
   return 0;
 }
 
+/* -0 is an integer, too. */
+static int get_unsigned(const struct rmq_json_value *v, uint64_t *ret_v) {
+  bool is_negative_zero = v->len == 2 && memcmp(v->text, "-0", 2) == 0;
+  if (v->kind != RMQ_JSON_INTEGER)
+    return -1;
+  return rmq_number_get_u64(v->text + is_negative_zero,
+                            v->len - is_negative_zero, ret_v);
+}
+
 static int get_value(const struct rmq_json_value *v, struct rmq_datum *d) {
   bool is_integer = v->kind == RMQ_JSON_INTEGER;
   switch (d->kind) {
@@ -37,11 +46,9 @@ static int get_value(const struct rmq_json_value *v, struct rmq_datum *d) {
     return is_integer ? rmq_number_get_i64(v->text, v->len, &d->value.derive)
                       : -1;
   case RMQ_COUNTER:
-    return is_integer ? rmq_number_get_u64(v->text, v->len, &d->value.counter)
-                      : -1;
+    return get_unsigned(v, &d->value.counter);
   case RMQ_ABSOLUTE:
-    return is_integer ? rmq_number_get_u64(v->text, v->len, &d->value.absolute)
-                      : -1;
+    return get_unsigned(v, &d->value.absolute);
   }
   return -1;
 }

@@ -3,21 +3,16 @@
 
 #include "common/codec/codec_putval_decode.h"
 
+#include "common/codec/codec_putnotif_decode.h"
+#include "common/codec/command.h"
 #include "common/codec/number.h"
 #include "common/codec/quote.h"
 #include "common/codec/samples.h"
 
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* One line of a private copy of the message, taken apart in place. */
-struct line {
-  char *at;
-  char *end; /* the newline, or the NUL behind the message */
-};
 
 /* What one PUTVAL has said so far. sample's values and meta point here. */
 struct command {
@@ -29,90 +24,16 @@ struct command {
   bool has_interval;
 };
 
-static bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
-}
-
-/* Un-escapes the field that starts here in place and ends it with a NUL. */
-static int take_field(struct line *l, struct rmq_error *err) {
-  bool in_quotes = false;
-  char *to = l->at;
-  for (; l->at < l->end; l->at++) {
-    if (*l->at == '"') {
-      if (in_quotes) {
-        in_quotes = false;
-        l->at++;
-        break;
-      }
-      in_quotes = true;
-      continue;
-    }
-    if (!in_quotes && is_space(*l->at)) {
-      l->at++;
-      break;
-    }
-    if (in_quotes && *l->at == '\\' && ++l->at == l->end)
-      return rmq_error_set(err, "a backslash ends the line");
-    *to++ = *l->at;
-  }
-  if (in_quotes)
-    return rmq_error_set(err, "a quoted string has no end");
-  *to = '\0';
-  return 0;
-}
-
-/* 1 and the next field, 0 at the end of the line, -1. */
-static int next_field(struct line *l, char **ret_text, struct rmq_error *err) {
-  while (l->at < l->end && is_space(*l->at))
-    l->at++;
-  if (l->at == l->end)
-    return 0;
-  char *text = l->at;
-  if (take_field(l, err) != 0)
-    return -1;
-  *ret_text = text;
-  return 1;
-}
-
-/* Ends text at its first c; the rest, or NULL when there is no c. */
-static char *split(char *text, char c) {
-  char *at = strchr(text, c);
-  if (at == NULL)
-    return NULL;
-  *at = '\0';
-  return at + 1;
-}
-
-static int check_identity(const struct rmq_identity *id,
-                          struct rmq_error *err) {
-  const struct {
-    const char *field, *name;
-    bool may_be_empty;
-  } parts[] = {
-      {"host", id->host, false},
-      {"plugin", id->plugin, false},
-      {"plugin_instance", id->plugin_instance, true},
-      {"type", id->type, false},
-      {"type_instance", id->type_instance, true},
-  };
-  for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-    if (rmq_samples_check_name(parts[i].field, parts[i].name,
-                               strlen(parts[i].name), parts[i].may_be_empty,
-                               err) != 0)
-      return -1;
-  return 0;
-}
-
 /* host/plugin[-instance]/type[-instance] */
 static int read_identifier(char *text, struct rmq_identity *ret_id,
                            struct rmq_error *err) {
-  char *plugin = split(text, '/');
-  char *type = plugin == NULL ? NULL : split(plugin, '/');
+  char *plugin = rmq_command_split(text, '/');
+  char *type = plugin == NULL ? NULL : rmq_command_split(plugin, '/');
   if (type == NULL)
     return rmq_error_set(err, "identifier \"%.200s\" is not host/plugin/type",
                          text);
-  const char *plugin_instance = split(plugin, '-');
-  const char *type_instance = split(type, '-');
+  const char *plugin_instance = rmq_command_split(plugin, '-');
+  const char *type_instance = rmq_command_split(type, '-');
   *ret_id = (struct rmq_identity){
       .host = text,
       .plugin = plugin,
@@ -120,7 +41,7 @@ static int read_identifier(char *text, struct rmq_identity *ret_id,
       .type = type,
       .type_instance = type_instance == NULL ? "" : type_instance,
   };
-  return check_identity(ret_id, err);
+  return rmq_samples_check_identity(ret_id, false, err);
 }
 
 /* "interval": seconds, 0 = unknown. */
@@ -192,36 +113,13 @@ static int read_time(const char *text, struct rmq_wall *ret_time,
   return 0;
 }
 
-static int read_gauge(const char *text, double *ret_v) {
-  static const struct {
-    const char *word;
-    double value;
-  } words[] = {
-      {"nan", NAN},
-      {"-nan", NAN},
-      {"U", NAN},
-      {"inf", INFINITY},
-      {"infinity", INFINITY},
-      {"-inf", -INFINITY},
-      {"-infinity", -INFINITY},
-  };
-  if (rmq_number_get_double(text, strlen(text), ret_v) == 0)
-    return 0;
-  for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-    if (strcasecmp(text, words[i].word) == 0) {
-      *ret_v = words[i].value;
-      return 0;
-    }
-  return -1;
-}
-
 static int read_value(const char *text, struct rmq_datum *d,
                       struct rmq_error *err) {
   size_t len = strlen(text);
   int rc = -1;
   switch (d->kind) {
   case RMQ_GAUGE:
-    rc = read_gauge(text, &d->value.gauge);
+    rc = rmq_number_get_gauge(text, len, &d->value.gauge);
     break;
   case RMQ_DERIVE:
     rc = rmq_number_get_i64(text, len, &d->value.derive);
@@ -241,7 +139,7 @@ static int read_value(const char *text, struct rmq_datum *d,
 
 /* time:value[:value...] */
 static int read_list(struct command *c, char *text, struct rmq_error *err) {
-  char *rest = split(text, ':');
+  char *rest = rmq_command_split(text, ':');
   if (rest == NULL)
     return rmq_error_set(err, "\"%.60s\" is not time:value", text);
   if (read_time(text, &c->sample.time, err) != 0)
@@ -249,7 +147,7 @@ static int read_list(struct command *c, char *text, struct rmq_error *err) {
   size_t count = 0;
   while (rest != NULL) {
     char *value = rest;
-    rest = split(value, ':');
+    rest = rmq_command_split(value, ':');
     if (count < c->sources_count && read_value(value, &c->values[count], err))
       return -1;
     count++;
@@ -267,11 +165,11 @@ static int push_list(struct command *c, struct rmq_samples *set,
   return rmq_samples_push(set, &c->sample, c->lists_count > 1, err);
 }
 
-static int read_rest(struct command *c, struct line *l, struct rmq_samples *set,
-                     struct rmq_error *err) {
+static int read_rest(struct command *c, struct rmq_command_line *l,
+                     struct rmq_samples *set, struct rmq_error *err) {
   char *text = NULL;
   int rc = 0;
-  while ((rc = next_field(l, &text, err)) == 1) {
+  while ((rc = rmq_command_next(l, &text, err)) == 1) {
     size_t key_len = option_key_len(text);
     if (key_len > 0) {
       if (read_option(c, text, key_len, err) != 0)
@@ -285,31 +183,15 @@ static int read_rest(struct command *c, struct line *l, struct rmq_samples *set,
   return rc;
 }
 
-static int check_verb(const char *verb, struct rmq_error *err) {
-  if (strcasecmp(verb, "PUTVAL") == 0)
-    return 0;
-  if (strcasecmp(verb, "PUTNOTIF") == 0)
-    return rmq_error_set(err,
-                         "PUTNOTIF: notifications are not taken from messages");
-  return rmq_error_set(err, "command \"%.40s\" is not accepted, only PUTVAL",
-                       verb);
-}
-
-/* c is scratch of the caller. An empty line is nothing. */
-static int read_line(struct line *l, const struct rmq_types *types,
-                     struct command *c, struct rmq_samples *set,
-                     struct rmq_error *err) {
+static int read_putval(struct rmq_command_line *l,
+                       const struct rmq_types *types, struct command *c,
+                       struct rmq_samples *set, struct rmq_error *err) {
   char *text = NULL;
-  int rc = next_field(l, &text, err);
-  if (rc != 1)
-    return rc;
-  if (check_verb(text, err) != 0)
-    return -1;
   c->sample = (struct rmq_sample){.values = c->values, .meta = c->meta};
   c->sources_count = 0;
   c->lists_count = 0;
   c->has_interval = false;
-  rc = next_field(l, &text, err);
+  int rc = rmq_command_next(l, &text, err);
   if (rc == 0)
     return rmq_error_set(err, "no identifier");
   if (rc < 0 || read_identifier(text, &c->sample.id, err) != 0 ||
@@ -317,6 +199,22 @@ static int read_line(struct line *l, const struct rmq_types *types,
                             &c->sources_count, err) != 0)
     return -1;
   return read_rest(c, l, set, err);
+}
+
+/* c is scratch of the caller. An empty line is nothing. */
+static int read_line(struct rmq_command_line *l, const struct rmq_types *types,
+                     struct command *c, struct rmq_samples *set,
+                     struct rmq_error *err) {
+  char *verb = NULL;
+  int rc = rmq_command_next(l, &verb, err);
+  if (rc != 1)
+    return rc;
+  if (strcasecmp(verb, "PUTVAL") == 0)
+    return read_putval(l, types, c, set, err);
+  if (strcasecmp(verb, "PUTNOTIF") == 0)
+    return rmq_codec_putnotif_read(l, set, err);
+  return rmq_error_set(
+      err, "command \"%.40s\" is not accepted, only PUTVAL and PUTNOTIF", verb);
 }
 
 /* A line is one record: what is wrong with a part of it is wrong with all. */
@@ -327,7 +225,8 @@ static int read_lines(char *text, size_t len, const struct rmq_types *types,
   size_t number = 0;
   while (text < end) {
     char *newline = memchr(text, '\n', (size_t)(end - text));
-    struct line l = {.at = text, .end = newline == NULL ? end : newline};
+    struct rmq_command_line l = {.at = text,
+                                 .end = newline == NULL ? end : newline};
     struct rmq_error why = {""};
     size_t count = set->entries_count;
     number++;
@@ -338,7 +237,7 @@ static int read_lines(char *text, size_t len, const struct rmq_types *types,
     }
     text = newline == NULL ? end : newline + 1;
   }
-  return rmq_samples_hand_over(set, "no PUTVAL in the message", err);
+  return rmq_samples_hand_over(set, "no command in the message", err);
 }
 
 int rmq_codec_putval_decode(const struct rmq_codec_input *in,

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reading collectd's text protocol, as its own parser does (utils/cmds and
- * parse_identifier of 5.12): fields are split at white space, "..." keeps it
- * together, a backslash inside quotes takes the next character as it is; a
- * second quoted string starts a new field; plugin and type end at their first
- * '-'. One PUTVAL may have several value lists. Stricter where collectd lets
+ * parse_identifier of 5.12): fields as command.h has them; plugin and type end
+ * at their first '-'. One PUTVAL may have several value lists; PUTNOTIF lines
+ * are in codec_putnotif_decode.h. Stricter where collectd lets
  * mistakes pass: a message is a list of lines and no line reaches into the
  * next; options stand before the values; no option twice, none unknown; as many
  * values as the type has; numbers are decimal and nothing follows them; the

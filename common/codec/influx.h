@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * InfluxDB's line protocol, written only, as Telegraf's parser reads it:
+ * InfluxDB's line protocol, written as Telegraf's parser reads it:
  *   measurement,tag=value field=1,other=2i 1700000000000000000\n
  *
  * A comma, a space and an equals sign in names get a backslash. A backslash

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Every integer up to here, and every power of ten in the table, is a double
  * without rounding: then one multiplication or division rounds once, which is
@@ -243,6 +244,30 @@ int rmq_number_get_double(const char *text, size_t len, double *ret_v) {
   v = d.exponent < 0 ? v / powers[-d.exponent] : v * powers[d.exponent];
   *ret_v = is_negative ? -v : v;
   return 0;
+}
+
+int rmq_number_get_gauge(const char *text, size_t len, double *ret_v) {
+  static const struct {
+    const char *word;
+    double value;
+  } words[] = {
+      {"nan", NAN},
+      {"-nan", NAN},
+      {"U", NAN},
+      {"inf", INFINITY},
+      {"infinity", INFINITY},
+      {"-inf", -INFINITY},
+      {"-infinity", -INFINITY},
+  };
+  if (rmq_number_get_double(text, len, ret_v) == 0)
+    return 0;
+  for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+    if (strlen(words[i].word) == len &&
+        strncasecmp(text, words[i].word, len) == 0) {
+      *ret_v = words[i].value;
+      return 0;
+    }
+  return -1;
 }
 
 int rmq_number_get_seconds(const char *text, size_t len, int64_t *ret_ns) {

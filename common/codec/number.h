@@ -42,6 +42,9 @@ int rmq_number_get_i64(const char *text, size_t len, int64_t *ret_v);
 /* [+-]digits[.digits][e[+-]digits], at least one digit before the exponent;
  * no words, no hexadecimal; -1 when it overflows; at most 400 bytes. */
 int rmq_number_get_double(const char *text, size_t len, double *ret_v);
+/* The same, or as collectd takes it "nan", "-nan", "U" (unknown), "inf",
+ * "infinity" and these with a '-', whatever their case. */
+int rmq_number_get_gauge(const char *text, size_t len, double *ret_v);
 /* digits[.digits], exact to the nanosecond, further digits are cut off; at most
  * RMQ_NUMBER_SECONDS_MAX. */
 int rmq_number_get_seconds(const char *text, size_t len, int64_t *ret_ns);

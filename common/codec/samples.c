@@ -21,6 +21,14 @@ struct rmq_samples_entry {
   size_t meta_at;
 };
 
+/* Texts stay where they are, so a full chunk is followed by another one. */
+enum { CHUNK_SIZE = 4096 };
+struct rmq_samples_chunk {
+  struct rmq_samples_chunk *next;
+  size_t used, size;
+  char bytes[];
+};
+
 static bool is_safe(const char *name, bool may_be_empty) {
   return (may_be_empty && name[0] == '\0') ||
          rmq_names_are_safe(name, strlen(name));
@@ -88,6 +96,26 @@ int rmq_samples_check_name(const char *field, const char *name, size_t len,
                        field, (int)len, name);
 }
 
+int rmq_samples_check_identity(const struct rmq_identity *id, bool may_be_empty,
+                               struct rmq_error *err) {
+  const struct {
+    const char *field, *name;
+    bool may_be_empty;
+  } parts[] = {
+      {"host", id->host, may_be_empty},
+      {"plugin", id->plugin, may_be_empty},
+      {"plugin_instance", id->plugin_instance, true},
+      {"type", id->type, may_be_empty},
+      {"type_instance", id->type_instance, true},
+  };
+  for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+    if (rmq_samples_check_name(parts[i].field, parts[i].name,
+                               strlen(parts[i].name), parts[i].may_be_empty,
+                               err) != 0)
+      return -1;
+  return 0;
+}
+
 int rmq_samples_find_type(const struct rmq_types *types, const char *type,
                           struct rmq_datum *ret_sources, size_t *ret_count,
                           struct rmq_error *err) {
@@ -115,10 +143,34 @@ void rmq_samples_init(struct rmq_samples *set,
 }
 
 void rmq_samples_fini(struct rmq_samples *set) {
+  while (set->chunks != NULL) {
+    struct rmq_samples_chunk *next = set->chunks->next;
+    free(set->chunks);
+    set->chunks = next;
+  }
   free(set->entries);
   free(set->values);
   free(set->meta);
   rmq_samples_init(set, set->sink);
+}
+
+const char *rmq_samples_keep(struct rmq_samples *set, const char *text) {
+  size_t len = strlen(text) + 1;
+  struct rmq_samples_chunk *c = set->chunks;
+  if (c == NULL || c->size - c->used < len) {
+    size_t size = len > CHUNK_SIZE ? len : CHUNK_SIZE;
+    c = malloc(sizeof(*c) + size);
+    if (c == NULL) {
+      set->gives_up = true;
+      return NULL;
+    }
+    *c = (struct rmq_samples_chunk){.next = set->chunks, .size = size};
+    set->chunks = c;
+  }
+  char *copy = c->bytes + c->used;
+  memcpy(copy, text, len);
+  c->used += len;
+  return copy;
 }
 
 /* The array with room for extra more elements, or NULL with all as it was. */

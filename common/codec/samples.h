@@ -33,6 +33,10 @@ const char *rmq_samples_meta_text(const struct rmq_meta *m, char *scratch);
  * identity. Plugin instance and type instance may be empty. */
 int rmq_samples_check_name(const char *field, const char *name, size_t len,
                            bool may_be_empty, struct rmq_error *err);
+/* The same for all of an identity. may_be_empty: of a notification, which needs
+ * none of them. */
+int rmq_samples_check_identity(const struct rmq_identity *id, bool may_be_empty,
+                               struct rmq_error *err);
 /* Names and kinds of the data sources of a type; 0, or -1 with an error that
  * names the type. ret_sources has room for RMQ_SAMPLE_VALUES_MAX. */
 int rmq_samples_find_type(const struct rmq_types *types, const char *type,
@@ -44,6 +48,7 @@ int rmq_samples_find_type(const struct rmq_types *types, const char *type,
 void rmq_samples_clean_text(char *text, size_t len);
 
 struct rmq_samples_entry;
+struct rmq_samples_chunk;
 
 /* Most records of one message, good and bad: each costs a host about a
  * kilobyte, or a line of explanation, and may be no longer than two bytes. As
@@ -62,11 +67,14 @@ struct rmq_samples {
   size_t values_count, values_capacity;
   struct rmq_meta *meta;
   size_t meta_count, meta_capacity;
+  struct rmq_samples_chunk *chunks; /* texts that a decoder made itself */
 };
 
 void rmq_samples_init(struct rmq_samples *set,
                       const struct rmq_codec_sink *sink);
 void rmq_samples_fini(struct rmq_samples *set);
+/* A copy of text that lives as long as set; NULL without memory. */
+const char *rmq_samples_keep(struct rmq_samples *set, const char *text);
 /* Asks sink->check and keeps the sample. shares_meta: the meta data are those
  * of the sample pushed before (several value lists of one PUTVAL), s->meta is
  * not looked at. -1 with set as it was: check does not want it, or there is no

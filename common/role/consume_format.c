@@ -21,6 +21,7 @@ void rmq_consume_format_init(struct rmq_consume_format *f,
       .expanded_max = expanded_max(options->max_message_bytes)};
   if (options->format > 0) /* behind "auto" the words are the codecs' names */
     f->codec = rmq_codec_at(options->format - 1);
+  rmq_graphite_template_parse(options->graphite_template, &f->graphite, NULL);
 }
 
 static bool is_gzip(const char *encoding) {
@@ -71,8 +72,10 @@ int rmq_consume_format_decode(const struct rmq_consume_format *f,
                               const struct rmq_types *types,
                               const struct rmq_codec_sink *sink,
                               struct rmq_error *err) {
-  struct rmq_codec_input in = {
-      .bytes = d->body.bytes, .len = d->body.len, .types = types};
+  struct rmq_codec_input in = {.bytes = d->body.bytes,
+                               .len = d->body.len,
+                               .types = types,
+                               .graphite = &f->graphite};
   if (!is_gzip(d->content_encoding))
     return codec->decode(&in, sink, err);
   struct rmq_buf expanded;

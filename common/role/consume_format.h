@@ -8,6 +8,7 @@
 
 #include "common/amqp/connection.h"
 #include "common/codec/codec.h"
+#include "common/codec/graphite_template.h"
 #include "common/role/consume_series.h"
 
 /* A compressed body may become this many times MaxMessageBytes, and no more
@@ -17,8 +18,10 @@ enum { RMQ_EXPANDED_TIMES = 16, RMQ_EXPANDED_BYTES_MAX = 64 << 20 };
 struct rmq_consume_format {
   const struct rmq_codec *codec; /* NULL: by each message's content type */
   size_t expanded_max;
+  struct rmq_graphite_template graphite;
 };
 
+/* options have been checked. */
 void rmq_consume_format_init(struct rmq_consume_format *f,
                              const struct rmq_consume_options *options);
 

@@ -3,6 +3,8 @@
 
 #include "common/role/role_consume.h"
 
+#include "common/codec/graphite_template.h"
+
 #include <string.h>
 
 #define FIELD(member) .offset = offsetof(struct rmq_consume_options, member)
@@ -11,7 +13,9 @@ static const char *const ack_words[] = {"written", "dispatched", NULL};
 static const char *const parse_words[] = {"dead-letter", "requeue", "drop",
                                           NULL};
 static const char *const timeout_words[] = {"requeue", "ack", NULL};
-static const char *const format_words[] = {"auto", "Command", "JSON", NULL};
+/* Behind "auto" the codecs in their order: rmq_codec_at. */
+static const char *const format_words[] = {"auto",     "Command", "JSON",
+                                           "Graphite", "Influx",  NULL};
 
 const struct rmq_option rmq_consume_option_table[] = {
     RMQ_CONNECTION_OPTIONS(struct rmq_consume_options),
@@ -130,6 +134,11 @@ const struct rmq_option rmq_consume_option_table[] = {
      .default_value = "auto",
      .choices = format_words,
      .help = "Format of the bodies; auto: by the message's content type."},
+    {.name = "GraphiteTemplate",
+     .type = RMQ_OPT_STRING,
+     FIELD(graphite_template),
+     .default_value = RMQ_GRAPHITE_TEMPLATE_DEFAULT,
+     .help = "Which part of a Graphite path is which part of the name."},
     {.name = "OnParseError",
      .type = RMQ_OPT_ENUM,
      FIELD(on_parse_error),
@@ -168,11 +177,22 @@ const char *rmq_on_failure_to_str(enum rmq_on_failure f) {
   return "unknown";
 }
 
+static int check_template(const char *text, struct rmq_buf *errors) {
+  struct rmq_graphite_template unused;
+  struct rmq_error why = {""};
+  if (rmq_graphite_template_parse(text, &unused, &why) == 0)
+    return 0;
+  rmq_buf_appendf(errors, "option GraphiteTemplate: \"%s\" is not valid: %s\n",
+                  text, why.text);
+  return -1;
+}
+
 int rmq_consume_options_check(const void *options, struct rmq_buf *errors) {
   const struct rmq_consume_options *o = options;
   int rc = rmq_connection_options_check(&o->connection, errors);
   rc |= rmq_exchange_options_check(&o->exchange, errors);
   rc |= rmq_consume_queue_options_check(&o->queue, errors);
+  rc |= check_template(o->graphite_template, errors);
   for (size_t i = 0; i < o->routing_keys.count; i++)
     rc |= rmq_check_short("RoutingKey", o->routing_keys.items[i], errors);
   if (o->queue.name[0] == '\0' && o->exchange.name == NULL) {

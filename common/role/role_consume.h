@@ -34,6 +34,7 @@ struct rmq_consume_options {
   struct rmq_dur redelivery_delay;
   bool deduplicate;
   int ack_when, on_written_timeout, format, on_parse_error, on_dispatch_error;
+  char *graphite_template;
 };
 
 extern const struct rmq_option rmq_consume_option_table[];

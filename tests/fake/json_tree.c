@@ -433,7 +433,8 @@ static void hear(void *ctx, const struct rmq_sample *s) {
 static bool is_pardoned(const char *why) {
   static const char *const parts[] = {
       "duplicate object key",    "real number overflow", "\\u0000",
-      "not an array of samples", "too big integer",      "too big negative"};
+      "not an array of samples", "too big integer",      "too big negative",
+      "NUL byte in object key"};
   for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
     if (strstr(why, parts[i]) != NULL)
       return true;

@@ -267,10 +267,11 @@ static const struct {
   const char *want; /* a part of the error */
 } bad_rows[] = {
     {"", "empty"},
-    {"\n \r\n", "no PUTVAL in the message"},
+    {"\n \r\n", "no command in the message"},
     {GOOD_LINE "LISTVAL", "line 2: command \"LISTVAL\" is not accepted"},
     {GOOD_LINE "FLUSH plugin=csv", "line 2: command \"FLUSH\""},
-    {"PUTNOTIF severity=okay time=1 message=x", "PUTNOTIF: notifications"},
+    {"PUTNOTIF severity=okay time=1 message=x",
+     "line 1: notifications are not taken"},
     {"# PUTVAL h/p/gauge 1:1", "command \"#\""},
     {GOOD_LINE "PUTVAL", "line 2: no identifier"},
     {"PUTVAL h/p/gauge", "no values"},

@@ -14,7 +14,9 @@
 #define SAMPLE "h|p||gauge| time=1000000000 interval=0 value:gauge=1\n"
 
 static struct rmq_consume_format format_of(int word) {
-  struct rmq_consume_options o = {.format = word, .max_message_bytes = 1024};
+  static char pattern[] = "_.host.plugin.type";
+  struct rmq_consume_options o = {
+      .format = word, .max_message_bytes = 1024, .graphite_template = pattern};
   struct rmq_consume_format f;
   rmq_consume_format_init(&f, &o);
   return f;
@@ -45,8 +47,12 @@ static const struct row {
      "text/plain; the option Format may say what it is"},
     {"", "", 0, NULL, RMQ_REJECTION_content_type,
      "it has none; the option Format may say what it is"},
+    {"text/influx", "", 0, "Influx", 0, ""},
+    {"text/graphite", "gzip", 0, "Graphite", 0, ""},
     {"text/plain", "", 1, "Command", 0, ""},
     {"text/plain", "", 2, "JSON", 0, ""},
+    {"text/plain", "", 3, "Graphite", 0, ""},
+    {"text/plain", "", 4, "Influx", 0, ""},
     {"text/plain", "br", 2, NULL, RMQ_REJECTION_encoding, "br"},
 };
 
@@ -135,6 +141,30 @@ static void gzip_is_expanded_up_to_its_bound(void **state) {
   }
 }
 
+/* The option's words, and the index that choosing by them goes by. */
+static void the_words_are_the_codecs(void **state) {
+  (void)state;
+  const struct rmq_option *o = rmq_consume_option_table;
+  while (strcmp(o->name, "Format") != 0)
+    o++;
+  assert_string_equal(o->choices[0], "auto");
+  for (int i = 0; o->choices[i + 1] != NULL || rmq_codec_at(i) != NULL; i++)
+    assert_string_equal(o->choices[i + 1], rmq_codec_at(i)->name);
+}
+
+static void a_template_reaches_the_decoder(void **state) {
+  (void)state;
+  struct rmq_consume_format f = format_of(3);
+  struct rmq_delivery d = delivery("", "", "collectd.h.p.gauge 1 1\n");
+  struct rmq_buf got;
+  const struct rmq_codec_sink sink = {.ctx = &got, .sample = fake_sample_sink};
+  rmq_buf_init(&got, 1000);
+  assert_int_equal(
+      rmq_consume_format_decode(&f, f.codec, &d, &fake_types, &sink, NULL), 0);
+  assert_string_equal(rmq_buf_text(&got), SAMPLE);
+  rmq_buf_fini(&got);
+}
+
 static void what_is_not_gzip_says_so(void **state) {
   (void)state;
   struct rmq_consume_format f = format_of(0);
@@ -157,8 +187,10 @@ static void the_bound_has_a_bound(void **state) {
                 {64 << 20, 64 << 20},
                 {512 << 20, 512 << 20}};
   for (size_t i = 0; i < COUNT_OF(bounds); i++) {
+    char pattern[] = RMQ_GRAPHITE_TEMPLATE_DEFAULT;
     struct rmq_consume_options o = {.max_message_bytes =
-                                        bounds[i].max_message_bytes};
+                                        bounds[i].max_message_bytes,
+                                    .graphite_template = pattern};
     struct rmq_consume_format f;
     rmq_consume_format_init(&f, &o);
     assert_int_equal(f.expanded_max, bounds[i].want);
@@ -170,6 +202,8 @@ int main(void) {
       cmocka_unit_test(a_delivery_says_how_it_is_read),
       cmocka_unit_test(what_cannot_have_a_format_is_refused_first),
       cmocka_unit_test(gzip_is_expanded_up_to_its_bound),
+      cmocka_unit_test(the_words_are_the_codecs),
+      cmocka_unit_test(a_template_reaches_the_decoder),
       cmocka_unit_test(what_is_not_gzip_says_so),
       cmocka_unit_test(the_bound_has_a_bound),
   };

@@ -35,6 +35,22 @@ static void hear_bad(void *ctx, const struct rmq_error *err) {
   rmq_buf_appendf(&heard, "BAD %s\n", err->text);
 }
 
+static void hear_whole_event(void *ctx, const struct rmq_event *e) {
+  (void)ctx;
+  rmq_buf_appendf(&heard, "EVENT %s %lld %s|%s|%s|%s|%s %s",
+                  rmq_severity_to_str(e->severity), (long long)e->time.ns,
+                  e->id.host, e->id.plugin, e->id.plugin_instance, e->id.type,
+                  e->id.type_instance, e->message);
+  for (size_t i = 0; i < e->meta_count; i++)
+    if (e->meta[i].type == RMQ_META_STRING)
+      rmq_buf_appendf(&heard, " %s=%s", e->meta[i].key,
+                      e->meta[i].value.string);
+    else
+      rmq_buf_appendf(&heard, " %s:%g", e->meta[i].key,
+                      e->meta[i].value.number);
+  rmq_buf_append_char(&heard, '\n');
+}
+
 /* Host b is not wanted, host c is called c2. */
 static bool check_host(void *ctx, struct rmq_sample *s, struct rmq_error *err) {
   static const char renamed[] = "c2";
@@ -65,13 +81,14 @@ struct row {
 
 static const struct row rows[] = {
     {&rmq_codec_putval, false, GOOD_A "x\n" GOOD_B,
-     "BAD line 2: command \"x\" is not accepted, only PUTVAL\n" TEXT_A TEXT_B,
+     "BAD line 2: command \"x\" is not accepted, only PUTVAL and "
+     "PUTNOTIF\n" TEXT_A TEXT_B,
      NULL},
     {&rmq_codec_putval, false, "x\n\ny\n",
-     "BAD line 1: command \"x\" is not accepted, only PUTVAL\n"
-     "BAD line 3: command \"y\" is not accepted, only PUTVAL\n",
-     "line 1: command \"x\" is not accepted, only PUTVAL"},
-    {&rmq_codec_putval, false, "\n\n", "", "no PUTVAL in the message"},
+     "BAD line 1: command \"x\" is not accepted, only PUTVAL and PUTNOTIF\n"
+     "BAD line 3: command \"y\" is not accepted, only PUTVAL and PUTNOTIF\n",
+     "line 1: command \"x\" is not accepted, only PUTVAL and PUTNOTIF"},
+    {&rmq_codec_putval, false, "\n\n", "", "no command in the message"},
     /* The line is the record: its first list goes with the second. */
     {&rmq_codec_putval, false,
      "PUTVAL a/p/gauge meta:k=\"\\\"v\\\"\" 1:1 z\n" GOOD_B,
@@ -227,10 +244,198 @@ static void a_message_has_so_many_records_and_no_more(void **state) {
   }
 }
 
+#define LABELS                                                                 \
+  "\"instance\":\"h\",\"severity\":\"FAILURE\",\"service\":\"collectd\""
+#define REST                                                                   \
+  "\"annotations\":{\"summary\":\"m\"},\"startsAt\":\"2023-11-14T22:13:20Z\"}"
+#define ALERT(name, more)                                                      \
+  "{\"labels\":{\"alertname\":\"" name "\"," LABELS more "}," REST
+#define EVENT "EVENT failure 1700000000000000000 h|"
+#define LONG_NAME                                                              \
+  "0123456789012345678901234567890123456789012345678901234567890123456789"     \
+  "0123456789012345678901234567890123456789012345678901234567"
+
+static const struct {
+  const struct rmq_codec *codec;
+  const char *text, *want; /* what is heard, or an error where it is "!..." */
+} event_rows[] = {
+    {&rmq_codec_putval,
+     "PUTNOTIF severity=warning time=1700000000.500 host=\"h\" "
+     "plugin=\"rabbitmq_monitor\" plugin_instance=\"main cluster\" "
+     "type=\"queue_length\" message=\"queue \\\"C:\\\\x\\\" is long\" "
+     "s:indicator=\"a \\\"b\\\"\" n:value=0.5",
+     "EVENT warning 1700000000500000000 h|rabbitmq_monitor|main cluster|"
+     "queue_length| queue \"C:\\x\" is long indicator=a \"b\" value:0.5\n"},
+    {&rmq_codec_putval, "putnotif Message=x Time=1 SEVERITY=Okay",
+     "EVENT okay 1000000000 |||| x\n"},
+    {&rmq_codec_putval,
+     "PUTNOTIF message=\"a\tb\x01\xff\" time=1 severity=okay",
+     "EVENT okay 1000000000 |||| a b  \n"},
+    {&rmq_codec_putval, "PUTNOTIF time=1 severity=okay",
+     "!line 1: PUTNOTIF needs severity, time and message"},
+    {&rmq_codec_putval, "PUTNOTIF message=x severity=okay", "!needs severity"},
+    {&rmq_codec_putval, "PUTNOTIF message=x time=1", "!needs severity"},
+    {&rmq_codec_putval, "PUTNOTIF message=x time=1 severity=bad",
+     "!severity \"bad\" is not known"},
+    {&rmq_codec_putval, "PUTNOTIF message=x time=N severity=okay",
+     "!time \"N\" is not seconds"},
+    {&rmq_codec_putval, "PUTNOTIF time=1 time=2", "!time is given twice"},
+    {&rmq_codec_putval, "PUTNOTIF host=a host=b", "!host is given twice"},
+    {&rmq_codec_putval, "PUTNOTIF s:a=b n:a=1", "!n:a is given twice"},
+    {&rmq_codec_putval, "PUTNOTIF n:a=b", "!n:a \"b\" is not a number"},
+    {&rmq_codec_putval, "PUTNOTIF s:=b", "!a meta key is empty"},
+    {&rmq_codec_putval, "PUTNOTIF x=b", "!option x is not known"},
+    {&rmq_codec_putval, "PUTNOTIF x", "!\"x\" is not option=value"},
+    {&rmq_codec_putval, "PUTNOTIF message=x time=1 severity=okay host=a/b",
+     "!host \"a/b\" is not a safe name"},
+    {&rmq_codec_putval,
+     "PUTNOTIF message=x time=1 severity=okay type=" LONG_NAME,
+     "!type has 128 bytes, 127 are allowed"},
+
+    {&rmq_codec_json, "[" ALERT("collectd_p_gauge", ",\"p\":\"0\"") "]",
+     EVENT "p|0|gauge| m\n"},
+    {&rmq_codec_json,
+     ALERT("collectd_load", ",\"load\":\"0\",\"type\":\"wait\""),
+     EVENT "load|0|load|wait m\n"},
+    {&rmq_codec_json, ALERT("collectd_if_if_octets", ",\"if\":\"eth0\""),
+     EVENT "if|eth0|if_octets| m\n"},
+    {&rmq_codec_json, ALERT("collectd_if_octets", ",\"if\":\"eth0\""),
+     EVENT "if|eth0|if_octets| m\n"},
+    {&rmq_codec_json, ALERT("collectd_a_b_if_octets", ""),
+     EVENT "a_b||if_octets| m\n"},
+    {&rmq_codec_json, ALERT("collectd_load", ""), EVENT "load||load| m\n"},
+    {&rmq_codec_json, ALERT("collectd_x_y", ""), EVENT "x_y||| m\n"},
+    {&rmq_codec_json, ALERT("collectd_x_y", ",\"x\":\"0\""),
+     EVENT "x|0|y| m\n"},
+    {&rmq_codec_json, ALERT("collectd_x_y", ",\"z\":\"0\""), EVENT "z|0|| m\n"},
+    {&rmq_codec_json,
+     "{\"labels\":{\"alertname\":\"collectd_\",\"severity\":\"okay\"},"
+     "\"annotations\":{\"k\":\"v\\u0000\"},"
+     "\"startsAt\":\"2023-11-14T22:13:20Z\"}",
+     "!a label or annotation of an alert is not a text"},
+    {&rmq_codec_json,
+     "{\"labels\":{\"alertname\":\"collectd_\",\"severity\":\"okay\"},"
+     "\"annotations\":{\"summary\":\"a\\nb\",\"k\":\"v\"},"
+     "\"startsAt\":\"2024-02-29T23:59:59.123456789123+01:30\"}",
+     "EVENT okay 1709245799123456789 |||| a b k=v\n"},
+    {&rmq_codec_json, ALERT("HighLoad", ""),
+     "!\"HighLoad\" is none of collectd's"},
+    {&rmq_codec_json, ALERT("collectd_x", ",\"a\":\"1\",\"b\":\"2\""),
+     "!label \"b\" is none of collectd's"},
+    {&rmq_codec_json, ALERT("collectd_x", ",\"a\":1"), "!is not a text"},
+    {&rmq_codec_json, ALERT("collectd_x", ",\"type\":\"a/b\""),
+     "!type_instance \"a/b\" is not a safe name"},
+    {&rmq_codec_json, "{\"labels\":[]}", "!are not objects"},
+    {&rmq_codec_json, "{\"labels\":{}}", "!are not objects"},
+    {&rmq_codec_json, "{\"labels\":{}," REST, "!without alertname or severity"},
+    {&rmq_codec_json,
+     "{\"labels\":{\"alertname\":\"collectd_x\",\"severity\":\"huge\"}," REST,
+     "!severity \"huge\" is not known"},
+    {&rmq_codec_json,
+     "{\"labels\":{\"alertname\":\"collectd_x\"," LABELS
+     "},\"annotations\":{}}",
+     "!an alert without a summary"},
+};
+
+static void notifications_are_read(void **state) {
+  (void)state;
+  const struct rmq_codec_sink sink = {.sample = hear_sample,
+                                      .event = hear_whole_event};
+  for (size_t i = 0; i < COUNT_OF(event_rows); i++) {
+    struct rmq_error err = {""};
+    bool is_bad = event_rows[i].want[0] == '!';
+    SHOW_ROW("%zu %s", i, event_rows[i].text);
+    int rc = decode(event_rows[i].codec, event_rows[i].text, &sink, &err);
+    if (!is_bad)
+      assert_string_equal(err.text, "");
+    assert_int_equal(rc, is_bad ? -1 : 0);
+    if (is_bad && strstr(err.text, event_rows[i].want + 1) == NULL)
+      fail_msg("%s", err.text);
+    assert_string_equal(rmq_buf_text(&heard), is_bad ? "" : event_rows[i].want);
+    rmq_buf_fini(&heard);
+  }
+}
+
+static void startsAt_is_a_time_of_rfc_3339(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    int64_t want_ns; /* 0: refused */
+  } times[] = {
+      {"2023-11-14T22:13:20Z", INT64_C(1700000000000000000)},
+      {"2023-11-14T23:13:20+01:00", INT64_C(1700000000000000000)},
+      {"2023-11-14T16:43:20.5-05:30", INT64_C(1700000000500000000)},
+      {"2023-11-14T22:13:20.000000001Z", INT64_C(1700000000000000001)},
+      {"1970-01-01T00:00:01Z", INT64_C(1000000000)},
+      {"1970-01-01T00:00:00Z", 0},
+      {"1969-12-31T23:59:59Z", 0},
+      {"9999-12-31T23:59:59Z", 0},
+      {"2023-11-14T22:13:20", 0},
+      {"2023-11-14 22:13:20Z", 0},
+      {"2023-13-14T22:13:20Z", 0},
+      {"2023-00-14T22:13:20Z", 0},
+      {"2023-11-32T22:13:20Z", 0},
+      {"2023-11-14T24:13:20Z", 0},
+      {"2023-11-14T22:13:20+24:00", 0},
+      {"2023-11-14T22:13:20Zx", 0},
+      {"2023-11-14T22:13:2xZ", 0},
+      {"", 0},
+  };
+  const struct rmq_codec_sink sink = {.event = hear_whole_event};
+  for (size_t i = 0; i < COUNT_OF(times); i++) {
+    char text[400], want[100] = "";
+    SHOW_ROW("%s", times[i].text);
+    snprintf(text, sizeof(text),
+             "{\"labels\":{\"alertname\":\"collectd_x\"," LABELS
+             "},\"annotations\":{\"summary\":\"m\"},\"startsAt\":\"%s\"}",
+             times[i].text);
+    if (times[i].want_ns != 0)
+      snprintf(want, sizeof(want), "EVENT failure %lld h|x||| m\n",
+               (long long)times[i].want_ns);
+    struct rmq_error err = {""};
+    assert_int_equal(decode(&rmq_codec_json, text, &sink, &err),
+                     times[i].want_ns == 0 ? -1 : 0);
+    assert_string_equal(rmq_buf_text(&heard), want);
+    if (times[i].want_ns == 0)
+      assert_non_null(strstr(err.text, "startsAt"));
+    rmq_buf_fini(&heard);
+  }
+}
+
+/* Our own writers' notifications come back. */
+static void what_we_say_of_a_change_is_understood(void **state) {
+  (void)state;
+  static const struct rmq_meta meta[] = {
+      {"indicator", RMQ_META_STRING, {.string = "a \"b\" \\c"}}};
+  const struct rmq_event e = {.severity = RMQ_FAILURE,
+                              .time = {INT64_C(1700000000500000000)},
+                              .id = {"h", "if", "eth0", "if_octets", "x"},
+                              .message = "it is \"full\"",
+                              .meta = meta,
+                              .meta_count = 1};
+  static const struct rmq_codec *const codecs[] = {&rmq_codec_putval,
+                                                   &rmq_codec_json};
+  const struct rmq_codec_sink sink = {.event = hear_whole_event};
+  for (size_t i = 0; i < COUNT_OF(codecs); i++) {
+    struct rmq_buf text;
+    rmq_buf_init(&text, 10000);
+    assert_int_equal(codecs[i]->encode_event(&e, &text), 0);
+    assert_int_equal(decode(codecs[i], rmq_buf_text(&text), &sink, NULL), 0);
+    assert_string_equal(rmq_buf_text(&heard),
+                        "EVENT failure 1700000000500000000 h|if|eth0|"
+                        "if_octets|x it is \"full\" indicator=a \"b\" \\c\n");
+    rmq_buf_fini(&heard);
+    rmq_buf_fini(&text);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_bad_record_does_not_void_the_others),
       cmocka_unit_test(without_a_way_to_say_so_it_voids_the_message),
+      cmocka_unit_test(notifications_are_read),
+      cmocka_unit_test(startsAt_is_a_time_of_rfc_3339),
+      cmocka_unit_test(what_we_say_of_a_change_is_understood),
       cmocka_unit_test(a_notification_is_asked_about_as_a_sample_is),
       cmocka_unit_test(a_message_has_so_many_records_and_no_more),
   };
