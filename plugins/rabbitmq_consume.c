@@ -25,6 +25,7 @@ static const char last_name[] = "rabbitmq_consume/last";
 
 /* A tag is the delivery's ticket and, in its low bits, the block. */
 enum { BLOCKS_MAX = 256, BLOCK_BITS = 8, DRAIN_INTERVAL_S = 86400 };
+enum { EVENTS_INTERVAL_S = 1, EVENTS_WHILE_DRAINING_MS = 50 };
 
 struct block {
   char *name;
@@ -134,6 +135,13 @@ static int consume_report(user_data_t *ud) {
   return 0;
 }
 
+/* Handlers of notifications run in here, and may take their time. */
+static int consume_events(user_data_t *ud) {
+  struct block *b = ud->data;
+  rmq_role_consume_dispatch_events(b->role);
+  return 0;
+}
+
 /* ------------------------------------------------------------------------
  * The end: drained while collectd's writers still work, which is when it
  * destroys the read callbacks (see drain_name); all blocks are told first, then
@@ -144,9 +152,23 @@ static struct rmq_mono deadline_of(const struct block *b,
   return rmq_mono_add(begin, b->options->connection.shutdown_timeout);
 }
 
+/* Its own read callback has been destroyed: the notifications that are still
+ * there are dispatched from here. */
+static void dispatch_the_rest(struct block *b, struct rmq_mono until) {
+  struct rmq_mono next = {0};
+  do {
+    rmq_role_consume_dispatch_events(b->role);
+    next = rmq_mono_add(b->host.host.mono(b->host.host.ctx),
+                        rmq_ms(EVENTS_WHILE_DRAINING_MS));
+  } while (!rmq_role_consume_await(b->role, rmq_mono_min(next, until)) &&
+           !rmq_mono_reached(next, until));
+}
+
 static void finish_block(struct block *b, struct rmq_mono begin) {
   /* A little longer than the worker has, so that it can end by itself. */
   struct rmq_mono until = rmq_mono_add(deadline_of(b, begin), rmq_ms(500));
+  if (b->options->trust.notifications)
+    dispatch_the_rest(b, until);
   if (rmq_role_consume_join(b->role, until))
     return;
   ERROR("%s plugin: block \"%s\": its thread did not end in time and is left "
@@ -219,6 +241,12 @@ static int start_block(struct block *b) {
   if (o->report_stats)
     plugin_register_complex_read(plugin_name, b->callback, consume_report,
                                  /* interval = */ 0, &ud);
+  if (b->options->trust.notifications) {
+    char name[sizeof(b->callback) + sizeof("/notifications")];
+    snprintf(name, sizeof(name), "%s/notifications", b->callback);
+    plugin_register_complex_read(plugin_name, name, consume_events,
+                                 TIME_T_TO_CDTIME_T(EVENTS_INTERVAL_S), &ud);
+  }
   return 0;
 }
 

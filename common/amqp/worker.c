@@ -357,7 +357,7 @@ int rmq_worker_start(struct rmq_worker *w, struct rmq_error *err) {
                           w, err);
 }
 
-bool rmq_worker_join(struct rmq_worker *w, struct rmq_mono deadline) {
+bool rmq_worker_await(struct rmq_worker *w, struct rmq_mono deadline) {
   struct timespec until = {.tv_sec = deadline.ns / RMQ_NS_PER_S,
                            .tv_nsec = deadline.ns % RMQ_NS_PER_S};
   int rc = 0;
@@ -366,6 +366,11 @@ bool rmq_worker_join(struct rmq_worker *w, struct rmq_mono deadline) {
     rc = pthread_cond_timedwait(&w->ended, &w->ended_lock, &until);
   bool has_ended = w->has_ended;
   pthread_mutex_unlock(&w->ended_lock);
+  return has_ended;
+}
+
+bool rmq_worker_join(struct rmq_worker *w, struct rmq_mono deadline) {
+  bool has_ended = rmq_worker_await(w, deadline);
   if (has_ended)
     pthread_join(w->thread, NULL);
   else

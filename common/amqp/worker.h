@@ -39,6 +39,8 @@ void rmq_worker_wake(struct rmq_worker *w);
 /* Any thread: drain, close the connection in good order, end; at the deadline
  * end without further ado. Returns at once. */
 void rmq_worker_stop(struct rmq_worker *w, struct rmq_mono deadline);
+/* Whether the thread has ended; waits until then. */
+bool rmq_worker_await(struct rmq_worker *w, struct rmq_mono until);
 /* Waits until the thread has ended, at most until deadline. False: it has not,
  * and is left alone: it and all that it uses must never be freed. */
 bool rmq_worker_join(struct rmq_worker *w, struct rmq_mono deadline);

@@ -11,7 +11,7 @@
 
 static const char *const ack_words[] = {"written", "dispatched", NULL};
 static const char *const parse_words[] = {"dead-letter", "requeue", "drop",
-                                          NULL};
+                                          "quarantine", NULL};
 static const char *const timeout_words[] = {"requeue", "ack", NULL};
 /* Behind "auto" the codecs in their order: rmq_codec_at. */
 static const char *const format_words[] = {"auto",     "Command", "JSON",
@@ -153,6 +153,7 @@ const struct rmq_option rmq_consume_option_table[] = {
      .choices = parse_words,
      .help = "What happens to a message of which the daemon could not take a "
              "value; requeued at most once."},
+    RMQ_TRUST_OPTIONS(struct rmq_consume_options),
     RMQ_OPTIONS_END};
 
 const char *rmq_ack_when_to_str(enum rmq_ack_when w) {
@@ -173,6 +174,8 @@ const char *rmq_on_failure_to_str(enum rmq_on_failure f) {
     return parse_words[RMQ_FAILURE_REQUEUE];
   case RMQ_FAILURE_DROP:
     return parse_words[RMQ_FAILURE_DROP];
+  case RMQ_FAILURE_QUARANTINE:
+    return parse_words[RMQ_FAILURE_QUARANTINE];
   }
   return "unknown";
 }
@@ -187,12 +190,27 @@ static int check_template(const char *text, struct rmq_buf *errors) {
   return -1;
 }
 
+static int check_quarantine(const struct rmq_consume_options *o,
+                            struct rmq_buf *errors) {
+  const char *option =
+      o->on_parse_error == RMQ_FAILURE_QUARANTINE      ? "OnParseError"
+      : o->on_dispatch_error == RMQ_FAILURE_QUARANTINE ? "OnDispatchError"
+                                                       : NULL;
+  if (option == NULL || o->trust.quarantine_dir != NULL)
+    return 0;
+  rmq_buf_appendf(errors, "option %s: quarantine needs QuarantineDir\n",
+                  option);
+  return -1;
+}
+
 int rmq_consume_options_check(const void *options, struct rmq_buf *errors) {
   const struct rmq_consume_options *o = options;
   int rc = rmq_connection_options_check(&o->connection, errors);
   rc |= rmq_exchange_options_check(&o->exchange, errors);
   rc |= rmq_consume_queue_options_check(&o->queue, errors);
   rc |= check_template(o->graphite_template, errors);
+  rc |= rmq_trust_options_check(&o->trust, errors);
+  rc |= check_quarantine(o, errors);
   for (size_t i = 0; i < o->routing_keys.count; i++)
     rc |= rmq_check_short("RoutingKey", o->routing_keys.items[i], errors);
   if (o->queue.name[0] == '\0' && o->exchange.name == NULL) {

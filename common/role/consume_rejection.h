@@ -8,6 +8,7 @@
 
 #include "common/amqp/consumer.h"
 #include "common/role/consume_series.h"
+#include "common/role/quarantine.h"
 #include "common/role/session_log.h"
 
 /* Lines about one cause: so many per minute, the rest is counted. */
@@ -20,19 +21,40 @@ struct rmq_line_budget {
 struct rmq_rejections {
   struct rmq_session_log *log; /* borrowed */
   struct rmq_line_budget budgets[RMQ_REJECTIONS_COUNT];
+  struct rmq_line_budget mixed, rate;
+  struct rmq_quarantine *quarantine; /* NULL = QuarantineDir is not set */
+  struct rmq_complain trouble;       /* with it */
+  struct rmq_filing_counters filed;
+  const char *filed_as; /* the message that is being rejected; NULL = not */
 };
 
-void rmq_rejections_init(struct rmq_rejections *r, struct rmq_session_log *log);
+/* Opens the quarantine; what is wrong with it is a line, and tried again. -1
+ * without memory. log and options are borrowed. */
+int rmq_rejections_init(struct rmq_rejections *r, struct rmq_session_log *log,
+                        const struct rmq_trust_options *options);
+void rmq_rejections_fini(struct rmq_rejections *r);
 
-/* The policy's answer: requeued at most once, because after that a message
- * would go round for ever. */
-enum rmq_settle rmq_rejections_settle(enum rmq_on_failure policy,
-                                      bool is_redelivered);
+/* Files a message that is not tried again, where QuarantineDir is set. How it
+ * is to be settled: as how says, but what policy QUARANTINE could not file goes
+ * to the dead-letter exchange. */
+enum rmq_settle rmq_rejections_file(struct rmq_rejections *r,
+                                    enum rmq_on_failure policy,
+                                    const struct rmq_delivery *d,
+                                    enum rmq_rejection cause,
+                                    const char *detail, enum rmq_settle how,
+                                    struct rmq_mono now);
 /* One line that names the message, what became of it, the cause and detail
  * ("" = none; may hold bytes from the wire). */
 void rmq_rejections_log(struct rmq_rejections *r, const struct rmq_delivery *d,
                         enum rmq_rejection cause, const char *detail,
                         enum rmq_settle how, struct rmq_mono now);
+/* Some records of a message were not taken, the others were; detail is about
+ * the first. */
+void rmq_rejections_log_mixed(struct rmq_rejections *r,
+                              const struct rmq_delivery *d, size_t bad,
+                              const char *detail, struct rmq_mono now);
+/* A notification was dropped because of NotificationRate: a line a minute. */
+void rmq_rejections_log_rate(struct rmq_rejections *r, struct rmq_mono now);
 /* The same for a delivery of which only the fate is known. */
 void rmq_rejections_log_overdue(struct rmq_rejections *r, enum rmq_settle how,
                                 struct rmq_dur timeout, struct rmq_mono now);

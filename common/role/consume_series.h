@@ -19,6 +19,9 @@
   X(encoding, "its content encoding is not supported")                         \
   X(content_type, "its content type is not one that this block reads")         \
   X(parse, "its body cannot be read")                                          \
+  X(user_id, "its user is not one of RequireUserId")                           \
+  X(mixed, "some of its values cannot be taken, and OnMixedMessage is reject") \
+  X(refused, "none of its values is taken here")                               \
   X(dispatch, "the daemon did not take its values")                            \
   X(timeout, "its values did not come back from the writers in time")
 enum rmq_rejection {
@@ -26,9 +29,14 @@ enum rmq_rejection {
   RMQ_REJECTIONS(RMQ_X)
 #undef RMQ_X
 };
-enum { RMQ_REJECTIONS_COUNT = 8 };
+enum { RMQ_REJECTIONS_COUNT = 11 };
 const char *rmq_rejection_to_str(enum rmq_rejection r);
 const char *rmq_rejection_meaning(enum rmq_rejection r);
+
+/* Rejected messages and QuarantineDir. */
+struct rmq_filing_counters {
+  uint64_t filed, full, failed;
+};
 
 /* A copy for the reporting thread. */
 struct rmq_consume_counters {
@@ -37,6 +45,8 @@ struct rmq_consume_counters {
   uint64_t dispatched;                     /* samples that the host took */
   uint64_t refused[RMQ_REFUSALS_COUNT];    /* samples, by rmq_refusal - 1 */
   uint64_t idle_restarts;
+  uint64_t notifications; /* on their way to the host */
+  struct rmq_filing_counters filing;
   size_t unacked;
   int64_t outstanding; /* samples out; see base/outstanding.h */
   struct rmq_flow_counters flow;
@@ -48,8 +58,9 @@ struct rmq_consume_report {
   double unacked, outstanding, backpressure;
   int64_t delivered, redelivered, acked, requeued, deduplicated, postponed;
   int64_t rejected[RMQ_REJECTIONS_COUNT];
-  int64_t dispatched;
+  int64_t dispatched, notifications;
   int64_t refused[RMQ_REFUSALS_COUNT];
+  int64_t quarantined, quarantine_full, quarantine_failed;
   int64_t connections_opened, failbacks, idle_restarts;
   double delivery_p50, delivery_p95, delivery_p99; /* seconds, NaN = none */
   double error_rate;                               /* percent, NaN = none */

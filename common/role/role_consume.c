@@ -4,8 +4,10 @@
 #include "common/role/role_consume.h"
 
 #include "common/amqp/worker.h"
+#include "common/role/consume_events.h"
 #include "common/role/consume_flow.h"
 #include "common/role/consume_format.h"
+#include "common/role/consume_reading.h"
 #include "common/role/consume_rejection.h"
 #include "common/role/consume_series.h"
 #include "common/role/consume_topology.h"
@@ -32,6 +34,7 @@ struct rmq_role_consume {
   struct rmq_consumer *consumer;
   struct rmq_connection *connection;
   struct rmq_worker *worker;
+  struct rmq_consume_events *events; /* NULL without Notifications */
   bool is_started;
 
   pthread_mutex_t lock; /* protects from here ... */
@@ -43,6 +46,7 @@ struct rmq_role_consume {
   struct rmq_consume_counters counters;
   struct rmq_flow flow;
   struct rmq_rejections rejections;
+  struct rmq_consume_filter *filter;
   struct rmq_mono overdue_check;
   struct rmq_mono backpressure_line; /* not before */
   bool is_draining, is_cancelled, is_withheld;
@@ -86,6 +90,7 @@ static enum rmq_settle settlement(const struct rmq_role_consume *r,
                                   bool may_pass) {
   switch (policy) {
   case RMQ_FAILURE_DROP:
+  case RMQ_FAILURE_QUARANTINE: /* once it is filed */
     return RMQ_SETTLE_ACK;
   case RMQ_FAILURE_REQUEUE:
     return may_pass && rmq_flow_may_requeue(&r->flow, ticket)
@@ -105,6 +110,8 @@ static void reject(struct rmq_role_consume *r, uint64_t ticket,
                                                : r->options->on_parse_error;
   enum rmq_settle how =
       settlement(r, ticket, (enum rmq_on_failure)policy, may_pass);
+  how = rmq_rejections_file(&r->rejections, (enum rmq_on_failure)policy, d,
+                            cause, detail, how, now);
   size_t settled = rmq_flow_failed(&r->flow, ticket, how, now);
   if (how != RMQ_SETTLE_REQUEUE)
     r->counters.rejected[cause] += settled;
@@ -114,10 +121,26 @@ static void reject(struct rmq_role_consume *r, uint64_t ticket,
 struct handing_out {
   struct rmq_role_consume *r;
   uint64_t ticket;
+  struct rmq_mono now;
   size_t values;            /* that the host took */
+  size_t events;            /* that are on their way to it */
   enum rmq_refusal refusal; /* the first */
   bool may_pass; /* all refusals so far are of the kind that may pass */
 };
+
+static void hand_event(void *ctx, const struct rmq_event *event) {
+  struct handing_out *h = ctx;
+  struct rmq_role_consume *r = h->r;
+  enum rmq_refusal refusal =
+      rmq_consume_events_push(r->events, event, h->ticket, h->now);
+  if (refusal == RMQ_REFUSAL_none) {
+    h->events++;
+    return;
+  }
+  r->counters.refused[refusal - 1]++;
+  if (refusal == RMQ_REFUSAL_rate)
+    rmq_rejections_log_rate(&r->rejections, h->now);
+}
 
 static void hand_sample(void *ctx, const struct rmq_sample *sample) {
   struct handing_out *h = ctx;
@@ -164,11 +187,13 @@ static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
   struct rmq_role_consume *r = h->r;
   bool is_dispatched_enough = r->options->ack_when == RMQ_ACK_DISPATCHED;
   lock(r);
-  bool is_complete = rmq_outstanding_end(&r->outstanding, h->ticket, h->values);
+  bool is_complete =
+      rmq_outstanding_end(&r->outstanding, h->ticket, h->values + h->events);
   int64_t values = r->outstanding.values;
   unlock(r);
   hold_when_full(r, values);
   r->counters.dispatched += h->values;
+  r->counters.notifications += h->events;
   if (h->refusal != RMQ_REFUSAL_none)
     reject(r, h->ticket, d, RMQ_REJECTION_dispatch, h->may_pass,
            rmq_refusal_to_str(h->refusal), now);
@@ -182,18 +207,26 @@ static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
 static void hand_out(struct rmq_role_consume *r, uint64_t ticket,
                      const struct rmq_delivery *d,
                      const struct rmq_codec *codec, struct rmq_mono now) {
-  struct handing_out h = {.r = r, .ticket = ticket, .may_pass = true};
-  struct rmq_error err = {""};
-  const struct rmq_codec_sink sink = {.ctx = &h, .sample = hand_sample};
-  int rc = rmq_consume_format_decode(&r->format, codec, d, &r->sink.types,
-                                     &sink, &err);
-  if (rc == 0) {
-    handed_out(&h, d, now);
+  struct handing_out h = {
+      .r = r, .ticket = ticket, .now = now, .may_pass = true};
+  struct rmq_reading reading;
+  const struct rmq_reading_sink sink = {&h, hand_sample, hand_event};
+  const struct rmq_reading_message message = {d, codec, &r->sink.types};
+  rmq_consume_filter_begin(r->filter, d->user_id, r->host->wall(r->host->ctx));
+  int rc = rmq_reading_run(&r->format, &message, &r->options->trust, r->filter,
+                           &sink, &reading);
+  for (int i = 0; i < RMQ_REFUSALS_COUNT; i++)
+    r->counters.refused[i] += reading.refused[i];
+  if (rc != 0) {
+    forget(r, ticket);
+    reject(r, ticket, d, reading.cause, /* may_pass = */ true, reading.err.text,
+           now);
     return;
   }
-  forget(r, ticket);
-  reject(r, ticket, d, RMQ_REJECTION_parse, /* may_pass = */ true, err.text,
-         now);
+  if (reading.bad > 0)
+    rmq_rejections_log_mixed(&r->rejections, d, reading.bad, reading.err.text,
+                             now);
+  handed_out(&h, d, now);
 }
 
 static void take(struct rmq_role_consume *r, uint64_t ticket,
@@ -201,7 +234,7 @@ static void take(struct rmq_role_consume *r, uint64_t ticket,
   enum rmq_rejection cause = RMQ_REJECTION_content_type;
   struct rmq_error detail = {""};
   const struct rmq_codec *codec =
-      rmq_consume_format_choose(&r->format, d, &cause, &detail);
+      rmq_reading_choose(&r->format, r->filter, d, &cause, &detail);
   if (codec != NULL) {
     hand_out(r, ticket, d, codec, now);
     return;
@@ -240,6 +273,13 @@ void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket) {
   unlock(r);
   if (is_complete)
     rmq_worker_wake(r->worker);
+}
+
+void rmq_role_consume_dispatch_events(struct rmq_role_consume *r) {
+  uint64_t ticket = 0;
+  while (r->events != NULL &&
+         rmq_consume_events_dispatch(r->events, r->host, &ticket))
+    rmq_role_consume_written(r, ticket);
 }
 
 /* ------------------------------------------------------------------------
@@ -336,6 +376,7 @@ static void share_counters(struct rmq_role_consume *r) {
   r->counters.idle_restarts = rmq_connection_idle_restarts(r->connection);
   r->counters.flow = r->flow.counters;
   r->counters.is_withheld = r->is_withheld;
+  r->counters.filing = r->rejections.filed;
   lock(r);
   r->counters.outstanding = r->outstanding.values;
   r->shared = r->counters;
@@ -488,9 +529,25 @@ static int create_consumer(struct rmq_role_consume *r, struct rmq_error *err) {
   return 0;
 }
 
+/* Whom to trust, and what becomes of the rest. */
+static int create_trust(struct rmq_role_consume *r, struct rmq_error *err) {
+  const struct rmq_trust_options *o = &r->options->trust;
+  r->filter = rmq_consume_filter_new(o, err);
+  if (r->filter == NULL)
+    return -1;
+  if (o->notifications)
+    r->events = rmq_consume_events_new(o->notification_rate);
+  if ((o->notifications && r->events == NULL) ||
+      rmq_rejections_init(&r->rejections, &r->session, o) != 0)
+    return rmq_error_set(err, "no memory");
+  return 0;
+}
+
 static int create_connection(struct rmq_role_consume *r,
                              struct rmq_error *err) {
-  struct rmq_connection_config config = {.wants_confirms = false};
+  struct rmq_connection_config config = {
+      .wants_confirms = false,
+      .keeps_properties = r->options->trust.quarantine_dir != NULL};
   if (rmq_connection_setup_init(&r->setup, &r->options->connection,
                                 r->host->service, r->host->hostname, r->block,
                                 &config, err) != 0 ||
@@ -532,13 +589,13 @@ rmq_role_consume_new(const struct rmq_consume_options *options,
   r->host = host;
   r->sink = *sink;
   rmq_session_log_init(&r->session, host, plugin_name, block);
-  rmq_rejections_init(&r->rejections, &r->session);
   rmq_consume_format_init(&r->format, r->options);
   rmq_latency_clear(&r->latency);
   rmq_window_init(&r->errors, rmq_s(ERROR_WINDOW_S));
   if (rmq_series_object_init(RMQ_SERIES_BLOCK, plugin_name, block, NULL, NULL,
                              NULL, &r->object) == 0 &&
-      create_consumer(r, err) == 0 && create_connection(r, err) == 0)
+      create_trust(r, err) == 0 && create_consumer(r, err) == 0 &&
+      create_connection(r, err) == 0)
     return r;
   rmq_error_set(err, "no memory");
   rmq_role_consume_free(r);
@@ -555,6 +612,9 @@ void rmq_role_consume_free(struct rmq_role_consume *r) {
   rmq_connection_setup_fini(&r->setup);
   rmq_flow_fini(&r->flow);
   rmq_outstanding_fini(&r->outstanding);
+  rmq_rejections_fini(&r->rejections);
+  rmq_consume_filter_free(r->filter);
+  rmq_consume_events_free(r->events);
   pthread_mutex_destroy(&r->lock);
   free(r);
 }
@@ -593,6 +653,10 @@ static void log_totals(struct rmq_role_consume *r) {
                         &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
                                                  .event = "ended",
                                                  .message = text.text});
+}
+
+bool rmq_role_consume_await(struct rmq_role_consume *r, struct rmq_mono until) {
+  return !r->is_started || rmq_worker_await(r->worker, until);
 }
 
 bool rmq_role_consume_join(struct rmq_role_consume *r,

@@ -12,12 +12,14 @@
 #include "common/role/connection_options.h"
 #include "common/role/consume_queue_options.h"
 #include "common/role/exchange_options.h"
+#include "common/role/trust_options.h"
 
 enum rmq_ack_when { RMQ_ACK_WRITTEN, RMQ_ACK_DISPATCHED };
 enum rmq_on_failure {
   RMQ_FAILURE_DEAD_LETTER,
   RMQ_FAILURE_REQUEUE,
-  RMQ_FAILURE_DROP
+  RMQ_FAILURE_DROP,
+  RMQ_FAILURE_QUARANTINE
 };
 
 const char *rmq_ack_when_to_str(enum rmq_ack_when w);
@@ -26,6 +28,7 @@ const char *rmq_on_failure_to_str(enum rmq_on_failure f);
 struct rmq_consume_options {
   struct rmq_connection_options connection;
   struct rmq_exchange_options exchange;
+  struct rmq_trust_options trust;
   struct rmq_strings routing_keys;
   struct rmq_consume_queue_options queue;
   int64_t prefetch_count, ack_batch, max_message_bytes;
@@ -41,20 +44,27 @@ extern const struct rmq_option rmq_consume_option_table[];
 extern const struct rmq_series rmq_consume_series_table[];
 int rmq_consume_options_check(const void *options, struct rmq_buf *errors);
 
-/* Why a sample was not taken by the host: X(suffix, meaning). The first three
- * do not pass by trying again. */
+/* Why a sample, or a notification, was not taken: X(suffix, meaning). The
+ * first four are the host's reasons, of which the last may pass by trying
+ * again. */
 #define RMQ_REFUSALS(X)                                                        \
   X(unknown_type, "its type is not in the types.db of this daemon")            \
   X(wrong_values, "its values do not fit its type")                            \
   X(bad_name, "a name in it cannot be used")                                   \
-  X(failed, "the daemon refused it, or memory was short")
+  X(failed, "the daemon refused it, or memory was short")                      \
+  X(parse, "it cannot be read")                                                \
+  X(not_allowed, "AllowHost or AllowPlugin does not have it")                  \
+  X(too_old, "it is older than MaxAge")                                        \
+  X(future, "its time is further ahead than MaxClockSkew")                     \
+  X(notification, "it is a notification, and Notifications is off")            \
+  X(rate, "it is a notification above NotificationRate")
 enum rmq_refusal {
   RMQ_REFUSAL_none,
 #define RMQ_X(name, meaning) RMQ_REFUSAL_##name,
   RMQ_REFUSALS(RMQ_X)
 #undef RMQ_X
 };
-enum { RMQ_REFUSALS_COUNT = 4 };
+enum { RMQ_REFUSALS_COUNT = 10 };
 const char *rmq_refusal_to_str(enum rmq_refusal r);
 
 /* Where samples go; called in the worker's thread. ticket (56 bits) is to be
@@ -78,6 +88,10 @@ int rmq_role_consume_start(struct rmq_role_consume *r, struct rmq_error *err);
 
 /* Any thread: a sample with that ticket has been written by everybody. */
 void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket);
+/* One thread at a time, and not the worker's: dispatches the notifications that
+ * messages have brought, if the block takes any. To be called about every
+ * second, until the role has been joined. */
+void rmq_role_consume_dispatch_events(struct rmq_role_consume *r);
 /* One thread at a time: emits the block's own series. */
 void rmq_role_consume_report(struct rmq_role_consume *r,
                              struct rmq_dur interval);
@@ -86,6 +100,8 @@ void rmq_role_consume_report(struct rmq_role_consume *r,
  * it, closes; what is not done by the deadline goes back to the broker. */
 void rmq_role_consume_stop(struct rmq_role_consume *r,
                            struct rmq_mono deadline);
+/* Whether the worker has ended; waits until then. */
+bool rmq_role_consume_await(struct rmq_role_consume *r, struct rmq_mono until);
 /* False: the worker did not end in time; never free r. */
 bool rmq_role_consume_join(struct rmq_role_consume *r,
                            struct rmq_mono deadline);
