@@ -57,8 +57,11 @@ uint64_t rmq_outstanding_begin(struct rmq_outstanding *t, struct rmq_mono now) {
   uint64_t number_mask =
       ((uint64_t)1 << (RMQ_OUTSTANDING_TICKET_BITS - t->slot_bits)) - 1;
   uint64_t number = t->begun % number_mask + 1;
-  t->slots[i] = (struct rmq_outstanding_slot){
-      .ticket = number << t->slot_bits | i, .left = HANDING_OUT, .since = now};
+  t->slots[i] =
+      (struct rmq_outstanding_slot){.ticket = number << t->slot_bits | i,
+                                    .left = HANDING_OUT,
+                                    .since = now,
+                                    .overtaken = RMQ_NEVER};
   return t->slots[i].ticket;
 }
 
@@ -119,21 +122,30 @@ void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket) {
   release(t, slot);
 }
 
-uint64_t rmq_outstanding_overdue(const struct rmq_outstanding *t,
-                                 struct rmq_dur timeout, struct rmq_mono now) {
+static bool is_overdue(const struct rmq_outstanding *t,
+                       const struct rmq_outstanding_slot *s,
+                       struct rmq_dur timeout, struct rmq_mono now) {
   struct rmq_dur patience = {timeout.ns > INT64_MAX / PATIENCE_FACTOR
                                  ? INT64_MAX
                                  : timeout.ns * PATIENCE_FACTOR};
+  struct rmq_mono heard =
+      t->last_back.ns > s->since.ns ? t->last_back : s->since;
+  return rmq_mono_reached(now, rmq_mono_add(s->since, timeout)) &&
+         (rmq_mono_reached(now, rmq_mono_add(s->overtaken, timeout)) ||
+          rmq_mono_reached(now, rmq_mono_add(heard, patience)));
+}
+
+uint64_t rmq_outstanding_overdue(struct rmq_outstanding *t,
+                                 struct rmq_dur timeout, struct rmq_mono now) {
+  uint64_t found = 0;
   for (size_t i = 0; i < t->max; i++) {
-    const struct rmq_outstanding_slot *s = &t->slots[i];
-    if (s->ticket == 0 || s->left == 0 ||
-        !rmq_mono_reached(now, rmq_mono_add(s->since, timeout)))
+    struct rmq_outstanding_slot *s = &t->slots[i];
+    if (s->ticket == 0 || s->left == 0)
       continue;
-    bool was_overtaken = t->newest.ns > s->since.ns;
-    struct rmq_mono heard =
-        t->last_back.ns > s->since.ns ? t->last_back : s->since;
-    if (was_overtaken || rmq_mono_reached(now, rmq_mono_add(heard, patience)))
-      return s->ticket;
+    if (t->newest.ns > s->since.ns && rmq_mono_is_never(s->overtaken))
+      s->overtaken = now;
+    if (found == 0 && is_overdue(t, s, timeout, now))
+      found = s->ticket;
   }
-  return 0;
+  return found;
 }

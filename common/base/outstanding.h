@@ -26,6 +26,7 @@ struct rmq_outstanding_slot {
   int64_t left;    /* values out; a large number more while handing out */
   size_t next;     /* in the list of the free or of the complete ones */
   struct rmq_mono since;
+  struct rmq_mono overtaken; /* a later one has come back, noticed then */
 };
 
 struct rmq_outstanding {
@@ -66,9 +67,11 @@ uint64_t rmq_outstanding_take(struct rmq_outstanding *t);
 void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket);
 
 /* A delivery whose values seem not to come back: handed out longer than timeout
- * ago, and either a later one has come back since, or nothing at all has for
- * ten times that. 0 = none. Looks at every slot. */
-uint64_t rmq_outstanding_overdue(const struct rmq_outstanding *t,
+ * ago, and either overtaken for as long, which is noticed here, or nothing at
+ * all has come back for ten times that. Where writers are slow and several,
+ * whatever is at its turn is overtaken for a moment. 0 = none. Looks at every
+ * slot; to be called often compared with timeout. */
+uint64_t rmq_outstanding_overdue(struct rmq_outstanding *t,
                                  struct rmq_dur timeout, struct rmq_mono now);
 /* Below max; the same for the ticket's life, nobody else's meanwhile. */
 size_t rmq_outstanding_slot_of(const struct rmq_outstanding *t,

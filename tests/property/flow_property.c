@@ -264,6 +264,7 @@ static void value_back(struct world *w) {
 /* A filter chain has stopped a value: the delivery is overdue. */
 static void never_comes_back(struct world *w) {
   struct rmq_mono later = rmq_mono_add(w->rig->now, rmq_s(60));
+  rmq_outstanding_overdue(&w->tickets, rmq_s(1), w->rig->now);
   uint64_t ticket = rmq_outstanding_overdue(&w->tickets, rmq_s(1), later);
   rmq_outstanding_forget(&w->tickets, ticket);
   failed(w, ticket,

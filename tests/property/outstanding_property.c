@@ -18,7 +18,7 @@ struct delivery {
   uint64_t ticket;
   size_t handed, back; /* values */
   bool is_handed_out;  /* handing out has ended */
-  struct rmq_mono since;
+  struct rmq_mono since, overtaken;
 };
 
 static struct {
@@ -50,11 +50,16 @@ static bool is_overdue(const struct delivery *d) {
   struct rmq_mono heard = t.last_back.ns > d->since.ns ? t.last_back : d->since;
   return !is_complete(d) &&
          rmq_mono_reached(t.now, rmq_mono_add(d->since, rmq_s(TIMEOUT_S))) &&
-         (t.newest.ns > d->since.ns ||
+         (rmq_mono_reached(t.now,
+                           rmq_mono_add(d->overtaken, rmq_s(TIMEOUT_S))) ||
           rmq_mono_reached(t.now, rmq_mono_add(heard, rmq_s(10 * TIMEOUT_S))));
 }
 
 static void check_overdue(void) {
+  for (size_t i = 0; i < t.count; i++)
+    if (t.newest.ns > t.open[i].since.ns && !is_complete(&t.open[i]) &&
+        rmq_mono_is_never(t.open[i].overtaken))
+      t.open[i].overtaken = t.now;
   uint64_t ticket = rmq_outstanding_overdue(&t.o, rmq_s(TIMEOUT_S), t.now);
   size_t count = 0;
   for (size_t i = 0; i < t.count; i++)
@@ -92,7 +97,7 @@ static void begin(struct prop *p) {
     return;
   assert_null(model_find(ticket));
   t.last_ticket = ticket;
-  t.open[t.count++] = (struct delivery){ticket, 0, 0, false, t.now};
+  t.open[t.count++] = (struct delivery){ticket, 0, 0, false, t.now, RMQ_NEVER};
 }
 
 static void end(struct prop *p, struct delivery *d) {

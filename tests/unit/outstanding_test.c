@@ -122,8 +122,9 @@ static void nothing_is_overdue_before_its_time(void **state) {
   (void)state;
   uint64_t a = hand_out(1, start), b = hand_out(1, after(1));
   assert_true(completes(b, after(2)));
-  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(59)), 0);
-  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(60)), a);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(2)), 0);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(61)), 0);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(62)), a);
 }
 
 static void slow_writers_make_nothing_overdue(void **state) {
@@ -131,9 +132,27 @@ static void slow_writers_make_nothing_overdue(void **state) {
   uint64_t a = hand_out(1, start), b = hand_out(2, after(1));
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(599)), 0);
   assert_false(completes(b, after(599))); /* now a was overtaken */
-  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(599)), a);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(599)), 0);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(658)), 0);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(659)), a);
   rmq_outstanding_forget(&t, a);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(1198)), 0);
+}
+
+/* Five threads and a long queue: each delivery waits longer than the timeout,
+ * and the next one comes back a moment before it. */
+static void
+a_slow_queue_with_several_writers_makes_nothing_overdue(void **state) {
+  (void)state;
+  uint64_t before = hand_out(1, start);
+  for (int s = 1; s < 100; s++) {
+    uint64_t next = hand_out(1, after(s));
+    assert_true(completes(next, after(s + 300)));
+    assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(s + 300)), 0);
+    assert_true(completes(before, after(s + 301)));
+    assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(s + 301)), 0);
+    before = hand_out(1, after(s));
+  }
 }
 
 static void writers_that_stand_still_make_everything_overdue(void **state) {
@@ -185,6 +204,7 @@ int main(void) {
       TEST(as_many_deliveries_fit_as_were_asked_for),
       TEST(nothing_is_overdue_before_its_time),
       TEST(slow_writers_make_nothing_overdue),
+      TEST(a_slow_queue_with_several_writers_makes_nothing_overdue),
       TEST(writers_that_stand_still_make_everything_overdue),
       TEST(a_stray_is_a_sign_of_life_and_overtakes_nobody),
       TEST(a_number_that_wraps_still_tells_the_open_ones_apart),
