@@ -346,12 +346,17 @@ static void log_backpressure(struct rmq_role_consume *r, int64_t values,
 }
 
 /* Above the limit acks are withheld, so that the prefetch stops the broker, and
- * what it has sent already is not read; below half of it both flow again. */
+ * what it has sent already is not read; below half of it both flow again. At
+ * the end what was merely dispatched is acknowledged when all of it is written:
+ * what the deadline cuts off goes back to the broker, and is rather written
+ * twice than not at all. */
 static void regulate(struct rmq_role_consume *r, int64_t values,
                      struct rmq_mono now) {
   int64_t limit = r->options->backpressure_queue_length;
   bool was_withheld = r->is_withheld;
-  if (limit == 0 || r->is_draining)
+  if (r->is_draining)
+    r->is_withheld = r->options->ack_when == RMQ_ACK_DISPATCHED && values > 0;
+  else if (limit == 0)
     r->is_withheld = false;
   else if (values > limit)
     r->is_withheld = true;
@@ -359,7 +364,7 @@ static void regulate(struct rmq_role_consume *r, int64_t values,
     r->is_withheld = false;
   rmq_consumer_withhold(r->consumer, r->is_withheld);
   rmq_connection_hold(r->connection, r->is_withheld && !r->is_draining);
-  if (r->is_withheld && !was_withheld)
+  if (r->is_withheld && !was_withheld && !r->is_draining)
     log_backpressure(r, values, now);
 }
 
@@ -391,7 +396,8 @@ static struct rmq_mono step(void *ctx, struct rmq_mono now) {
   regulate(r, r->counters.outstanding, now);
   if (r->is_draining)
     rmq_flow_let_go(&r->flow, now);
-  if (r->is_draining && rmq_consumer_open(r->consumer) == r->left)
+  if (r->is_draining && !r->is_withheld &&
+      rmq_consumer_open(r->consumer) == r->left)
     rmq_consumer_flush(r->consumer);
   struct rmq_mono due = rmq_flow_step(&r->flow, now);
   due = rmq_mono_min(due, rmq_consumer_step(r->consumer, now));
