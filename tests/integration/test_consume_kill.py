@@ -24,13 +24,14 @@ PER_MESSAGE = 10
 RATE = 300       # messages a second
 PREFETCH = 100
 DELAYS = (0, 0.0005)  # of each write: a writer that keeps up, and one that does not
+LIMIT = 1000     # BackpressureQueueLength
 HANG_S = 8
 LATE_S = 3       # what a busy machine may add
 QUEUES = {"quorum": {"QueueType": "quorum", "DeliveryLimit": 5},
           "classic": {"QueueType": "classic"}}
 
 
-def fight(rig, broker, vhost, ends, delays=DELAYS, shortest=0, **options):
+def fight(rig, broker, vhost, ends, delays=DELAYS, must_write=False, **options):
     print(f"WARREN_KILL_SEED={SEED}")
     campaign = Campaign(rig, broker, vhost, SEED, PER_MESSAGE,
                         PrefetchCount=PREFETCH, **options)
@@ -39,7 +40,7 @@ def fight(rig, broker, vhost, ends, delays=DELAYS, shortest=0, **options):
     campaign.random.shuffle(order)
     campaign.load.begin(RATE)
     for how, delay in order:
-        campaign.live(how, delay, shortest)
+        campaign.live(how, delay, must_write)
     campaign.load.end()
     campaign.finish()
     return campaign
@@ -62,21 +63,39 @@ def test_no_end_of_the_daemon_costs_a_value_that_was_not_written(
     assert all(life.stop_s < 7 for life in c.lives)
 
 
-def fight_dispatched(rig, broker, vhost, figure, how):
-    c = fight(rig, broker, vhost, [how], DELAYS[1:], shortest=0.3,
-              AckWhen="dispatched", **QUEUES["quorum"])
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
+def test_only_sigkill_costs_what_was_queued_where_dispatched_is_enough(
+        rig, broker, vhost, figure, how):
+    """At most BackpressureQueueLength values, since more are not acknowledged;
+    SIGTERM waits for the writers."""
+    c = fight(rig, broker, vhost, [how], DELAYS[1:], must_write=True,
+              AckWhen="dispatched", BackpressureQueueLength=LIMIT,
+              **QUEUES["quorum"])
     each = c.lost_by_life()
-    figure(f"AckWhen dispatched, csv behind a slow writer: {c.figures()}, at most "
-           f"{max(each)} in one end; seed {SEED}")
+    figure(f"AckWhen dispatched, BackpressureQueueLength {LIMIT}, csv behind a "
+           f"slow writer: {c.figures()}, at most {max(each)} lost in one end; "
+           f"seed {SEED}")
     c.check_foreign()
     c.check_order()
-    return c, each
+    assert (len(c.lost()) > 0) == (how == "SIGKILL")
+    assert max(each) <= LIMIT
 
 
-def test_sigkill_costs_what_collectd_had_queued_when_dispatched_is_enough(
-        rig, broker, vhost, figure):
-    c, _ = fight_dispatched(rig, broker, vhost, figure, "SIGKILL")
-    assert c.lost(), "no life had anything queued: nothing was tried"
+@pytest.mark.parametrize("ack_when, most", [("written", 0), ("dispatched", LIMIT)])
+def test_what_the_writers_do_not_manage_before_the_end_comes_again(
+        rig, broker, vhost, figure, ack_when, most):
+    """SIGTERM, and ShutdownTimeout is too short for what is queued."""
+    campaign = Campaign(rig, broker, vhost, SEED, PER_MESSAGE, AckWhen=ack_when,
+                        PrefetchCount=3 * PREFETCH, BackpressureQueueLength=LIMIT,
+                        ShutdownTimeout=0.3)
+    campaign.load.put(1000)
+    life = campaign.live("SIGTERM", DELAYS[1], must_write=True)
+    assert life.log_lines("value lists were left"), "collectd wrote all of it"
+    campaign.finish()
+    figure(f"AckWhen {ack_when}, SIGTERM, ShutdownTimeout too short: "
+           f"{campaign.figures()}")
+    assert len(campaign.lost()) <= most
+    campaign.check_foreign()
 
 
 def test_another_daemon_takes_over_what_a_killed_one_held(rig, broker, vhost):

@@ -16,15 +16,25 @@ MESSAGES = 5000
 HEARTBEAT_S = 5
 WATCH_S = 3 * HEARTBEAT_S
 DELAY_S = 0.001      # of each write
-PREFETCH = 20
+PREFETCH = 4
+LIMIT = 3000         # BackpressureQueueLength
 VALUE_KIB = 2        # of memory for a value that waits, at most
-SLACK_KIB = 8192     # a message's buffers, the allocator's
+SLACK_KIB = 4096     # a message's buffers, the allocator's
 
-# What each block is given, and how many values may wait in its daemon.
+SLOW = {"Delay": DELAY_S}
+STUCK = {"Delay": WATCH_S + 1, "DelayCount": 1}
+IN_PREFETCH = PREFETCH * PER_MESSAGE
+
+# What each block is given, how it is written, and how many values may wait in
+# its daemon.
 BLOCKS = {
-    "slow": ({"AckWhen": "written"}, {"Delay": DELAY_S}, PREFETCH * PER_MESSAGE),
-    "stuck": ({"AckWhen": "written"}, {"Delay": WATCH_S + 1, "DelayCount": 1},
-              PREFETCH * PER_MESSAGE),
+    "written": ({"BackpressureQueueLength": 0}, SLOW, IN_PREFETCH),
+    "stuck": ({"BackpressureQueueLength": 0}, STUCK, IN_PREFETCH),
+    "dispatched": ({"AckWhen": "dispatched", "BackpressureQueueLength": LIMIT},
+                   SLOW, LIMIT + IN_PREFETCH),
+    "stuck.dispatched": ({"AckWhen": "dispatched",
+                          "BackpressureQueueLength": LIMIT},
+                         STUCK, LIMIT + IN_PREFETCH),
 }
 
 
@@ -39,7 +49,9 @@ def test_a_slow_writer_and_a_million_values_cost_no_more_than_the_bound(
         watches = watch_all(rig, broker, vhost, connection.channel())
     for name, (_, _, most) in BLOCKS.items():
         judge(name, watches[name], most, figure)
-    assert watches["stuck"].samples[-1].written == 0
+    for name in ("stuck", "stuck.dispatched"):
+        assert watches[name].samples[-1].written == 0
+    check_pauses(watches["dispatched"], figure)
 
 
 def test_large_messages_wait_in_the_socket_not_in_collectd(
@@ -98,6 +110,18 @@ def watch_all(rig, broker, vhost, channel):
         assert gate.accepted == 1, f"{name}: the connection did not survive"
         gate.shut()
     return watches
+
+
+def check_pauses(watch, figure):
+    """Nothing comes until fewer than half of the limit have been dispatched and
+    wait for the writers; at most the prefetch waits before that."""
+    pauses = watch.pauses(least_s=1)
+    figure(f"dispatched: {len(pauses)} pauses, ended when so many values were "
+           f"waiting: {pauses}")
+    assert max(watch.waiting()) > LIMIT, "the limit was never reached"
+    assert pauses, "nothing came again"
+    assert all(low < LIMIT / 2 + IN_PREFETCH and high > 0
+               for low, high in pauses)
 
 
 def judge(name, watch, most, figure):

@@ -27,10 +27,10 @@ Life = collections.namedtuple("Life", "how seconds lines acked stop_s")
 
 
 def csv_consumer(rig, at, vhost, name="B", load=(), blocks=(), sink=None,
-                 how=None, **options):
+                 how=None, host=loads.HOST, **options):
     """A collectd whose consumer "x" takes from the queue "q" and whose csv
-    plugin writes down what arrives; its `csv` reads that. Without series of its
-    own, on which a slow writer's time would be spent."""
+    plugin writes down what arrives; its `csv` reads that of `host`. Without
+    series of its own, on which a slow writer's time would be spent."""
     where = str(rig.dir / name / "csv")
     options = {"Queue": "q", "RetryDelay": 0.1, "RetryDelayMax": 0.5,
                "ReportStats": False} | options
@@ -40,7 +40,7 @@ def csv_consumer(rig, at, vhost, name="B", load=(), blocks=(), sink=None,
         *([plugin("sink", **sink)] if sink else []),
         warren.consume(warren.subscribe_block("x", at, vhost.name, **options)),
         **(how or {}))
-    made.csv = CsvFiles(where, loads.HOST)
+    made.csv = CsvFiles(where, host)
     return made
 
 
@@ -83,11 +83,14 @@ class Campaign:
             self._rig, self._broker, self._vhost, f"life-{len(self.lives)}",
             sink={"Delay": delay}, DeadLetterExchange="dlx", **self._options)
 
-    def live(self, how, delay=0, shortest=0, longest=0.9):
+    def live(self, how, delay=0, must_write=False, longest=0.9):
         """One life: begins with the queue as it is, and ends by `how`, SIGKILL
-        or SIGTERM, at a random moment."""
+        or SIGTERM, at a random moment; with must_write not before it has
+        written something."""
         daemon = self._daemon(delay).start()
-        seconds = self.random.uniform(shortest, longest)
+        if must_write:
+            wait_for(daemon.csv.values, 20, "it writes")
+        seconds = self.random.uniform(0, longest)
         time.sleep(seconds)
         return self._end(daemon, how, seconds)
 
@@ -134,15 +137,17 @@ class Campaign:
                       - set(self.rest) - set(self.dead))
 
     def lost_by_life(self):
-        """How many of the lost ones each life had taken: a life takes messages
-        in order, so what is missing before the first value of the next one."""
+        """How many of the lost ones each life had taken: what is missing between
+        its last value and the next one's first, as both go in order. Needs
+        lives that wrote something."""
         written = [set(flat(life.lines)) for life in self.lives]
         lost, counts = self.lost(), []
         for i in range(len(written)):
-            older = max((max(w) for w in written[:i] if w), default=-1)
+            older = max((max(w) for w in written[:i + 1] if w), default=-1)
             younger = min((min(w) for w in written[i + 1:] if w),
                           default=len(self.load.sent))
             counts.append(sum(older < n < younger for n in lost))
+        assert sum(counts) == len(lost), "a hole in the middle"
         return counts
 
     def check_foreign(self):

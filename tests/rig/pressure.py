@@ -68,11 +68,13 @@ class Watch:
                 - max(s.rss_kib for s in self.samples[:half]))
 
     def pauses(self, least_s):
-        """Values waiting when messages came again after none had for least_s."""
+        """Of each pause of at least so long in which no message came: between
+        which two numbers of values were waiting when it ended."""
         found, since = [], None
         for before, after in zip(self.samples, self.samples[1:]):
             if after.taken > before.taken:
-                if since is not None and after.time - since >= least_s:
-                    found.append(before.taken - before.written)
+                if since is not None and before.time - since >= least_s:
+                    found.append((before.taken - after.written,
+                                  before.taken - before.written))
                 since = after.time
         return found
