@@ -50,7 +50,7 @@ count() { # encode|decode FORMAT
 platform=$(platform)
 readonly work=(
   "encode Command" "encode JSON" "encode Graphite" "encode Influx"
-  "decode Command" "decode JSON"
+  "decode Command" "decode JSON" "decode Graphite" "decode Influx"
 )
 
 if [ -n "${UPDATE_SPEED-}" ]; then

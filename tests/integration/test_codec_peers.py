@@ -4,7 +4,9 @@ and its unixsock; and modules of both kinds talk to each other. (What collectd
 writes, byte for byte, tests/unit/codec_fixtures_test.c reads; it also holds
 ours.txt to be what the codecs write.)"""
 
+import gzip
 import pathlib
+import time
 
 import pytest
 
@@ -99,7 +101,7 @@ def stock_publisher(rig, vhost, **options):
         only_to_writer("loadgen", "amqp/x"))
 
 
-@pytest.mark.parametrize("form", ["Command", "JSON"])
+@pytest.mark.parametrize("form", ["Command", "JSON", "Graphite"])
 def test_what_collectds_amqp_publishes_we_consume(rig, broker, vhost, form):
     vhost.queue("codec")
     vhost.bind("amq.direct", "codec", "codec")
@@ -110,6 +112,61 @@ def test_what_collectds_amqp_publishes_we_consume(rig, broker, vhost, form):
     assert b.stop() < 10
     assert vhost.ready("codec") == 0
     a.kill9()
+
+
+@pytest.mark.parametrize("form", ["Command", "JSON", "Graphite", "Influx"])
+def test_what_we_publish_we_consume(rig, broker, vhost, form):
+    b = rig.consumer(broker, vhost, Queue="codec").start()
+    wait_for(lambda: vhost.consumers("codec") == 1, 10, "subscribed")
+    a = rig.publisher(broker, vhost, Total=COUNT, Delay=0.1, options={
+        "Exchange": "", "RoutingKey": "codec", "Format": form,
+        "BatchValues": 50, "ContentEncoding": "gzip"}).start()
+    wait_for(lambda: len(b.record.numbers()) >= COUNT, 20, "all consumed")
+    assert sorted(b.record.numbers()) == list(range(COUNT))
+    assert a.stop() < 10
+    assert b.stop() < 10
+    assert vhost.ready("codec") == 0
+
+
+# As Telegraf's outputs.amqp sends it: any format is text/plain there, and
+# use_batch_format and content_encoding are its own options.
+TELEGRAF = (b"cpu,cpu=cpu0,host=web1 usage_idle=98.5,usage_user=1i %d\n"
+            b"disk,device=sda1,host=web1,path=/ free=5i,fstype=\"ext4\" %d\n")
+
+
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+def test_telegraf_needs_one_option(rig, broker, vhost, encoding):
+    b = rig.consumer(broker, vhost, Queue="codec", Format="Influx",
+                     ReportStats=False).start()
+    wait_for(lambda: vhost.consumers("codec") == 1, 10, "subscribed")
+    now = time.time_ns()
+    body = TELEGRAF % (now, now)
+    vhost.publish("", "codec", gzip.compress(body) if encoding else body,
+                  content_type="text/plain", content_encoding=encoding)
+    wait_for(lambda: len(b.record.refresh().values) >= 3, 10, "the values")
+    assert [(name, value) for _, name, value in b.record.values] == [
+        ("cpu-cpu0/gauge-usage_idle", "98.5"),
+        ("cpu-cpu0/gauge-usage_user", "1"),
+        ("disk-sda1-%2F/gauge-free", "5")]
+    assert b.stop() < 10
+    assert vhost.ready("codec") == 0
+
+
+def test_a_gzip_bomb_is_rejected_and_the_next_message_flows(
+        rig, broker, vhost):
+    b = rig.consumer(broker, vhost, Queue="codec", ReportStats=False).start()
+    wait_for(lambda: vhost.consumers("codec") == 1, 10, "subscribed")
+    bomb = gzip.compress(b"PUTVAL h/p/gauge 1:1\n" * 5_000_000)
+    assert len(bomb) < 1 << 20
+    vhost.publish("", "codec", bomb, content_type="text/collectd",
+                  content_encoding="gzip")
+    send_to = {"content_type": "text/collectd", "content_encoding": "gzip"}
+    good = b"PUTVAL h/good/gauge %.3f:1\n" % time.time()
+    vhost.publish("", "codec", gzip.compress(good), **send_to)
+    b.wait_log("expands to more than 16777216 bytes")
+    wait_for(lambda: b.record.refresh().values, 10, "the good value")
+    assert [name for _, name, _ in b.record.values] == ["good/gauge"]
+    assert b.stop() < 10
 
 
 def test_what_we_publish_collectds_amqp_consumes(rig, broker, vhost):

@@ -201,6 +201,75 @@ static void what_is_written_reads_back_the_same(void **state) {
   }
 }
 
+/* What the other formats carry of a sample: no meta data, no interval; Influx
+ * has no word for what is not finite, and calls all counters below 2^63 signed;
+ * Graphite has whole seconds, 15 digits and names without '.' and white space.
+ */
+static void reduce(struct random_sample *r, bool is_graphite) {
+  struct rmq_sample *s = &r->sample;
+  char *const names[] = {r->host, r->plugin, r->plugin_instance,
+                         r->type_instance};
+  s->meta_count = 0;
+  s->interval.ns = 0;
+  if (is_graphite && s->time.ns < RMQ_NS_PER_S)
+    s->time.ns = RMQ_NS_PER_S;
+  if (is_graphite)
+    s->time.ns -= s->time.ns % RMQ_NS_PER_S;
+  for (size_t i = 0; i < s->values_count; i++)
+    if (r->values[i].kind == RMQ_GAUGE && is_graphite)
+      r->values[i].value.gauge = (double)below(1000000) / 64;
+  for (size_t n = 0; n < COUNT_OF(names); n++)
+    for (char *c = names[n]; *c != '\0'; c++)
+      if (is_graphite ? strchr(" \"\\:!,/().", *c) != NULL
+                      : *c == '\\' || *c == '#')
+        *c = '_';
+}
+
+/* False when not one value can be said. */
+static bool has_value(const struct rmq_sample *s) {
+  for (size_t i = 0; i < s->values_count; i++)
+    if (s->values[i].kind != RMQ_GAUGE || isfinite(s->values[i].value.gauge))
+      return true;
+  return false;
+}
+
+static void check_reduced(const struct rmq_codec *codec) {
+  bool is_graphite = codec == &rmq_codec_graphite;
+  struct rmq_buf message, want, got;
+  rmq_buf_init(&message, 1 << 20);
+  rmq_buf_init(&want, 1 << 20);
+  rmq_buf_init(&got, 1 << 20);
+  for (uint64_t count = 1 + below(SAMPLES_MAX); count > 0; count--) {
+    struct random_sample r;
+    random_sample(&r, is_graphite);
+    reduce(&r, is_graphite);
+    if (!has_value(&r.sample))
+      continue;
+    fake_sample_text(&r.sample, &want);
+    assert_int_equal(
+        codec->encode(&r.sample, &rmq_codec_style_default, &message), 0);
+  }
+  struct rmq_error err = {{0}};
+  int rc = fake_decode(codec, rmq_buf_bytes(&message), message.len,
+                       fake_sample_sink, &got, &err);
+  if ((rc != 0 && want.len > 0) ||
+      strcmp(rmq_buf_text(&got), rmq_buf_text(&want)) != 0)
+    fail_msg("%s: %s\nmessage %s\nwant %s\ngot  %s", codec->name, err.text,
+             rmq_buf_text(&message), rmq_buf_text(&want), rmq_buf_text(&got));
+  rmq_buf_fini(&message);
+  rmq_buf_fini(&want);
+  rmq_buf_fini(&got);
+}
+
+static void what_graphite_and_influx_carry_reads_back_the_same(void **state) {
+  (void)state;
+  prng.state = property_seed(20110612);
+  for (int i = 0; i < ROUNDS; i++) {
+    check_reduced(&rmq_codec_graphite);
+    check_reduced(&rmq_codec_influx);
+  }
+}
+
 /* One byte or short piece put in, taken away or put in the place of others. */
 static void spoil(struct rmq_buf *message) {
   static const char *const pieces[] = {
@@ -267,6 +336,7 @@ static void every_double_reads_back_the_same(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_written_reads_back_the_same),
+      cmocka_unit_test(what_graphite_and_influx_carry_reads_back_the_same),
       cmocka_unit_test(json_is_read_as_jansson_reads_it),
       cmocka_unit_test(every_double_reads_back_the_same),
   };

@@ -209,6 +209,54 @@ static void graphite_is_what_amqp_writes(void **state) {
   check_graphite("graphite_options.txt", &all);
 }
 
+/* "\\r\\n" back into what they stand for. */
+static void unescape(char *line) {
+  char *to = line;
+  for (; *line != '\0'; line++)
+    if (line[0] == '\\' && (line[1] == 'r' || line[1] == 'n'))
+      *to++ = *++line == 'r' ? '\r' : '\n';
+    else
+      *to++ = *line;
+  *to = '\0';
+}
+
+/* What Graphite does not carry is gone: dots of a host, quotes and blanks,
+ * meta data, the interval, parts of a second. */
+static void what_amqp_writes_as_graphite_is_read(void **state) {
+  (void)state;
+#define NOW(s) "time=170000000" s "000000000 interval=0 "
+  static const char *const want[] = {
+      "host_example_org|cpu|0|gauge|idle " NOW("0") "value:gauge=99.5\n",
+      "h|p||derive|min " NOW("0") "value:derive=-9223372036854775808\n",
+      "h|p||counter|max " NOW("2") "value:counter=18446744073709551615\n",
+      "h|p||absolute| " NOW("2") "value:absolute=0\n",
+      "h|interface|eth0|if_octets| " NOW("3") "rx:derive=1 tx:derive=2\n",
+      "h|load||load| " NOW("4") "shortterm:gauge=0.10000000000000001 "
+                                "midterm:gauge=-1.4999999999999999e-07 "
+                                "longterm:gauge=1.0000000000000001e+300\n",
+      "h|p||gauge|nan " NOW("5") "value:gauge=nan\n",
+      "h|p||gauge|inf " NOW("6") "value:gauge=-inf\n",
+      "h|df|C__a__b_|gauge|a_b " NOW("7") "value:gauge=1\n",
+      "h|df|m\xc3\xbcll|gauge|\xe2\x82\xac " NOW("8") "value:gauge=1\n",
+      "h|p|a-b|gauge|c-d " NOW("9") "value:gauge=1\n",
+  };
+  static struct lines l;
+  read_lines("graphite.txt", &l);
+  assert_int_equal(l.count, COUNT_OF(want));
+  for (size_t i = 0; i < l.count; i++) {
+    struct rmq_buf got;
+    struct rmq_error err = {""};
+    SHOW_ROW("%s", l.text[i]);
+    rmq_buf_init(&got, 10000);
+    unescape(l.text[i]);
+    fake_decode(&rmq_codec_graphite, l.text[i], strlen(l.text[i]),
+                fake_sample_sink, &got, &err);
+    assert_string_equal(err.text, "");
+    assert_string_equal(rmq_buf_text(&got), want[i]);
+    rmq_buf_fini(&got);
+  }
+}
+
 static void rates_in_graphite_are_what_amqp_writes(void **state) {
   (void)state;
   static struct lines want;
@@ -227,6 +275,41 @@ static void rates_in_graphite_are_what_amqp_writes(void **state) {
     say_in_graphite(&g, &s);
     assert_string_equal(g.line, want.text[i]);
   }
+}
+
+static void hear_event(void *ctx, const struct rmq_event *e) {
+  rmq_buf_appendf(ctx, "%s|%s|%s|%s|%s %s %lld %s %s=%s", e->id.host,
+                  e->id.plugin, e->id.plugin_instance, e->id.type,
+                  e->id.type_instance, rmq_severity_to_str(e->severity),
+                  (long long)e->time.ns, e->message, e->meta[0].key,
+                  e->meta[0].value.string);
+}
+
+/* As if this daemon's types.db had cpu, as every one has. */
+static int get_cpu(void *ctx, const char *type, struct rmq_datum *ret_sources,
+                   size_t max) {
+  (void)ctx;
+  return fake_types.get(NULL, strcmp(type, "cpu") == 0 ? "derive" : type,
+                        ret_sources, max);
+}
+
+static void an_alert_of_write_http_is_read(void **state) {
+  (void)state;
+  static struct lines l;
+  static const struct rmq_types types = {.get = get_cpu};
+  struct rmq_buf got;
+  struct rmq_error err = {""};
+  read_lines("alert.txt", &l);
+  rmq_buf_init(&got, 1000);
+  const struct rmq_codec_input in = {
+      .bytes = l.text[0], .len = strlen(l.text[0]), .types = &types};
+  const struct rmq_codec_sink sink = {.ctx = &got, .event = hear_event};
+  rmq_codec_json.decode(&in, &sink, &err);
+  assert_string_equal(err.text, "");
+  assert_string_equal(rmq_buf_text(&got),
+                      "h|cpu|0|cpu|wait failure 1700000000500000000 it is "
+                      "\"full\" indicator=a \"b\" \\c");
+  rmq_buf_fini(&got);
 }
 
 static void an_alert_is_what_write_http_sends(void **state) {
@@ -338,7 +421,9 @@ int main(void) {
       cmocka_unit_test(rates_are_not_taken_for_counts),
       cmocka_unit_test(graphite_is_what_amqp_writes),
       cmocka_unit_test(rates_in_graphite_are_what_amqp_writes),
+      cmocka_unit_test(what_amqp_writes_as_graphite_is_read),
       cmocka_unit_test(an_alert_is_what_write_http_sends),
+      cmocka_unit_test(an_alert_of_write_http_is_read),
       cmocka_unit_test(a_notification_is_what_was_shown_to_collectd),
       cmocka_unit_test(what_we_write_is_what_was_shown_to_collectd),
   };

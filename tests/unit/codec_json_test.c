@@ -462,6 +462,63 @@ static void without_memory_nothing_is_delivered(void **state) {
   assert_true(n > 3);
 }
 
+/* Hostile --------------------------------------------------------------------
+ */
+
+/* before, then times text, then after. */
+static const struct {
+  const char *name, *before, *text, *after;
+  size_t times;
+  const char *want; /* a part of the error; NULL: taken */
+} hostile_rows[] = {
+    {"arrays 100,000 deep", "", "[", "", 100000, "nested deeper than 8"},
+    {"objects 100,000 deep", "[", "{\"a\":", "", 100000,
+     "nested deeper than 8"},
+    {"100,000 deep in a key that is ignored", "[{\"x\":", "[", "", 100000,
+     "nested deeper than 8"},
+    {"a name of 10 MB", "[{" TIME ",\"values\":[1],\"host\":\"", "x",
+     "\",\"plugin\":\"p\",\"type\":\"gauge\"}]", 10 << 20,
+     "host has 10485760 bytes, 127 are allowed"},
+    {"a string of 10 MB that is ignored",
+     "[{" TIME ",\"values\":[1]," ID "\"gauge\",\"x\":\"", "x", "\"}]",
+     10 << 20, NULL},
+    {"a string without an end", "[{\"host\":\"", "x", "", 10 << 20,
+     "not JSON: it ends too early"},
+    {"1,000,000 values", "[{" TIME "," ID "\"gauge\",\"values\":[1", ",1",
+     "]}]", 999999, "has 1 values, 1000000 are given"},
+    {"1,000,000 meta data",
+     "[{" TIME ",\"values\":[1]," ID "\"gauge\",\"meta\":{\"a\":1", ",\"b\":1",
+     "}}]", 999999, "\"meta\" is not an object of at most 32"},
+    {"1,000,000 keys", "[{" TIME ",\"values\":[1]," ID "\"gauge\"", ",\"b\":1",
+     "}]", 1000000, NULL},
+    {"a number of a million digits", "[{" TIME "," ID "\"gauge\",\"values\":[1",
+     "0", "]}]", 1000000, "values[0] is not of kind gauge"},
+    {"the year 9999",
+     "[{\"values\":[1],\"time\":253402300799," ID "\"gauge\"}]", "", "", 0,
+     "\"time\" is out of range"},
+    {"empty objects", "[{}", ",{}", "]", 1000, "\"host\" is not a string"},
+};
+
+static void hostile_messages_are_refused_with_a_reason(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(hostile_rows); i++) {
+    struct rmq_buf text, got;
+    struct rmq_error err = {""};
+    SHOW_ROW("%s", hostile_rows[i].name);
+    rmq_buf_init(&text, 1 << 26);
+    rmq_buf_append_text(&text, hostile_rows[i].before);
+    for (size_t k = 0; k < hostile_rows[i].times; k++)
+      rmq_buf_append_text(&text, hostile_rows[i].text);
+    rmq_buf_append_text(&text, hostile_rows[i].after);
+    int rc = decode(rmq_buf_text(&text), &got, &err);
+    assert_int_equal(rc, hostile_rows[i].want == NULL ? 0 : -1);
+    if (rc != 0 && strstr(err.text, hostile_rows[i].want) == NULL)
+      fail_msg("%s", err.text);
+    rmq_buf_fini(&text);
+    rmq_buf_fini(&got);
+  }
+}
+
 /* Notifications ----------------------------------------------------------- */
 
 static const struct rmq_meta event_meta[] = {
@@ -543,6 +600,7 @@ int main(void) {
       cmocka_unit_test(meta_data_are_bounded),
       cmocka_unit_test(a_message_may_be_of_any_length),
       cmocka_unit_test(without_memory_nothing_is_delivered),
+      cmocka_unit_test(hostile_messages_are_refused_with_a_reason),
       cmocka_unit_test(notifications_are_alerts),
       cmocka_unit_test(an_alert_is_not_taken_for_a_sample),
   };
