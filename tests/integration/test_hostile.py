@@ -31,6 +31,12 @@ def array(*values):
     return b"[" + b",".join(values) + b"]"
 
 
+def notifications(count):
+    return b"".join(
+        b'PUTNOTIF severity=failure time=%.3f host=h plugin=p '
+        b'message="run %d!"\n' % (time.time(), i) for i in range(count))
+
+
 def deep_table(depth):
     table = {"end": 1}
     for _ in range(depth):
@@ -95,6 +101,8 @@ CASES = {
         "parse", array(value(name="a\nb")), parse=1),
     "a name of 200 bytes": rejected(
         "parse", array(value(name="n" * 200)), parse=1),
+    "10,000 notifications": rejected(
+        "refused", notifications(10_000), TEXT, notification=10_000),
     "good ones among bad ones": Case(
         array(value(name="g1"), value(host=".."), value(name="g2"), b"7",
               value(when=FAR), value(name="g3")), JSON, {}, None,
@@ -241,3 +249,41 @@ def test_the_values_of_one_message_are_bounded(rig, broker, vhost, figure):
     figure(f"100,000 values in one message: the daemon grew by {grown:.0f} MiB")
     assert grown < 300
     assert b.stop() < 10 and b.status == 0
+
+
+def test_ten_thousand_notifications_start_no_more_than_the_rate_allows(
+        rig, broker, vhost):
+    b = rig.consumer(broker, vhost, Queue="q", Notifications=True,
+                     NotificationRate=20)
+    b.start()
+    wait_for(lambda: vhost.consumers("q") == 1, 20, "the consumer consumes")
+    began = time.monotonic()
+    publish_all(vhost, [("q", notifications(100), {"content_type": TEXT})
+                        for _ in range(100)])
+    series = lambda: b.record.series("rabbitmq_consume-x/")
+    wait_for(lambda: series().get("total_operations-acked") == 100, 30,
+             "all messages are acknowledged")
+    seconds = time.monotonic() - began
+    taken = series()["total_events-notification"]
+    assert taken + series()["total_values-refused_rate"] == 10_000
+    assert 20 <= taken <= 20 + 20 * seconds
+    came = [n for n in b.record.notifications if n[1].startswith("h/p")]
+    assert len(came) == taken
+    assert came[0][2] == "run 0!"
+    assert len(b.log_lines("more than NotificationRate")) == 1
+
+
+def test_a_message_waits_for_its_notifications_and_the_end_does_not_lose_them(
+        rig, broker, vhost):
+    b = rig.consumer(broker, vhost, Queue="q", Notifications=True,
+                     NotificationRate=100)
+    b.start()
+    wait_for(lambda: vhost.consumers("q") == 1, 20, "the consumer consumes")
+    publish_all(vhost, [("q", notifications(3), {"content_type": TEXT})
+                        for _ in range(10)])
+    wait_for(lambda: vhost.ready("q") == 0, 10, "all are delivered")
+    took = b.stop()
+    assert took < 4, "it does not wait for a read callback that is gone"
+    b.record.refresh()
+    came = [n for n in b.record.notifications if n[1].startswith("h/p")]
+    assert came and len(came) + 3 * vhost.ready("q") == 30
