@@ -115,6 +115,7 @@ struct rmq_delivery {
   bool has_timestamp;
   int64_t timestamp_ms;   /* header timestamp_in_ms, else timestamp * 1000 */
   int64_t delivery_count; /* header x-delivery-count; -1 = absent */
+  int64_t stream_offset;  /* header x-stream-offset; -1 = absent */
   /* NULL unless keeps_properties is set; borrowed for the call. */
   const struct rmq_kept *kept;
 };

@@ -12,6 +12,10 @@ struct rmq_consumer {
   struct rmq_unacked unacked;
   struct rmq_consumer_counters counters;
   bool is_withheld;
+  /* Of a stream, -1 = none: */
+  int64_t last_offset;  /* delivered last; all before it was delivered, too */
+  int64_t wanted_again; /* the oldest that was taken out without being done */
+  bool is_cancelled, wants_reopen;
 };
 
 const char *rmq_settle_to_str(enum rmq_settle s) {
@@ -36,6 +40,7 @@ rmq_consumer_new(const struct rmq_consumer_config *config,
   }
   c->config = *config;
   c->handlers = *handlers;
+  c->last_offset = c->wanted_again = -1;
   /* A batch larger than half of the prefetch would leave the broker waiting
    * for the interval with nothing it may send. */
   size_t most = config->prefetch < 2 ? 1 : config->prefetch / 2u;
@@ -66,6 +71,9 @@ void rmq_consumer_delivered(struct rmq_consumer *c,
                         now);
     return;
   }
+  rmq_unacked_mark(&c->unacked, serial, d->stream_offset);
+  if (d->stream_offset >= 0)
+    c->last_offset = d->stream_offset;
   c->counters.delivered++;
   if (d->is_redelivered)
     c->counters.redelivered++;
@@ -73,13 +81,50 @@ void rmq_consumer_delivered(struct rmq_consumer *c,
   c->handlers.delivered(c->handlers.ctx, serial, d, now);
 }
 
+int64_t rmq_consumer_position(const struct rmq_consumer *c) {
+  int64_t oldest = -1;
+  int64_t position = c->last_offset < 0 ? -1 : c->last_offset + 1;
+  if (rmq_unacked_oldest_mark(&c->unacked, &oldest) && oldest >= 0)
+    position = oldest;
+  bool is_held_back = c->wanted_again >= 0 && c->wanted_again < position;
+  return is_held_back ? c->wanted_again : position;
+}
+
+void rmq_consumer_forget_position(struct rmq_consumer *c) {
+  c->last_offset = c->wanted_again = -1;
+}
+
 void rmq_consumer_lost(struct rmq_consumer *c) {
+  c->last_offset = rmq_consumer_position(c) - 1;
+  c->last_offset = c->last_offset < -1 ? -1 : c->last_offset;
+  c->wanted_again = -1;
+  c->is_cancelled = c->wants_reopen = false;
   rmq_unacked_lose(&c->unacked);
+}
+
+/* It stays unsettled, and with it the position; a channel that is about to be
+ * closed is not opened anew. */
+static bool read_again(struct rmq_consumer *c, uint64_t serial) {
+  int64_t offset = rmq_unacked_mark_of(&c->unacked, serial);
+  uint64_t tag = 0;
+  if (!rmq_unacked_take(&c->unacked, serial, &tag)) {
+    c->counters.stale++;
+    return false;
+  }
+  if (c->wanted_again < 0 || offset < c->wanted_again)
+    c->wanted_again = offset;
+  c->counters.requeued++;
+  c->wants_reopen = !c->is_cancelled; /* not now: our caller is in mid-work */
+  return true;
 }
 
 bool rmq_consumer_settle(struct rmq_consumer *c, uint64_t serial,
                          enum rmq_settle how, struct rmq_mono now) {
   uint64_t tag = 0;
+  if (c->config.is_stream && how == RMQ_SETTLE_REQUEUE)
+    return read_again(c, serial);
+  if (c->config.is_stream)
+    how = RMQ_SETTLE_ACK;
   bool is_current = how == RMQ_SETTLE_ACK
                         ? rmq_unacked_finish(&c->unacked, serial, now)
                         : rmq_unacked_take(&c->unacked, serial, &tag);
@@ -115,6 +160,9 @@ void rmq_consumer_withhold(struct rmq_consumer *c, bool is_withheld) {
 }
 
 struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now) {
+  if (c->wants_reopen)
+    rmq_connection_reopen(c->connection,
+                          "a message of the stream is to come again", now);
   if (c->is_withheld)
     return RMQ_NEVER;
   struct rmq_mono due = rmq_unacked_deadline(&c->unacked, c->config.ack_batch,
@@ -126,6 +174,7 @@ struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now) {
 }
 
 bool rmq_consumer_cancel(struct rmq_consumer *c) {
+  c->is_cancelled = true;
   return rmq_connection_cancel(c->connection);
 }
 

@@ -14,6 +14,10 @@ struct rmq_consumer_config {
   uint16_t prefetch;
   size_t ack_batch;
   struct rmq_dur ack_interval;
+  /* A stream knows acks only, which are the reader's credit and forget nothing.
+   * What is given up is acked; what is to come again is not, and the channel is
+   * opened anew to read from there. */
+  bool is_stream;
 };
 
 /* How a delivery is settled. */
@@ -65,6 +69,11 @@ size_t rmq_consumer_unacked(const struct rmq_consumer *c);
 size_t rmq_consumer_open(const struct rmq_consumer *c);
 /* Of an unsettled delivery: a place below the prefetch that is its own. */
 size_t rmq_consumer_place_of(const struct rmq_consumer *c, uint64_t serial);
+/* Of a stream: the offset of the first message that is not settled; -1 = not
+ * known. It outlives the channel. */
+int64_t rmq_consumer_position(const struct rmq_consumer *c);
+/* The stream is another one: nothing is known any more. */
+void rmq_consumer_forget_position(struct rmq_consumer *c);
 struct rmq_consumer_counters
 rmq_consumer_counters(const struct rmq_consumer *c);
 

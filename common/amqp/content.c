@@ -112,6 +112,10 @@ static void take_properties(struct rmq_delivery *d,
   h = rmq_wire_find_header(p, "x-delivery-count");
   if (h != NULL && h->type == RMQ_HEADER_INTEGER)
     d->delivery_count = h->integer;
+  d->stream_offset = -1;
+  h = rmq_wire_find_header(p, "x-stream-offset");
+  if (h != NULL && h->type == RMQ_HEADER_INTEGER && h->integer < INT64_MAX)
+    d->stream_offset = h->integer;
   h = rmq_wire_find_header(p, "traceparent");
   if (h != NULL && h->type == RMQ_HEADER_STRING)
     rmq_span_copy(h->string, d->traceparent, sizeof(d->traceparent));

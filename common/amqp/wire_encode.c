@@ -187,6 +187,10 @@ static amqp_table_entry_t argument_entry(const struct rmq_argument *a) {
     e.value.kind = AMQP_FIELD_KIND_BOOLEAN;
     e.value.value.boolean = a->boolean;
     return e;
+  case RMQ_ARG_TIMESTAMP:
+    e.value.kind = AMQP_FIELD_KIND_TIMESTAMP;
+    e.value.value.u64 = (uint64_t)a->integer;
+    return e;
   }
   return e;
 }

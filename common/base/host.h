@@ -19,6 +19,9 @@ struct rmq_host {
   void *ctx;
   const char *service; /* "collectd" or "warren" */
   const char *hostname;
+  /* Where files that outlive the daemon are kept, unless an option says it;
+   * NULL = in the working directory. */
+  const char *state_dir;
   bool has_rates; /* its samples come with rates where that is wanted */
   void (*log)(void *ctx, const struct rmq_log_record *record);
   struct rmq_mono (*mono)(void *ctx);

@@ -42,6 +42,8 @@ const char *rmq_argument_type_to_str(enum rmq_argument_type t) {
     return "integer";
   case RMQ_ARG_BOOLEAN:
     return "boolean";
+  case RMQ_ARG_TIMESTAMP:
+    return "timestamp";
   }
   return "unknown";
 }

@@ -42,7 +42,14 @@ struct rmq_strings {
   bool is_default; /* nobody has set it yet */
 };
 
-enum rmq_argument_type { RMQ_ARG_STRING, RMQ_ARG_INTEGER, RMQ_ARG_BOOLEAN };
+/* No configuration text becomes a TIMESTAMP (seconds since 1970, in integer).
+ */
+enum rmq_argument_type {
+  RMQ_ARG_STRING,
+  RMQ_ARG_INTEGER,
+  RMQ_ARG_BOOLEAN,
+  RMQ_ARG_TIMESTAMP
+};
 const char *rmq_argument_type_to_str(enum rmq_argument_type t);
 
 /* One entry of an AMQP argument table, typed as it was written. */

@@ -55,6 +55,7 @@ uint64_t rmq_unacked_add(struct rmq_unacked *u, uint64_t tag) {
   e->serial = (u->deliveries << u->slot_bits) | slot;
   e->tag = tag;
   e->is_done = false;
+  e->mark = -1;
   rmq_list_push_back(&u->order, &e->order);
   return e->serial;
 }
@@ -143,6 +144,27 @@ struct rmq_mono rmq_unacked_deadline(const struct rmq_unacked *u, size_t batch,
   if (u->done.count >= batch || u->done.count == u->order.count)
     return now;
   return rmq_mono_add(in_done(oldest)->finished, interval);
+}
+
+void rmq_unacked_mark(struct rmq_unacked *u, uint64_t serial, int64_t mark) {
+  size_t slot = rmq_unacked_place_of(u, serial);
+  if (serial != 0 && slot < u->max && u->entries[slot].serial == serial)
+    u->entries[slot].mark = mark;
+}
+
+int64_t rmq_unacked_mark_of(const struct rmq_unacked *u, uint64_t serial) {
+  size_t slot = rmq_unacked_place_of(u, serial);
+  bool is_open =
+      serial != 0 && slot < u->max && u->entries[slot].serial == serial;
+  return is_open ? u->entries[slot].mark : -1;
+}
+
+bool rmq_unacked_oldest_mark(const struct rmq_unacked *u, int64_t *ret_mark) {
+  struct rmq_node *oldest = rmq_list_first(&u->order);
+  if (oldest == NULL)
+    return false;
+  *ret_mark = in_order(oldest)->mark;
+  return true;
 }
 
 void rmq_unacked_lose(struct rmq_unacked *u) {

@@ -25,6 +25,7 @@ struct rmq_unacked_entry {
   uint64_t serial;       /* number of the delivery, then the slot; 0 = free */
   uint64_t tag;          /* delivery tag on the current channel */
   struct rmq_mono finished;
+  int64_t mark; /* the owner's; -1 until it is set */
   bool is_done;
 };
 
@@ -72,6 +73,12 @@ bool rmq_unacked_collect(struct rmq_unacked *u, uint64_t *ret_tag,
 struct rmq_mono rmq_unacked_deadline(const struct rmq_unacked *u, size_t batch,
                                      struct rmq_dur interval,
                                      struct rmq_mono now);
+/* A number that goes with an open delivery: an offset in a stream. */
+void rmq_unacked_mark(struct rmq_unacked *u, uint64_t serial, int64_t mark);
+/* -1 for none, and for a serial that is not open. */
+int64_t rmq_unacked_mark_of(const struct rmq_unacked *u, uint64_t serial);
+/* Of the oldest delivery that is not settled; false when all are. */
+bool rmq_unacked_oldest_mark(const struct rmq_unacked *u, int64_t *ret_mark);
 /* The channel is gone: nothing can be settled any more. Serials go on. */
 void rmq_unacked_lose(struct rmq_unacked *u);
 /* Of a serial that is not settled: a place below max that is its own. */

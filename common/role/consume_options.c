@@ -203,6 +203,35 @@ static int check_quarantine(const struct rmq_consume_options *o,
   return -1;
 }
 
+/* A stream takes nothing back and has nowhere to put it. */
+static int check_stream(const struct rmq_consume_options *o,
+                        struct rmq_buf *errors) {
+  const struct {
+    const char *option, *allowed;
+    bool is_wrong;
+  } rows[] = {
+      {"OnParseError", "drop or quarantine",
+       o->on_parse_error == RMQ_FAILURE_DEAD_LETTER ||
+           o->on_parse_error == RMQ_FAILURE_REQUEUE},
+      {"OnDispatchError", "drop or quarantine",
+       o->on_dispatch_error == RMQ_FAILURE_DEAD_LETTER ||
+           o->on_dispatch_error == RMQ_FAILURE_REQUEUE},
+      {"OnWrittenTimeout", "ack", o->on_written_timeout != 1},
+  };
+  int rc = 0;
+  if (o->queue.type != RMQ_QUEUE_TYPE_STREAM)
+    return 0;
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+    if (rows[i].is_wrong) {
+      rmq_buf_appendf(errors,
+                      "option %s: a stream takes no message back; allowed with "
+                      "QueueType stream: %s\n",
+                      rows[i].option, rows[i].allowed);
+      rc = -1;
+    }
+  return rc;
+}
+
 int rmq_consume_options_check(const void *options, struct rmq_buf *errors) {
   const struct rmq_consume_options *o = options;
   int rc = rmq_connection_options_check(&o->connection, errors);
@@ -211,6 +240,7 @@ int rmq_consume_options_check(const void *options, struct rmq_buf *errors) {
   rc |= check_template(o->graphite_template, errors);
   rc |= rmq_trust_options_check(&o->trust, errors);
   rc |= check_quarantine(o, errors);
+  rc |= check_stream(o, errors);
   for (size_t i = 0; i < o->routing_keys.count; i++)
     rc |= rmq_check_short("RoutingKey", o->routing_keys.items[i], errors);
   if (o->queue.name[0] == '\0' && o->exchange.name == NULL) {

@@ -3,12 +3,14 @@
 
 #include "common/role/consume_queue_options.h"
 
+#include "common/base/stream_offset.h"
 #include "common/role/exchange_options.h"
 
 #include <string.h>
 
 const char *const rmq_auto_words[] = {"auto", "true", "false", NULL};
-const char *const rmq_queue_type_words[] = {"auto", "classic", "quorum", NULL};
+const char *const rmq_queue_type_words[] = {"auto", "classic", "quorum",
+                                            "stream", NULL};
 const char *const rmq_queue_overflow_words[] = {
     "auto", "drop-head", "reject-publish", "reject-publish-dlx", NULL};
 const char *const rmq_dead_letter_words[] = {"auto", "at-most-once",
@@ -29,6 +31,7 @@ const char *rmq_queue_type_to_str(enum rmq_queue_type t) {
   case RMQ_QUEUE_TYPE_AUTO:
   case RMQ_QUEUE_TYPE_CLASSIC:
   case RMQ_QUEUE_TYPE_QUORUM:
+  case RMQ_QUEUE_TYPE_STREAM:
     return rmq_queue_type_words[t];
   }
   return "unknown";
@@ -105,6 +108,8 @@ bool rmq_consume_queue_is_single_active(
 
 enum { CLASSIC = 1 << RMQ_QUEUE_TYPE_CLASSIC };
 enum { QUORUM = 1 << RMQ_QUEUE_TYPE_QUORUM };
+enum { STREAM = 1 << RMQ_QUEUE_TYPE_STREAM };
+enum { BOTH = CLASSIC | QUORUM };
 
 struct use {
   const char *option;
@@ -130,15 +135,24 @@ static int check_uses(const struct rmq_consume_queue_options *o,
       {"DeadLetterStrategy", o->dead_letter_strategy != RMQ_DEAD_LETTER_AUTO,
        QUORUM},
       {"DeliveryLimit", o->delivery_limit > 0, QUORUM},
+      {"QueueExpires", o->expires.ns > 0, BOTH},
+      {"QueueMessageTTL", o->message_ttl.ns > 0, BOTH},
+      {"QueueMaxLength", o->max_length > 0, BOTH},
+      {"QueueOverflow", o->overflow != RMQ_QUEUE_OVERFLOW_AUTO, BOTH},
+      {"DeadLetterExchange", o->dead_letter_exchange != NULL, BOTH},
+      {"DeadLetterRoutingKey", o->dead_letter_routing_key != NULL, BOTH},
+      {"SingleActiveConsumer", o->single_active_consumer, BOTH},
+      {"ConsumerPriority", o->consumer_priority != 0, BOTH},
+      {"StreamOffset", strcmp(o->stream_offset, "next") != 0, STREAM},
   };
   int rc = 0;
-  if (o->type == RMQ_QUEUE_TYPE_AUTO)
-    return 0; /* the broker knows */
   for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
-    if (!uses[i].is_set || (uses[i].types & 1 << o->type) != 0)
+    bool is_broker_s =
+        o->type == RMQ_QUEUE_TYPE_AUTO && uses[i].types != STREAM;
+    if (!uses[i].is_set || is_broker_s || (uses[i].types & 1 << o->type) != 0)
       continue;
     rmq_buf_appendf(errors,
-                    "option %s: a %s queue does not have it; needs "
+                    "option %s: a queue of type %s does not have it; needs "
                     "QueueType ",
                     uses[i].option, rmq_queue_type_words[o->type]);
     append_types(uses[i].types, errors);
@@ -225,9 +239,21 @@ static int check_arguments(const struct rmq_consume_queue_options *o,
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
     rc |= check_twice("QueueArgument", &o->arguments, rows[i].argument,
                       rows[i].option, rows[i].is_set, errors);
+  rc |= check_twice("ConsumeArgument", &o->consumer_arguments,
+                    "x-stream-offset", "StreamOffset", true, errors);
   return rc | check_twice("ConsumeArgument", &o->consumer_arguments,
                           "x-priority", "ConsumerPriority",
                           o->consumer_priority != 0, errors);
+}
+
+static int check_stream_offset(const struct rmq_consume_queue_options *o,
+                               struct rmq_buf *errors) {
+  struct rmq_argument value;
+  struct rmq_error err = {""};
+  if (rmq_stream_offset_parse(o->stream_offset, &value, &err) == 0)
+    return 0;
+  rmq_buf_appendf(errors, "option StreamOffset: %s\n", err.text);
+  return -1;
 }
 
 int rmq_consume_queue_options_check(const struct rmq_consume_queue_options *o,
@@ -238,6 +264,7 @@ int rmq_consume_queue_options_check(const struct rmq_consume_queue_options *o,
   rc |= check_uses(o, errors);
   rc |= check_dead_letter(o, errors);
   rc |= check_arguments(o, errors);
+  rc |= check_stream_offset(o, errors);
   if (o->passive && !is_named(o)) {
     rmq_buf_append_text(errors,
                         "option QueuePassive: needs a Queue with a name\n");

@@ -13,7 +13,8 @@ enum rmq_auto { RMQ_AUTO, RMQ_TRUE, RMQ_FALSE }; /* by the queue's name */
 enum rmq_queue_type {
   RMQ_QUEUE_TYPE_AUTO,
   RMQ_QUEUE_TYPE_CLASSIC,
-  RMQ_QUEUE_TYPE_QUORUM
+  RMQ_QUEUE_TYPE_QUORUM,
+  RMQ_QUEUE_TYPE_STREAM
 };
 enum rmq_queue_overflow {
   RMQ_QUEUE_OVERFLOW_AUTO,
@@ -51,6 +52,7 @@ struct rmq_consume_queue_options {
   char *consumer_tag;
   int64_t consumer_priority;
   struct rmq_arguments consumer_arguments;
+  char *stream_offset, *state_dir;
   struct rmq_dur idle_check;
 };
 
@@ -193,6 +195,19 @@ struct rmq_consume_queue_options {
        .min = -2147483648.0,                                                   \
        .max = 2147483647,                                                      \
        .help = "Consumers with a higher one are served first."},               \
+      {.name = "StreamOffset",                                                 \
+       .type = RMQ_OPT_STRING,                                                 \
+       .offset = offsetof(T, queue.stream_offset),                             \
+       .default_value = "next",                                                \
+       .help = "Where reading a stream begins when no offset is stored: "      \
+               "first, last, "                                                 \
+               "next, an offset, an age or a moment."},                        \
+      {.name = "StateDir",                                                     \
+       .type = RMQ_OPT_STRING,                                                 \
+       .offset = offsetof(T, queue.state_dir),                                 \
+       .help =                                                                 \
+           "Directory of the file that keeps how far a stream has been read; " \
+           "without it the daemon's base directory."},                         \
       {.name = "IdleCheckInterval",                                            \
        .type = RMQ_OPT_DURATION,                                               \
        .offset = offsetof(T, queue.idle_check),                                \

@@ -3,6 +3,8 @@
 
 #include "common/role/consume_topology.h"
 
+#include "common/base/stream_offset.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,11 +76,20 @@ static int fill_arguments(struct rmq_arguments *a,
   return 0;
 }
 
-static int fill_consumer_arguments(struct rmq_arguments *a,
+static int fill_consumer_arguments(struct rmq_consume_topology *t,
                                    const struct rmq_consume_queue_options *q) {
+  struct rmq_arguments *a = &t->consumer_arguments;
   if (copy_arguments(a, &q->consumer_arguments) != 0)
     return -1;
   add_number(a, "x-priority", q->consumer_priority);
+  if (q->type != RMQ_QUEUE_TYPE_STREAM)
+    return 0;
+  struct rmq_error ignored = {""}; /* the options were checked */
+  t->stream_offset = &a->items[a->count];
+  if (rmq_stream_offset_parse(q->stream_offset, t->stream_offset, &ignored) !=
+      0)
+    return -1;
+  a->count++;
   return 0;
 }
 
@@ -101,6 +112,8 @@ static int fill_bindings(struct rmq_consume_topology *t,
 /* Our arguments are part of the queue, so that one which we declare is single
  * active exactly when we say so; one that we only look for may be. */
 static enum rmq_backlog backlog_of(const struct rmq_consume_queue_options *q) {
+  if (q->type == RMQ_QUEUE_TYPE_STREAM)
+    return RMQ_BACKLOG_UNTOLD;
   return q->passive || q->consumer_priority < 0 ||
                  rmq_consume_queue_is_single_active(q)
              ? RMQ_BACKLOG_OTHERS
@@ -113,7 +126,7 @@ int rmq_consume_topology_init(struct rmq_consume_topology *t,
                               struct rmq_error *err) {
   *t = (struct rmq_consume_topology){.bindings = NULL};
   if (fill_arguments(&t->arguments, &o->queue) != 0 ||
-      fill_consumer_arguments(&t->consumer_arguments, &o->queue) != 0 ||
+      fill_consumer_arguments(t, &o->queue) != 0 ||
       fill_bindings(t, o, config) != 0) {
     rmq_consume_topology_fini(t);
     return rmq_error_set(err, "no memory for the topology");

@@ -13,6 +13,7 @@ struct rmq_consume_topology {
   struct rmq_wire_queue queue;
   /* items are ours, their texts borrowed */
   struct rmq_arguments arguments, consumer_arguments;
+  struct rmq_argument *stream_offset; /* of the consumer's; NULL = no stream */
   struct rmq_binding *bindings;
 };
 

@@ -11,6 +11,7 @@
 #include "common/role/consume_rejection.h"
 #include "common/role/consume_series.h"
 #include "common/role/consume_topology.h"
+#include "common/role/offsets.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@ struct rmq_role_consume {
   struct rmq_session_log session;
   struct rmq_connection_setup setup;
   struct rmq_consume_topology topology;
+  struct rmq_offsets offsets; /* the worker's thread, and start and join */
   struct rmq_consume_format format;
   struct rmq_consumer *consumer;
   struct rmq_connection *connection;
@@ -243,6 +245,44 @@ static void take(struct rmq_role_consume *r, uint64_t ticket,
   reject(r, ticket, d, cause, /* may_pass = */ true, detail.text, now);
 }
 
+/* The stream is not the one that was read: from its beginning, then. */
+static void begin_anew(struct rmq_role_consume *r, struct rmq_mono now) {
+  rmq_offsets_begin_anew(&r->offsets);
+  rmq_connection_reopen(r->connection,
+                        "the stream does not have the stored offset, so it was "
+                        "made anew: it is read from its beginning",
+                        now);
+  rmq_consumer_forget_position(r->consumer);
+}
+
+/* False: it is settled, or its channel is gone. */
+static bool is_new(struct rmq_role_consume *r, uint64_t serial,
+                   const struct rmq_delivery *d, struct rmq_mono now) {
+  switch (rmq_offsets_judge(&r->offsets, d->stream_offset)) {
+  case RMQ_OFFSET_NEW:
+    return true;
+  case RMQ_OFFSET_DONE:
+    rmq_consumer_settle(r->consumer, serial, RMQ_SETTLE_ACK, now);
+    return false;
+  case RMQ_OFFSET_FOREIGN:
+    begin_anew(r, now);
+    return false;
+  }
+  return true;
+}
+
+static struct rmq_mono keep_offset(struct rmq_role_consume *r,
+                                   struct rmq_mono now) {
+  struct rmq_dur patience = r->options->queue.idle_check;
+  bool is_up = rmq_session_is_up(rmq_connection_state(r->connection));
+  struct rmq_mono due =
+      rmq_offsets_step(&r->offsets, rmq_consumer_position(r->consumer), now);
+  if (is_up && !r->is_draining &&
+      rmq_offsets_is_beyond(&r->offsets, patience, now))
+    begin_anew(r, now);
+  return rmq_mono_min(due, rmq_offsets_deadline(&r->offsets, patience, now));
+}
+
 static void on_delivery(void *ctx, uint64_t serial,
                         const struct rmq_delivery *d, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
@@ -250,6 +290,8 @@ static void on_delivery(void *ctx, uint64_t serial,
     r->left++;
     return;
   }
+  if (!is_new(r, serial, d, now))
+    return;
   uint64_t ticket = begin(r, now);
   if (ticket == 0) {
     rmq_flow_postpone(&r->flow, serial, now);
@@ -401,6 +443,7 @@ static struct rmq_mono step(void *ctx, struct rmq_mono now) {
     rmq_consumer_flush(r->consumer);
   struct rmq_mono due = rmq_flow_step(&r->flow, now);
   due = rmq_mono_min(due, rmq_consumer_step(r->consumer, now));
+  due = rmq_mono_min(due, keep_offset(r, now));
   share_counters(r);
   return has_values_out(r) ? rmq_mono_min(due, r->overdue_check) : due;
 }
@@ -432,9 +475,9 @@ static void changed(void *ctx, const struct rmq_connection_change *change,
 }
 
 static void ready(void *ctx, uint64_t epoch, struct rmq_mono now) {
-  (void)ctx;
+  struct rmq_role_consume *r = ctx;
   (void)epoch;
-  (void)now;
+  rmq_offsets_ready(&r->offsets, now);
 }
 
 /* The values of the old channel's deliveries are still on their way, and count
@@ -524,7 +567,9 @@ static int create_consumer(struct rmq_role_consume *r, struct rmq_error *err) {
   const struct rmq_consume_options *o = r->options;
   struct rmq_consumer_config config = {.prefetch = (uint16_t)o->prefetch_count,
                                        .ack_batch = (size_t)o->ack_batch,
-                                       .ack_interval = o->ack_interval};
+                                       .ack_interval = o->ack_interval,
+                                       .is_stream = o->queue.type ==
+                                                    RMQ_QUEUE_TYPE_STREAM};
   struct rmq_consumer_handlers handlers = {r, on_delivery};
   size_t tickets = tickets_max(o);
   r->consumer = rmq_consumer_new(&config, &handlers);
@@ -549,6 +594,14 @@ static int create_trust(struct rmq_role_consume *r, struct rmq_error *err) {
   return 0;
 }
 
+static int create_offsets(struct rmq_role_consume *r, struct rmq_error *err) {
+  const struct rmq_consume_queue_options *q = &r->options->queue;
+  const char *dir = q->state_dir != NULL ? q->state_dir : r->host->state_dir;
+  return rmq_offsets_init(&r->offsets, dir != NULL ? dir : ".", r->block,
+                          r->options->connection.vhost, q->name,
+                          r->topology.stream_offset, &r->session, err);
+}
+
 static int create_connection(struct rmq_role_consume *r,
                              struct rmq_error *err) {
   struct rmq_connection_config config = {
@@ -557,7 +610,8 @@ static int create_connection(struct rmq_role_consume *r,
   if (rmq_connection_setup_init(&r->setup, &r->options->connection,
                                 r->host->service, r->host->hostname, r->block,
                                 &config, err) != 0 ||
-      rmq_consume_topology_init(&r->topology, r->options, &config, err) != 0)
+      rmq_consume_topology_init(&r->topology, r->options, &config, err) != 0 ||
+      create_offsets(r, err) != 0)
     return -1;
   struct rmq_connection_handlers handlers = {.ctx = r,
                                              .changed = changed,
@@ -614,6 +668,7 @@ void rmq_role_consume_free(struct rmq_role_consume *r) {
   rmq_worker_free(r->worker);
   rmq_connection_free(r->connection);
   rmq_consumer_free(r->consumer);
+  rmq_offsets_fini(&r->offsets);
   rmq_consume_topology_fini(&r->topology);
   rmq_connection_setup_fini(&r->setup);
   rmq_flow_fini(&r->flow);
@@ -627,6 +682,7 @@ void rmq_role_consume_free(struct rmq_role_consume *r) {
 
 int rmq_role_consume_start(struct rmq_role_consume *r, struct rmq_error *err) {
   rmq_consume_topology_warn(r->options, &r->session);
+  rmq_offsets_load(&r->offsets);
   if (rmq_worker_start(r->worker, err) != 0)
     return -1;
   r->is_started = true;
@@ -669,8 +725,10 @@ bool rmq_role_consume_join(struct rmq_role_consume *r,
                            struct rmq_mono deadline) {
   if (r->is_started && !rmq_worker_join(r->worker, deadline))
     return false;
-  if (r->is_started)
+  if (r->is_started) {
+    rmq_offsets_flush(&r->offsets, mono(r));
     log_totals(r);
+  }
   r->is_started = false;
   return true;
 }

@@ -12,6 +12,10 @@ struct fake_collectd fake_collectd;
 static char host_name[] = "fake.example.org";
 char *hostname_g = host_name;
 
+const char *global_option_get(const char *option) {
+  return strcmp(option, "BaseDir") == 0 ? "/var/lib/fake" : NULL;
+}
+
 void fake_collectd_clear(void) {
   memset(&fake_collectd, 0, sizeof(fake_collectd));
 }

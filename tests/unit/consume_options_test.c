@@ -13,7 +13,7 @@ static void what_does_not_fit_together_is_said(void **state) {
   (void)state;
   memset(too_long, 'x', LONG);
   static const struct {
-    const char *set[5][2];
+    const char *set[6][2];
     const char *want; /* part of the error; NULL = none */
   } rows[] = {
       {{{NULL}}, "option Queue: without a name"},
@@ -31,20 +31,21 @@ static void what_does_not_fit_together_is_said(void **state) {
       {{{"Queue", "q"}, {"QueueType", "quorum"}, {"QueueAutoDelete", "true"}},
        "deleted automatically"},
       {{{"Queue", "q"}, {"QueueType", "quorum"}, {"QueueMaxPriority", "3"}},
-       "option QueueMaxPriority: a quorum queue does not have it; needs "
+       "option QueueMaxPriority: a queue of type quorum does not have it; "
+       "needs "
        "QueueType classic\n"},
       {{{"Queue", "q"}, {"QueueMaxPriority", "3"}}, NULL},
       {{{"Queue", "q"},
         {"QueueType", "quorum"},
         {"QueueOverflow", "reject-publish-dlx"}},
-       "option QueueOverflow reject-publish-dlx: a quorum queue"},
+       "option QueueOverflow reject-publish-dlx: a queue of type quorum"},
       {{{"Queue", "q"}, {"QueueType", "classic"}, {"DeliveryLimit", "3"}},
-       "option DeliveryLimit: a classic queue does not have it; needs "
+       "option DeliveryLimit: a queue of type classic does not have it; needs "
        "QueueType quorum\n"},
       {{{"Queue", "q"},
         {"QueueType", "classic"},
         {"DeadLetterStrategy", "at-most-once"}},
-       "option DeadLetterStrategy: a classic queue"},
+       "option DeadLetterStrategy: a queue of type classic"},
       {{{"Queue", "q"}, {"DeadLetterRoutingKey", "k"}},
        "option DeadLetterRoutingKey: needs DeadLetterExchange"},
       {{{"Queue", "q"},
@@ -71,6 +72,28 @@ static void what_does_not_fit_together_is_said(void **state) {
         {"ConsumerPriority", "-5"},
         {"ConsumeArgument", "x-priority=5"}},
        "option ConsumerPriority: ConsumeArgument \"x-priority\" says it"},
+      {{{"Queue", "q"},
+        {"QueueType", "stream"},
+        {"OnParseError", "drop"},
+        {"OnDispatchError", "drop"},
+        {"OnWrittenTimeout", "ack"}},
+       NULL},
+      {{{"Queue", "q"}, {"QueueType", "stream"}},
+       "option OnParseError: a stream takes no message back; allowed with "
+       "QueueType stream: drop or quarantine\noption OnDispatchError: a stream "
+       "takes no message back; allowed with QueueType stream: drop or "
+       "quarantine\noption OnWrittenTimeout: a stream takes no message back; "
+       "allowed with QueueType stream: ack\n"},
+      {{{"Queue", "q"}, {"QueueType", "stream"}, {"QueueMessageTTL", "5"}},
+       "option QueueMessageTTL: a queue of type stream does not have it; needs "
+       "QueueType classic or quorum\n"},
+      {{{"Exchange", "e"}, {"QueueType", "stream"}},
+       "a stream queue needs a name"},
+      {{{"Queue", "q"}, {"StreamOffset", "first"}},
+       "option StreamOffset: a queue of type auto does not have it; needs "
+       "QueueType stream\n"},
+      {{{"Queue", "q"}, {"QueueType", "stream"}, {"StreamOffset", "-1"}},
+       "option StreamOffset: \"-1\" is not valid; allowed are first"},
       {{{"Queue", too_long}}, "option Queue: longer"},
       {{{"Queue", "q"}, {"Exchange", too_long}}, "option Exchange: longer"},
       {{{"Queue", "q"}, {"ExchangeType", too_long}},

@@ -48,6 +48,9 @@ static void show(const struct rmq_arguments *a, struct rmq_buf *out) {
     case RMQ_ARG_BOOLEAN:
       rmq_buf_appendf(out, "%s=%s ", x->name, x->boolean ? "yes" : "no");
       break;
+    case RMQ_ARG_TIMESTAMP:
+      rmq_buf_appendf(out, "%s=@%" PRId64 " ", x->name, x->integer);
+      break;
     }
   }
 }
@@ -90,6 +93,17 @@ static void options_become_arguments(void **state) {
         {NULL}},
        "x-max-priority=3 x-single-active-consumer=yes ",
        "a=\"b\" x-priority=-4 "},
+      {{{"Queue", "q"}, {"QueueType", "stream"}},
+       "x-queue-type=\"stream\" ",
+       "x-stream-offset=\"next\" "},
+      {{{"Queue", "q"}, {"QueueType", "stream"}, {"StreamOffset", "12"}},
+       "x-queue-type=\"stream\" ",
+       "x-stream-offset=12 "},
+      {{{"Queue", "q"},
+        {"QueueType", "stream"},
+        {"StreamOffset", "2026-01-31T12:00:00Z"}},
+       "x-queue-type=\"stream\" ",
+       "x-stream-offset=@1769860800 "},
       {{{"Queue", "q"}, {"QueueArgument", "own=1"}, {"QueueMaxLength", "2"}},
        "own=1 x-max-length=2 ",
        ""},

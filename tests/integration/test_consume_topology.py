@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""The queue and what happens to it, on the real broker: consumption resumes by
+itself, and the log says in one line what happened and what is done. Streams are
+read on where they were left.
+
+WARREN_KILL_SEED=n replays the kills.
+"""
+
+import os
+import random
+import signal
+import time
+from urllib.parse import quote
+
+import pika
+import pytest
+
+from rig.waiting import wait_for
+
+SEED = int(os.environ.get("WARREN_KILL_SEED", random.randrange(1 << 30)))
+QUICK = {"RetryDelay": 0.2, "RetryDelayMax": 1, "AuthRetryDelay": 1,
+         "AckInterval": 0.1}
+STREAM = QUICK | {"QueueType": "stream", "OnParseError": "drop",
+                  "OnDispatchError": "drop", "OnWrittenTimeout": "ack"}
+
+
+def line(number):
+    return (f"PUTVAL agent/loadgen-s{number % 50}/gauge-x "
+            f"{1700000000 + number}:{number}\n")
+
+
+class Sender:
+    """Publishes numbered values, one a message, confirmed."""
+
+    def __init__(self, vhost, exchange="", key="q"):
+        self.connection = vhost.connect()
+        self.channel = self.connection.channel()
+        self.channel.confirm_delivery()
+        self.to = (exchange, key)
+        self.next = 0
+
+    def send(self, count, persistent=True):
+        for _ in range(count):
+            self.channel.basic_publish(*self.to, line(self.next), pika.BasicProperties(
+                content_type="text/collectd", message_id=f"m-{self.next}",
+                delivery_mode=2 if persistent else 1))
+            self.next += 1
+
+    def close(self):
+        self.connection.close()
+
+
+def arrived(b, numbers, patience=30):
+    wait_for(lambda: set(b.record.numbers()) >= set(numbers), patience,
+             f"{len(set(numbers))} values arrived", pause=0.1)
+
+
+def said(b, name):
+    return b.record.series("rabbitmq_consume-x/").get(name, 0)
+
+
+def consuming(rig, broker, vhost, queue="q", **options):
+    b = rig.consumer(broker, vhost, Queue=queue, **(QUICK | options)).start()
+    wait_for(lambda: said(b, "bool-connected"), 20, "the consumer is connected")
+    return b
+
+
+# --- resumption -------------------------------------------------------------
+
+def test_a_queue_deleted_while_consuming_is_declared_again(rig, broker, vhost):
+    b = consuming(rig, broker, vhost)
+    sender = Sender(vhost)
+    sender.send(50)
+    arrived(b, range(50))
+    vhost.delete_queue("q")
+    b.wait_log(r'cancelled the consumer: queue "q" was deleted or its node left; '
+               r"remedy: it is subscribed again .*; next attempt in")
+    wait_for(lambda: vhost.consumers("q") == 1, 20, "it consumes again")
+    sender.send(50)
+    sender.close()
+    arrived(b, range(100))
+    assert said(b, "total_connections-opened") == 1
+
+
+def test_an_exchange_deleted_comes_back_with_the_next_subscription(
+        rig, broker, vhost):
+    b = consuming(rig, broker, vhost, Exchange="metrics", ExchangeType="fanout")
+    vhost.delete_exchange("metrics")
+    vhost.delete_queue("q")
+    b.wait_log("cancelled the consumer")
+    wait_for(lambda: vhost.consumers("q") == 1, 20, "it consumes again")
+    sender = Sender(vhost, "metrics", "")
+    sender.send(20)
+    sender.close()
+    arrived(b, range(20))
+
+
+def test_a_connection_closed_by_the_management_api_is_made_again(
+        rig, broker, vhost):
+    b = consuming(rig, broker, vhost)
+
+    def close_it():
+        for c in broker.must("GET", "connections"):
+            if c["vhost"] == vhost.name and c.get("client_properties", {}).get("connection_name", "").startswith(
+                    "collectd/"):
+                broker.must("DELETE", "connections/" + quote(c["name"], safe=""))
+                return True
+        return False
+    wait_for(close_it, 20, "the API knows the connection")
+    b.wait_log(r"the broker closed the connection: 320 .*; next attempt in")
+    wait_for(lambda: vhost.consumers("q") == 1, 20, "it consumes again")
+    sender = Sender(vhost)
+    sender.send(20)
+    sender.close()
+    arrived(b, range(20))
+
+
+def test_a_channel_closed_by_consumer_timeout_is_opened_again(
+        rig, victim, victim_vhost):
+    """The values are stuck in a writer for longer than the broker waits."""
+    victim.consumer_timeout(1500)
+    try:
+        b = rig.consumer(victim, victim_vhost, Queue="q", WrittenTimeout=60,
+                         AckInterval=20, AckBatch=100, **{
+                             k: v for k, v in QUICK.items()
+                             if k != "AckInterval"}).start()
+        wait_for(lambda: said(b, "bool-connected"), 20, "it is connected")
+        sender = Sender(victim_vhost)
+        b_hold(b, sender)
+        b.wait_log(r"closed the channel while working: 406 PRECONDITION_FAILED.*"
+                   r"next attempt in", timeout=30)
+        wait_for(lambda: victim_vhost.consumers("q") == 1, 20, "it is back")
+    finally:
+        victim.consumer_timeout(None)
+
+
+def b_hold(b, sender):
+    """A collectd that is stopped keeps its deliveries."""
+    sender.send(1)
+    arrived(b, [0])
+    b.process.send_signal(signal.SIGSTOP)
+    sender.send(5)
+    time.sleep(4)
+    b.process.send_signal(signal.SIGCONT)
+    sender.close()
+
+
+def test_policies_that_change_are_nothing_to_the_consumer(rig, broker, vhost):
+    b = consuming(rig, broker, vhost)
+    sender = Sender(vhost)
+    name = vhost.name.replace("/", "%2F")
+    for definition in ({"max-length": 1000}, {"dead-letter-exchange": "d"},
+                       {"max-length": 500, "message-ttl": 60000}):
+        broker.must("PUT", f"policies/{name}/p", {
+            "pattern": "^q$", "definition": definition, "apply-to": "queues"})
+        sender.send(10)
+        arrived(b, range(sender.next))
+    sender.close()
+    assert said(b, "total_connections-opened") == 1
+    assert not b.log_lines("channel_closed|closed the channel")
+
+
+def test_an_idle_consumer_is_left_alone_and_a_standby_too(rig, broker, vhost):
+    options = {"SingleActiveConsumer": True, "IdleCheckInterval": 0.5,
+               "PrefetchCount": 1}
+    first = consuming(rig, broker, vhost, **options)
+    second = consuming(rig, broker, vhost, name="C", **options)
+    time.sleep(3)
+    sender = Sender(vhost)
+    sender.send(300)
+    sender.close()
+    wait_for(lambda: len({*first.record.numbers(), *second.record.numbers()}) == 300,
+             30, "all values arrived")
+    time.sleep(2)
+    for daemon in (first, second):
+        assert said(daemon, "total_events-idle_restart") == 0
+        assert not daemon.log_lines("subscribing anew")
+    assert 0 in (len(first.record.numbers()), len(second.record.numbers()))
+
+
+# --- streams ----------------------------------------------------------------
+
+def stream_reader(rig, broker, vhost, state, name="B", **options):
+    return rig.consumer(broker, vhost, name, Queue="q", StateDir=state,
+                        **(STREAM | options))
+
+
+def test_a_stream_is_read_on_where_it_was_left_whatever_ends_the_reader(
+        rig, broker, vhost, tmp_path, figure):
+    print(f"WARREN_KILL_SEED={SEED}")
+    chance = random.Random(SEED)
+    total, prefetch, kills = 10_000, 100, 5
+    b = stream_reader(rig, broker, vhost, str(tmp_path), StreamOffset="first",
+                      PrefetchCount=prefetch).start()
+    wait_for(lambda: said(b, "bool-connected"), 20, "the stream is declared")
+    sender = Sender(vhost)
+    for _ in range(kills):
+        sender.send(total // (kills + 1))
+        wait_for(lambda: len(set(b.record.numbers())) > sender.next
+                 - total // (kills + 1) // 2, 30, "half of it has come")
+        time.sleep(chance.uniform(0, 0.3))
+        b.kill9()
+        b.again().start()
+    sender.send(total - sender.next)
+    sender.close()
+    arrived(b, range(total))
+    b.stop()
+    assert b.status == 0
+    numbers = b.record.numbers()
+    figure(f"stream, {kills} kills: {len(numbers) - total} of {total} values came "
+           f"twice; seed {SEED}")
+    assert set(numbers) == set(range(total))
+    # After SIGTERM not one comes again.
+    b.again().start()
+    b.wait_log(f"reading goes on at offset {total}")
+    sender = Sender(vhost)
+    sender.next = total
+    sender.send(10)
+    sender.close()
+    arrived(b, range(total + 10))
+    assert len(b.record.numbers()) == len(numbers) + 10
+
+
+@pytest.mark.parametrize("offset,want", [
+    ("first", range(0, 30)), ("next", range(20, 30)), ("15", range(15, 30)),
+    ("2000-01-01T00:00:00Z", range(0, 30)), ("1h", range(0, 30))])
+def test_a_stream_without_a_stored_offset_begins_where_it_is_told(
+        rig, broker, vhost, tmp_path, offset, want):
+    vhost.queue("q", x_queue_type="stream")
+    sender = Sender(vhost)
+    sender.send(20)
+    b = stream_reader(rig, broker, vhost, str(tmp_path), StreamOffset=offset).start()
+    wait_for(lambda: said(b, "bool-connected"), 20, "it is connected")
+    time.sleep(0.5)
+    sender.send(10)
+    sender.close()
+    arrived(b, want)
+    assert sorted(b.record.numbers()) == list(want)
+
+
+def test_a_stream_made_anew_is_read_from_its_beginning(
+        rig, broker, vhost, tmp_path):
+    b = stream_reader(rig, broker, vhost, str(tmp_path), StreamOffset="first",
+                      IdleCheckInterval=2).start()
+    wait_for(lambda: said(b, "bool-connected"), 20, "it is connected")
+    sender = Sender(vhost)
+    sender.send(50)
+    arrived(b, range(50))
+    vhost.delete_queue("q")
+    b.wait_log("cancelled the consumer")
+    b.wait_log("the trouble is over")  # and so the new stream is there
+    sender.send(10)
+    sender.close()
+    arrived(b, range(60))
+    assert len(b.log_lines("made anew: it is read from its beginning")) == 1
+
+
+def test_a_damaged_offset_file_is_said_and_the_option_holds(
+        rig, broker, vhost, tmp_path):
+    file = tmp_path / "rabbitmq_consume-x-q.offset"
+    file.write_bytes(b"warren-stream-offset 1 nonsense\n")
+    vhost.queue("q", x_queue_type="stream")
+    sender = Sender(vhost)
+    sender.send(20)
+    sender.close()
+    b = stream_reader(rig, broker, vhost, str(tmp_path), StreamOffset="first").start()
+    b.wait_log(r"\[error\].*offset file .* cannot be used: it is damaged")
+    arrived(b, range(20))
+    wait_for(lambda: b"nonsense" not in file.read_bytes(), 10, "it is written anew")
+
+
+def test_a_body_that_cannot_be_read_does_not_stop_a_stream(
+        rig, broker, vhost, tmp_path):
+    """RabbitMQ closes the connection of who rejects in a stream."""
+    b = stream_reader(rig, broker, vhost, str(tmp_path), StreamOffset="first").start()
+    wait_for(lambda: said(b, "bool-connected"), 20, "it is connected")
+    sender = Sender(vhost)
+    sender.send(5)
+    vhost.publish("", "q", "nonsense", content_type="text/collectd")
+    sender.send(5)
+    sender.close()
+    arrived(b, range(10))
+    wait_for(lambda: said(b, "total_operations-rejected_parse") == 1, 10, "counted")
+    assert said(b, "total_connections-opened") == 1
