@@ -16,7 +16,7 @@
 struct decoding {
   const struct rmq_types *types;
   struct rmq_samples *set;
-  struct rmq_error *err;
+  struct rmq_error why; /* what is wrong with this line */
   struct rmq_influx_line line;
 };
 
@@ -116,11 +116,11 @@ static int fill_own_values(struct decoding *d, struct rmq_datum *values,
     const struct rmq_influx_value *field = &d->line.fields[i];
     size_t at = find_source(field, values, count);
     if (is_given[at])
-      return rmq_error_set(d->err, "field \"%s\" is given twice", field->key);
+      return rmq_error_set(&d->why, "field \"%s\" is given twice", field->key);
     is_given[at] = true;
     if (get_datum(field, &values[at]) != 0)
       return rmq_error_set(
-          d->err, "field \"%s\" is not of kind %s%s", field->key,
+          &d->why, "field \"%s\" is not of kind %s%s", field->key,
           rmq_kind_to_str(values[at].kind),
           field->type == RMQ_INFLUX_FLOAT
               ? " but a fraction (does the sender have StoreRates on?)"
@@ -130,7 +130,7 @@ static int fill_own_values(struct decoding *d, struct rmq_datum *values,
     if (!is_given[i] && values[i].kind == RMQ_GAUGE)
       values[i].value.gauge = NAN;
     else if (!is_given[i])
-      return rmq_error_set(d->err, "no field \"%s" INTEGER_SUFFIX "\"",
+      return rmq_error_set(&d->why, "no field \"%s" INTEGER_SUFFIX "\"",
                            values[i].name);
   return 0;
 }
@@ -141,10 +141,10 @@ static int push_own(struct decoding *d, const struct rmq_identity *id,
                          .time = {d->line.time_ns},
                          .values = values,
                          .values_count = count};
-  if (rmq_samples_check_identity(id, false, d->err) != 0 ||
+  if (rmq_samples_check_identity(id, false, &d->why) != 0 ||
       fill_own_values(d, values, count) != 0)
     return -1;
-  return rmq_samples_push(d->set, &s, false, d->err);
+  return rmq_samples_push(d->set, &s, false, &d->why);
 }
 
 /* Anybody's --------------------------------------------------------------- */
@@ -190,11 +190,11 @@ static const char *carried(struct decoding *d, const char *what,
     rmq_names_shorten(rmq_buf_text(&encoded), fit, sizeof(fit));
   rmq_buf_fini(&encoded);
   if (rc == 0 &&
-      rmq_samples_check_name(what, fit, strlen(fit), false, d->err) != 0)
+      rmq_samples_check_name(what, fit, strlen(fit), false, &d->why) != 0)
     return NULL;
   const char *kept = rc == 0 ? rmq_samples_keep(d->set, fit) : NULL;
   if (kept == NULL)
-    rmq_error_set(d->err, "out of memory");
+    rmq_error_set(&d->why, "out of memory");
   return kept;
 }
 
@@ -203,7 +203,7 @@ static int push_fields(struct decoding *d, struct rmq_identity *id) {
   struct rmq_sample s = {.time = {d->line.time_ns}, .values = value};
   size_t before = d->set->entries_count;
   if (rmq_samples_find_type(d->types, id->type, value, &s.values_count,
-                            d->err) != 0)
+                            &d->why) != 0)
     return -1;
   for (size_t i = 0; i < d->line.fields_count; i++) {
     const struct rmq_influx_value *field = &d->line.fields[i];
@@ -214,12 +214,12 @@ static int push_fields(struct decoding *d, struct rmq_identity *id) {
       return -1;
     s.id = *id;
     value[0].value.gauge = number_of(field);
-    if (rmq_samples_push(d->set, &s, false, d->err) != 0)
+    if (rmq_samples_push(d->set, &s, false, &d->why) != 0)
       return -1;
   }
   return d->set->entries_count > before
              ? 0
-             : rmq_error_set(d->err, "no field that is a number");
+             : rmq_error_set(&d->why, "no field that is a number");
 }
 
 static int push_foreign(struct decoding *d) {
@@ -234,9 +234,9 @@ static int push_foreign(struct decoding *d) {
     id.plugin_instance = "";
   rmq_buf_fini(&joined);
   if (is_short_of_memory || id.plugin_instance == NULL)
-    return rmq_error_set(d->err, "out of memory");
+    return rmq_error_set(&d->why, "out of memory");
   if (id.host[0] == '\0')
-    return rmq_error_set(d->err, "no tag host");
+    return rmq_error_set(&d->why, "no tag host");
   id.host = carried(d, "host", id.host);
   id.plugin = carried(d, "measurement", d->line.measurement);
   if (id.plugin_instance[0] != '\0')
@@ -263,15 +263,14 @@ static int push_line(struct decoding *d) {
 static int read_lines(struct decoding *d, struct rmq_influx_text *text,
                       struct rmq_error *err) {
   for (size_t number = 1; text->at < text->end; number++) {
-    struct rmq_error why = {""};
     size_t count = d->set->entries_count;
-    d->err = &why;
-    int rc = rmq_influx_line_read(text, &d->line, &why);
+    rmq_error_clear(&d->why);
+    int rc = rmq_influx_line_read(text, &d->line, &d->why);
     if (rc == 1)
       rc = push_line(d);
     if (rc < 0) {
       rmq_samples_rewind(d->set, count);
-      if (rmq_samples_refuse(d->set, "line", number, &why, err) != 0)
+      if (rmq_samples_refuse(d->set, "line", number, &d->why, err) != 0)
         return -1;
     }
   }

@@ -20,7 +20,7 @@ static void hear_bad(void *ctx, const struct rmq_error *err) {
 
 static int decode(const char *text, const char *pattern, bool takes_bad,
                   struct rmq_buf *got, struct rmq_error *err) {
-  struct rmq_graphite_template t;
+  struct rmq_graphite_template t = {.count = 0};
   const struct rmq_codec_input in = {.bytes = text,
                                      .len = strlen(text),
                                      .types = &fake_types,
