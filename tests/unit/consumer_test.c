@@ -367,6 +367,42 @@ static void stopping_finishes_and_acks_what_is_at_hand(void **state) {
   tear_down(f);
 }
 
+/* What is given up is acked, what has to come again keeps the position and has
+ * the channel opened anew: a reject would cost the connection. */
+static void reader_of_a_stream_acks_or_reads_again(void **state) {
+  struct fixture *f = set_up(state);
+  f->config.is_stream = true;
+  struct fake_broker *b = broker(f);
+  fake_pause(b);
+  for (int i = 0; i < 4; i++) {
+    char fields[60], props[60];
+    snprintf(fields, sizeof(fields), "consumer-tag=w delivery-tag=%d", i + 1);
+    snprintf(props, sizeof(props), "headers={x-stream-offset=l:%d}", 70 + i);
+    fake_send_deliver(b, .fields = fields, .props = props, .body = "body");
+  }
+  fake_expect(b, "basic.ack", "delivery-tag=2 multiple=1");
+  fake_rpc(b, "channel.close", "reply-code=200", "");
+  start(f);
+  assert_int_equal(rmq_consumer_position(f->consumer), -1);
+  fake_broker_resume(b);
+  fake_rig_run(f->rig);
+  assert_int_equal(f->count, 4);
+  assert_int_equal(rmq_consumer_position(f->consumer), 70);
+  assert_true(rmq_consumer_settle(f->consumer, f->serials[1],
+                                  RMQ_SETTLE_DEAD_LETTER, f->rig->now));
+  assert_int_equal(rmq_consumer_position(f->consumer), 70);
+  finish(f, 1);
+  rmq_consumer_flush(f->consumer);
+  assert_int_equal(rmq_consumer_position(f->consumer), 72);
+  assert_true(rmq_consumer_settle(f->consumer, f->serials[2],
+                                  RMQ_SETTLE_REQUEUE, f->rig->now));
+  assert_int_equal(rmq_consumer_position(f->consumer), 72);
+  turn(f);
+  fake_rig_must_be(f->rig, RMQ_SESSION_REOPENING);
+  assert_int_equal(rmq_consumer_position(f->consumer), 72);
+  tear_down(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       HOWEVER_SPLIT(a_full_batch_is_one_ack_with_multiple),
@@ -382,6 +418,7 @@ int main(void) {
       HOWEVER_SPLIT(more_than_the_prefetch_ends_the_connection),
       HOWEVER_SPLIT(a_tag_that_does_not_grow_ends_the_connection),
       HOWEVER_SPLIT(stopping_finishes_and_acks_what_is_at_hand),
+      HOWEVER_SPLIT(reader_of_a_stream_acks_or_reads_again),
   };
   return run_all(tests);
 }
