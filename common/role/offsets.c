@@ -203,6 +203,10 @@ void rmq_offsets_ready(struct rmq_offsets *o, struct rmq_mono now) {
   o->silent_since = now;
 }
 
+void rmq_offsets_hold(struct rmq_offsets *o, struct rmq_mono now) {
+  o->silent_since = now;
+}
+
 enum rmq_offset_verdict rmq_offsets_judge(struct rmq_offsets *o,
                                           int64_t offset) {
   if (o->argument == NULL || offset < 0)

@@ -50,6 +50,8 @@ void rmq_offsets_load(struct rmq_offsets *o);
 
 /* The subscription was made. */
 void rmq_offsets_ready(struct rmq_offsets *o, struct rmq_mono now);
+/* Nothing is read from the broker now: its silence says nothing. */
+void rmq_offsets_hold(struct rmq_offsets *o, struct rmq_mono now);
 enum rmq_offset_verdict rmq_offsets_judge(struct rmq_offsets *o,
                                           int64_t offset);
 /* next: first offset that is not done, -1 = not known. Writes the file, at most

@@ -275,6 +275,8 @@ static struct rmq_mono keep_offset(struct rmq_role_consume *r,
                                    struct rmq_mono now) {
   struct rmq_dur patience = r->options->queue.idle_check;
   bool is_up = rmq_session_is_up(rmq_connection_state(r->connection));
+  if (rmq_connection_is_held(r->connection))
+    rmq_offsets_hold(&r->offsets, now);
   struct rmq_mono due =
       rmq_offsets_step(&r->offsets, rmq_consumer_position(r->consumer), now);
   if (is_up && !r->is_draining &&

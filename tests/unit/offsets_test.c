@@ -126,6 +126,25 @@ static void stream_that_stays_silent_was_made_anew(void **state) {
   rmq_offsets_fini(&f.o);
 }
 
+/* Else slow writers would have the whole stream read again. */
+static void silence_says_nothing_while_nobody_listens(void **state) {
+  (void)state;
+  struct fixture f;
+  start(&f);
+  step(&f, 5, 1);
+  rmq_offsets_ready(&f.o, host.now);
+  for (int i = 0; i < 300; i++) {
+    fake_host_advance(&host, rmq_s(1));
+    rmq_offsets_hold(&f.o, host.now);
+    assert_false(rmq_offsets_is_beyond(&f.o, rmq_s(60), host.now));
+  }
+  fake_host_advance(&host, rmq_s(59));
+  assert_false(rmq_offsets_is_beyond(&f.o, rmq_s(60), host.now));
+  fake_host_advance(&host, rmq_s(1));
+  assert_true(rmq_offsets_is_beyond(&f.o, rmq_s(60), host.now));
+  rmq_offsets_fini(&f.o);
+}
+
 static void message_from_before_shows_another_stream(void **state) {
   (void)state;
   struct fixture f;
@@ -184,6 +203,7 @@ int main(void) {
       FILED(reading_goes_on_where_it_was_left),
       FILED(file_is_written_once_a_second_and_at_the_end),
       FILED(stream_that_stays_silent_was_made_anew),
+      FILED(silence_says_nothing_while_nobody_listens),
       FILED(message_from_before_shows_another_stream),
       FILED(damaged_file_is_said_and_the_option_holds),
       FILED(file_that_cannot_be_written_is_said_once),
