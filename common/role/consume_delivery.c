@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/role_consume_private.h"
+
+#include "common/role/consume_reading.h"
+
+static uint64_t begin(struct rmq_role_consume *r, struct rmq_mono now) {
+  rmq_consume_lock(r);
+  uint64_t ticket = rmq_outstanding_begin(&r->outstanding, now);
+  rmq_consume_unlock(r);
+  return ticket;
+}
+
+void rmq_consume_forget(struct rmq_role_consume *r, uint64_t ticket) {
+  rmq_consume_lock(r);
+  rmq_outstanding_forget(&r->outstanding, ticket);
+  rmq_consume_unlock(r);
+}
+
+enum rmq_settle rmq_consume_settlement(const struct rmq_role_consume *r,
+                                       uint64_t ticket,
+                                       enum rmq_on_failure policy,
+                                       bool may_pass) {
+  switch (policy) {
+  case RMQ_FAILURE_DROP:
+  case RMQ_FAILURE_QUARANTINE: /* once it is filed */
+    return RMQ_SETTLE_ACK;
+  case RMQ_FAILURE_REQUEUE:
+    return may_pass && rmq_flow_may_requeue(&r->flow, ticket)
+               ? RMQ_SETTLE_REQUEUE
+               : RMQ_SETTLE_DEAD_LETTER;
+  case RMQ_FAILURE_DEAD_LETTER:
+    return RMQ_SETTLE_DEAD_LETTER;
+  }
+  return RMQ_SETTLE_DEAD_LETTER;
+}
+
+/* may_pass: another attempt could end differently. */
+static void reject(struct rmq_role_consume *r, uint64_t ticket,
+                   const struct rmq_delivery *d, enum rmq_rejection cause,
+                   bool may_pass, const char *detail, struct rmq_mono now) {
+  int policy = cause == RMQ_REJECTION_dispatch ? r->options->on_dispatch_error
+                                               : r->options->on_parse_error;
+  enum rmq_settle how =
+      rmq_consume_settlement(r, ticket, (enum rmq_on_failure)policy, may_pass);
+  how = rmq_rejections_file(&r->rejections, (enum rmq_on_failure)policy, d,
+                            cause, detail, how, now);
+  size_t settled = rmq_flow_failed(&r->flow, ticket, how, now);
+  if (how != RMQ_SETTLE_REQUEUE)
+    r->counters.rejected[cause] += settled;
+  rmq_rejections_log(&r->rejections, d, cause, detail, how, now);
+}
+
+struct handing_out {
+  struct rmq_role_consume *r;
+  uint64_t ticket;
+  struct rmq_mono now;
+  size_t values;            /* that the host took */
+  size_t events;            /* that are on their way to it */
+  enum rmq_refusal refusal; /* the first */
+  bool may_pass; /* all refusals so far are of the kind that may pass */
+};
+
+static void hand_event(void *ctx, const struct rmq_event *event) {
+  struct handing_out *h = ctx;
+  struct rmq_role_consume *r = h->r;
+  enum rmq_refusal refusal =
+      rmq_consume_events_push(r->events, event, h->ticket, h->now);
+  if (refusal == RMQ_REFUSAL_none) {
+    h->events++;
+    return;
+  }
+  r->counters.refused[refusal - 1]++;
+  if (refusal == RMQ_REFUSAL_rate)
+    rmq_rejections_log_rate(&r->rejections, h->now);
+}
+
+static void hand_sample(void *ctx, const struct rmq_sample *sample) {
+  struct handing_out *h = ctx;
+  struct rmq_role_consume *r = h->r;
+  enum rmq_refusal refusal = r->sink.dispatch(r->sink.ctx, sample, h->ticket);
+  if (refusal == RMQ_REFUSAL_none) {
+    h->values++;
+    return;
+  }
+  r->counters.refused[refusal - 1]++;
+  if (h->refusal == RMQ_REFUSAL_none)
+    h->refusal = refusal;
+  h->may_pass = h->may_pass && refusal == RMQ_REFUSAL_failed;
+}
+
+static void note_latency(struct rmq_role_consume *r, int64_t published_ms) {
+  int64_t now_ms = rmq_wall_ms(r->host->wall(r->host->ctx));
+  if (published_ms <= 0 || now_ms < published_ms)
+    return; /* unknown, or the clocks differ */
+  rmq_consume_lock(r);
+  rmq_latency_add(&r->latency, rmq_ms(now_ms - published_ms));
+  rmq_consume_unlock(r);
+}
+
+void rmq_consume_done(struct rmq_role_consume *r, uint64_t ticket,
+                      struct rmq_mono now) {
+  int64_t published_ms = 0;
+  if (rmq_flow_done(&r->flow, ticket, now, &published_ms))
+    note_latency(r, published_ms);
+}
+
+/* Prefetched messages may be large: beyond the limit they wait in the socket,
+ * until regulate() lets them come. */
+static void hold_when_full(struct rmq_role_consume *r, int64_t values) {
+  int64_t limit = r->options->backpressure_queue_length;
+  if (limit > 0 && values > limit && !r->is_draining)
+    rmq_connection_hold(r->connection, true);
+}
+
+/* The values are out, or refused; what was handed out may all be back. Whatever
+ * becomes of the message, its values stay counted until they are back. */
+static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
+                       struct rmq_mono now) {
+  struct rmq_role_consume *r = h->r;
+  bool is_dispatched_enough = r->options->ack_when == RMQ_ACK_DISPATCHED;
+  rmq_consume_lock(r);
+  bool is_complete =
+      rmq_outstanding_end(&r->outstanding, h->ticket, h->values + h->events);
+  int64_t values = r->outstanding.values;
+  rmq_consume_unlock(r);
+  hold_when_full(r, values);
+  r->counters.dispatched += h->values;
+  r->counters.notifications += h->events;
+  if (h->refusal != RMQ_REFUSAL_none)
+    reject(r, h->ticket, d, RMQ_REJECTION_dispatch, h->may_pass,
+           rmq_refusal_to_str(h->refusal), now);
+  else if (is_complete || is_dispatched_enough)
+    rmq_consume_done(r, h->ticket, now);
+  /* Without back-pressure nothing would bound what is remembered. */
+  if (is_dispatched_enough && r->options->backpressure_queue_length == 0)
+    rmq_consume_forget(r, h->ticket);
+}
+
+static void hand_out(struct rmq_role_consume *r, uint64_t ticket,
+                     const struct rmq_delivery *d,
+                     const struct rmq_codec *codec, struct rmq_mono now) {
+  struct handing_out h = {
+      .r = r, .ticket = ticket, .now = now, .may_pass = true};
+  struct rmq_reading reading;
+  const struct rmq_reading_sink sink = {&h, hand_sample, hand_event};
+  const struct rmq_reading_message message = {d, codec, &r->sink.types};
+  rmq_consume_filter_begin(r->filter, d->user_id, r->host->wall(r->host->ctx));
+  int rc = rmq_reading_run(&r->format, &message, &r->options->trust, r->filter,
+                           &sink, &reading);
+  for (int i = 0; i < RMQ_REFUSALS_COUNT; i++)
+    r->counters.refused[i] += reading.refused[i];
+  if (rc != 0) {
+    rmq_consume_forget(r, ticket);
+    reject(r, ticket, d, reading.cause, /* may_pass = */ true, reading.err.text,
+           now);
+    return;
+  }
+  if (reading.bad > 0)
+    rmq_rejections_log_mixed(&r->rejections, d, reading.bad, reading.err.text,
+                             now);
+  handed_out(&h, d, now);
+}
+
+static void take(struct rmq_role_consume *r, uint64_t ticket,
+                 const struct rmq_delivery *d, struct rmq_mono now) {
+  enum rmq_rejection cause = RMQ_REJECTION_content_type;
+  struct rmq_error detail = {""};
+  const struct rmq_codec *codec =
+      rmq_reading_choose(&r->format, r->filter, d, &cause, &detail);
+  if (codec != NULL) {
+    hand_out(r, ticket, d, codec, now);
+    return;
+  }
+  rmq_consume_forget(r, ticket);
+  reject(r, ticket, d, cause, /* may_pass = */ true, detail.text, now);
+}
+
+void rmq_consume_begin_anew(struct rmq_role_consume *r, struct rmq_mono now) {
+  rmq_offsets_begin_anew(&r->offsets);
+  rmq_connection_reopen(r->connection,
+                        "the stream does not have the stored offset, so it was "
+                        "made anew: it is read from its beginning",
+                        now);
+  rmq_consumer_forget_position(r->consumer);
+}
+
+/* False: it is settled, or its channel is gone. */
+static bool is_new(struct rmq_role_consume *r, uint64_t serial,
+                   const struct rmq_delivery *d, struct rmq_mono now) {
+  switch (rmq_offsets_judge(&r->offsets, d->stream_offset)) {
+  case RMQ_OFFSET_NEW:
+    return true;
+  case RMQ_OFFSET_DONE:
+    rmq_consumer_settle(r->consumer, serial, RMQ_SETTLE_ACK, now);
+    return false;
+  case RMQ_OFFSET_FOREIGN:
+    rmq_consume_begin_anew(r, now);
+    return false;
+  }
+  return true;
+}
+
+void rmq_consume_delivered(void *ctx, uint64_t serial,
+                           const struct rmq_delivery *d, struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  if (r->is_draining) { /* goes back to the broker with the connection */
+    r->left++;
+    return;
+  }
+  if (!is_new(r, serial, d, now))
+    return;
+  uint64_t ticket = begin(r, now);
+  if (ticket == 0) {
+    rmq_flow_postpone(&r->flow, serial, now);
+    return;
+  }
+  switch (rmq_flow_arrive(&r->flow, ticket, serial, d, now)) {
+  case RMQ_FLOW_TAKE:
+    take(r, ticket, d, now);
+    break;
+  case RMQ_FLOW_HELD:
+  case RMQ_FLOW_DUPLICATE:
+    rmq_consume_forget(r, ticket);
+    break;
+  }
+}
+
+void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket) {
+  struct rmq_mono now = rmq_consume_now(r);
+  rmq_consume_lock(r);
+  bool is_complete = rmq_outstanding_back(&r->outstanding, ticket, now);
+  rmq_consume_unlock(r);
+  if (is_complete)
+    rmq_worker_wake(r->worker);
+}
+
+void rmq_role_consume_dispatch_events(struct rmq_role_consume *r) {
+  uint64_t ticket = 0;
+  while (r->events != NULL &&
+         rmq_consume_events_dispatch(r->events, r->host, &ticket))
+    rmq_role_consume_written(r, ticket);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/role_consume_private.h"
+
+#include <inttypes.h>
+
+enum { OVERDUE_CHECK_S = 1, BACKPRESSURE_LINE_S = 60 };
+enum { OVERDUE_AT_ONCE = 100 }; /* finding one means looking at all */
+
+static uint64_t take_complete(struct rmq_role_consume *r) {
+  rmq_consume_lock(r);
+  uint64_t ticket = rmq_outstanding_take(&r->outstanding);
+  rmq_consume_unlock(r);
+  return ticket;
+}
+
+static void settle_complete(struct rmq_role_consume *r, struct rmq_mono now) {
+  uint64_t ticket = 0;
+  while ((ticket = take_complete(r)) != 0)
+    rmq_consume_done(r, ticket, now);
+}
+
+static void settle_overdue(struct rmq_role_consume *r, uint64_t ticket,
+                           struct rmq_mono now) {
+  enum rmq_settle how =
+      r->options->on_written_timeout == 1
+          ? RMQ_SETTLE_ACK
+          : rmq_consume_settlement(r, ticket, RMQ_FAILURE_REQUEUE,
+                                   /* may_pass = */ true);
+  size_t settled = rmq_flow_failed(&r->flow, ticket, how, now);
+  if (how != RMQ_SETTLE_REQUEUE)
+    r->counters.rejected[RMQ_REJECTION_timeout] += settled;
+  rmq_rejections_log_overdue(&r->rejections, how, r->options->written_timeout,
+                             now);
+}
+
+static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
+  if (!rmq_mono_reached(now, r->overdue_check))
+    return;
+  r->overdue_check = rmq_mono_add(now, rmq_s(OVERDUE_CHECK_S));
+  uint64_t ticket = 0;
+  int left = OVERDUE_AT_ONCE;
+  do {
+    rmq_consume_lock(r);
+    ticket = rmq_outstanding_overdue(&r->outstanding,
+                                     r->options->written_timeout, now);
+    rmq_outstanding_forget(&r->outstanding, ticket);
+    rmq_consume_unlock(r);
+    if (rmq_flow_is_open(&r->flow, ticket))
+      settle_overdue(r, ticket, now);
+  } while (ticket != 0 && --left > 0);
+}
+
+static void log_backpressure(struct rmq_role_consume *r, int64_t values,
+                             struct rmq_mono now) {
+  if (!rmq_mono_reached(now, r->backpressure_line))
+    return;
+  r->backpressure_line = rmq_mono_add(now, rmq_s(BACKPRESSURE_LINE_S));
+  struct rmq_error text = {""};
+  rmq_error_set(&text,
+                "the writers are slow: %" PRIi64
+                " values are on their way to them, acknowledgements wait until "
+                "fewer than half of BackpressureQueueLength are",
+                values);
+  rmq_session_log_write(&r->session,
+                        &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
+                                                 .event = "backpressure",
+                                                 .message = text.text});
+}
+
+/* Above the limit acks are withheld, so that the prefetch stops the broker, and
+ * what it has sent already is not read; below half of it both flow again. At
+ * the end what was merely dispatched is acknowledged when all of it is written:
+ * what the deadline cuts off goes back to the broker, and is rather written
+ * twice than not at all. */
+static void regulate(struct rmq_role_consume *r, int64_t values,
+                     struct rmq_mono now) {
+  int64_t limit = r->options->backpressure_queue_length;
+  bool was_withheld = r->is_withheld;
+  if (r->is_draining)
+    r->is_withheld = r->options->ack_when == RMQ_ACK_DISPATCHED && values > 0;
+  else if (limit == 0)
+    r->is_withheld = false;
+  else if (values > limit)
+    r->is_withheld = true;
+  else if (values < limit / 2 || values == 0)
+    r->is_withheld = false;
+  rmq_consumer_withhold(r->consumer, r->is_withheld);
+  rmq_connection_hold(r->connection, r->is_withheld && !r->is_draining);
+  if (r->is_withheld && !was_withheld && !r->is_draining)
+    log_backpressure(r, values, now);
+}
+
+static bool has_values_out(struct rmq_role_consume *r) {
+  rmq_consume_lock(r);
+  bool has = r->outstanding.count > 0;
+  rmq_consume_unlock(r);
+  return has;
+}
+
+static void share_counters(struct rmq_role_consume *r) {
+  r->counters.consumer = rmq_consumer_counters(r->consumer);
+  r->counters.unacked = rmq_consumer_unacked(r->consumer);
+  r->counters.idle_restarts = rmq_connection_idle_restarts(r->connection);
+  r->counters.flow = r->flow.counters;
+  r->counters.is_withheld = r->is_withheld;
+  r->counters.filing = r->rejections.filed;
+  rmq_consume_lock(r);
+  r->counters.outstanding = r->outstanding.values;
+  r->shared = r->counters;
+  rmq_consume_unlock(r);
+}
+
+static struct rmq_mono keep_offset(struct rmq_role_consume *r,
+                                   struct rmq_mono now) {
+  struct rmq_dur patience = r->options->queue.idle_check;
+  bool is_up = rmq_session_is_up(rmq_connection_state(r->connection));
+  if (rmq_connection_is_held(r->connection))
+    rmq_offsets_hold(&r->offsets, now);
+  struct rmq_mono due =
+      rmq_offsets_step(&r->offsets, rmq_consumer_position(r->consumer), now);
+  if (is_up && !r->is_draining &&
+      rmq_offsets_is_beyond(&r->offsets, patience, now))
+    rmq_consume_begin_anew(r, now);
+  return rmq_mono_min(due, rmq_offsets_deadline(&r->offsets, patience, now));
+}
+
+struct rmq_mono rmq_consume_step(void *ctx, struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  settle_complete(r, now);
+  check_overdue(r, now);
+  share_counters(r);
+  regulate(r, r->counters.outstanding, now);
+  if (r->is_draining)
+    rmq_flow_let_go(&r->flow, now);
+  if (r->is_draining && !r->is_withheld &&
+      rmq_consumer_open(r->consumer) == r->left)
+    rmq_consumer_flush(r->consumer);
+  struct rmq_mono due = rmq_flow_step(&r->flow, now);
+  due = rmq_mono_min(due, rmq_consumer_step(r->consumer, now));
+  due = rmq_mono_min(due, keep_offset(r, now));
+  share_counters(r);
+  return has_values_out(r) ? rmq_mono_min(due, r->overdue_check) : due;
+}
+
+void rmq_consume_drain(void *ctx, struct rmq_mono now) {
+  struct rmq_role_consume *r = ctx;
+  (void)now;
+  r->is_draining = true;
+  r->is_cancelled = !rmq_consumer_cancel(r->consumer);
+}
+
+bool rmq_consume_is_drained(void *ctx) {
+  struct rmq_role_consume *r = ctx;
+  bool has_settled =
+      r->is_cancelled && rmq_consumer_unacked(r->consumer) == r->left;
+  if (!has_settled && rmq_session_is_up(rmq_connection_state(r->connection)))
+    return false;
+  return !has_values_out(r);
+}
