@@ -202,10 +202,23 @@ static bool is_new(struct rmq_role_consume *r, uint64_t serial,
   return true;
 }
 
+/* At the end, what the broker had sent already is finished too, as far as the
+ * writers have room: what goes back with the connection may be delivered in any
+ * order (quorum queues). So nothing is begun behind what is left. */
+static bool is_left(struct rmq_role_consume *r) {
+  int64_t limit = r->options->backpressure_queue_length;
+  if (!r->is_draining || limit == 0)
+    return false;
+  rmq_consume_lock(r);
+  bool is_full = r->outstanding.values > limit;
+  rmq_consume_unlock(r);
+  return is_full || r->left > 0;
+}
+
 void rmq_consume_delivered(void *ctx, uint64_t serial,
                            const struct rmq_delivery *d, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
-  if (r->is_draining) { /* goes back to the broker with the connection */
+  if (is_left(r)) {
     r->left++;
     return;
   }
