@@ -144,10 +144,12 @@ void rmq_flow_let_go(struct rmq_flow *f, struct rmq_mono now) {
   }
 }
 
+/* Whoever waits is a delivery of the channel that is gone: all waits are
+ * unlinked at once. */
 void rmq_flow_lost(struct rmq_flow *f) {
+  memset(f->waits, 0, f->config.prefetch * sizeof(*f->waits));
   for (int i = 0; i <= RMQ_FLOW_LEVELS; i++)
-    while (rmq_list_pop_front(&f->held[i]) != NULL)
-      ;
+    rmq_list_init(&f->held[i]);
   size_t count = (size_t)1 << f->tickets->slot_bits;
   for (size_t i = 0; i < count; i++) {
     struct rmq_flow_item *item = &f->items[i];
@@ -157,8 +159,7 @@ void rmq_flow_lost(struct rmq_flow *f) {
     if (item->entry == NULL) /* nothing will ask for its end */
       item->ticket = 0;
     else
-      while (rmq_list_pop_front(&item->entry->copies) != NULL)
-        ;
+      rmq_list_init(&item->entry->copies);
   }
 }
 
