@@ -61,6 +61,7 @@ static inline void rmq_list_push_front(struct rmq_list *l, struct rmq_node *n) {
   rmq_list_insert_after(l, &l->head, n);
 }
 static inline void rmq_list_remove(struct rmq_list *l, struct rmq_node *n) {
+  assert(n->prev != NULL); /* it is in a list */
   n->prev->next = n->next;
   n->next->prev = n->prev;
   n->prev = n->next = NULL;
