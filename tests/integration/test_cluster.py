@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A cluster of three nodes with a quorum queue loses nodes while we publish: one
-that we are not connected to, and the one that we are. Nothing is lost, and what
-has one key stays in order."""
+"""A cluster of three nodes with quorum queues loses nodes while we publish and
+consume: one that the publisher is not connected to, and the one that it is, which
+is the consumer's too. Nothing is lost, what has one key stays in order, and the
+consumer goes on by itself and writes every value once."""
 
 import os
 import random
@@ -107,12 +108,31 @@ def messages_in(vhost):
             for n in re.findall(rb"PUTVAL \S*/loadgen-\S+ .*:(\S+)", body)]
 
 
+def start_consumer(rig, cluster, vhost):
+    b = rig.consumer(cluster.nodes[0], vhost, Host=cluster.hosts, Queue="c",
+                     QueueType="quorum", DeliveryLimit=100, RetryDelay=0.5,
+                     RetryDelayMax=2, Exchange="amq.fanout").start()
+    b.wait_log("connected to")
+    return b
+
+
+def judge_consumer(b, sent):
+    """It has written what was sent, each value once."""
+    wait_for(lambda: set(sent) <= set(b.record.numbers()), 60,
+             "the consumer has written everything")
+    arrived = b.record.numbers()
+    assert len(arrived) == len(set(arrived)), "a value was written twice"
+    assert set(arrived) == set(sent)
+    return len(b.log_lines("the trouble is over"))
+
+
 def test_nothing_is_lost_when_nodes_of_a_cluster_are(rig, cluster, figure):
     chance = random.Random(SEED)
     print(f"WARREN_CLUSTER_SEED={SEED}")
     vhost = cluster.vhost("cluster")
     cluster.quorum_queue(vhost, "q")
     vhost.bind("amq.fanout", "q", "")
+    b = start_consumer(rig, cluster, vhost)
     a = rig.publisher(cluster.nodes[0], vhost, options={
         "Exchange": "amq.fanout", "Host": cluster.hosts, "RetryDelay": 0.5,
         "RetryDelayMax": 2}, Total=1_000_000, Rate=RATE, Series=KEYS, Delay=0.1)
@@ -130,7 +150,10 @@ def test_nothing_is_lost_when_nodes_of_a_cluster_are(rig, cluster, figure):
     assert a.log_lines("ended: .* 0 returned, 0 rejected, 0 expired, 0 dropped")
     sent = a.record.numbers()
     duplicates = judge(messages_in(vhost), sent)
+    recoveries = judge_consumer(b, sent)
+    assert recoveries >= 1, "no kill has met the consumer"
     figure(f"cluster: {ROUNDS} x one node and the connected one killed under "
            f"{RATE} values/s; ready at another after "
            + ", ".join(f"{t:.1f}" for t in times)
-           + f" s; {len(sent)} sent, none lost, {duplicates} twice; seed {SEED}")
+           + f" s; {len(sent)} sent, none lost, {duplicates} twice; consumed: "
+           f"every value once, {recoveries} recoveries; seed {SEED}")
