@@ -107,6 +107,9 @@ static void *run(void *arg) {
       ERROR("bare_consume: the connection broke");
       return arg;
     }
+  /* A batch that was not full; all of it was handed over. */
+  if (unacked > 0 && plain_ack(plain, tag) != 0)
+    ERROR("bare_consume: the last acks were lost");
   return arg;
 }
 

@@ -65,7 +65,8 @@ def check(lab, daemon, figures, total, messages, queues):
         raise Wrong(f"not {total} values: {daemon.log_lines('null: took')}")
     left = {queue: lab.vhost.ready(queue) for queue in queues}
     if any(left.values()):
-        raise Wrong(f"not everything was settled: {left} messages left")
+        raise Wrong(f"not everything was settled: {left} messages left by "
+                    f"{daemon.dir}: {daemon.log_lines('ended')}")
     books = figures["account"]
     if books and (books["delivered"], books["acknowledged"]) != (messages,
                                                                   messages):
