@@ -49,6 +49,10 @@ struct rmq_codec_sink {
   void (*event)(void *ctx, const struct rmq_event *e);
 };
 
+/* What decode returns when memory was short: it says nothing about the message,
+ * which may be read another time. */
+enum { RMQ_CODEC_NO_MEMORY = -2 };
+
 struct rmq_codec {
   const char *name;         /* as the option Format spells it: "Command" */
   const char *content_type; /* "text/collectd" */
@@ -72,6 +76,7 @@ struct rmq_codec {
    * and where: the message cannot be read as a whole, has no record, has a bad
    * one and sink->bad is NULL, or has only bad ones (then err is the first of
    * them, and bad was called for each). err may quote bytes from the wire.
+   * RMQ_CODEC_NO_MEMORY: nothing was handed over, bad may have been called.
    * NULL: a format that is written only. */
   int (*decode)(const struct rmq_codec_input *in,
                 const struct rmq_codec_sink *sink, struct rmq_error *err);

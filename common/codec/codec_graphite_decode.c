@@ -215,7 +215,7 @@ int rmq_codec_graphite_decode(const struct rmq_codec_input *in,
     return rmq_error_set(err, "the message has a NUL byte");
   struct decoding *d = calloc(1, sizeof(*d) + in->len + 1);
   if (d == NULL)
-    return rmq_error_set(err, "out of memory");
+    return rmq_samples_no_memory(err);
   struct rmq_samples set;
   rmq_samples_init(&set, sink);
   d->in = in;
@@ -231,7 +231,7 @@ int rmq_codec_graphite_decode(const struct rmq_codec_input *in,
     memcpy(copy, in->bytes, in->len);
     rc = read_lines(d, copy, in->len, err);
   }
-  rmq_samples_fini(&set);
+  rc = rmq_samples_fini(&set, rc);
   free(d);
   return rc;
 }

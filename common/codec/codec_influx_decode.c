@@ -194,7 +194,7 @@ static const char *carried(struct decoding *d, const char *what,
     return NULL;
   const char *kept = rc == 0 ? rmq_samples_keep(d->set, fit) : NULL;
   if (kept == NULL)
-    rmq_error_set(&d->why, "out of memory");
+    rmq_samples_run_short(d->set, &d->why);
   return kept;
 }
 
@@ -234,7 +234,7 @@ static int push_foreign(struct decoding *d) {
     id.plugin_instance = "";
   rmq_buf_fini(&joined);
   if (is_short_of_memory || id.plugin_instance == NULL)
-    return rmq_error_set(&d->why, "out of memory");
+    return rmq_samples_run_short(d->set, &d->why);
   if (id.host[0] == '\0')
     return rmq_error_set(&d->why, "no tag host");
   id.host = carried(d, "host", id.host);
@@ -286,7 +286,7 @@ int rmq_codec_influx_decode(const struct rmq_codec_input *in,
     return rmq_error_set(err, "the message has a NUL byte");
   struct decoding *d = malloc(sizeof(*d) + in->len + 1);
   if (d == NULL)
-    return rmq_error_set(err, "out of memory");
+    return rmq_samples_no_memory(err);
   char *copy = (char *)(d + 1);
   memcpy(copy, in->bytes, in->len);
   struct rmq_influx_text text = {.at = copy, .end = copy + in->len};
@@ -295,7 +295,7 @@ int rmq_codec_influx_decode(const struct rmq_codec_input *in,
   d->types = in->types;
   d->set = &set;
   int rc = read_lines(d, &text, err);
-  rmq_samples_fini(&set);
+  rc = rmq_samples_fini(&set, rc);
   free(d);
   return rc;
 }

@@ -310,14 +310,14 @@ int rmq_codec_json_decode(const struct rmq_codec_input *in,
     return rmq_error_set(err, "the message is empty");
   char *copy = malloc(in->len);
   if (copy == NULL)
-    return rmq_error_set(err, "out of memory");
+    return rmq_samples_no_memory(err);
   memcpy(copy, in->bytes, in->len);
   struct rmq_json j;
   struct rmq_samples set;
   rmq_json_init(&j, copy, in->len, err);
   rmq_samples_init(&set, sink);
   int rc = read_message(&j, in->types, &set, err);
-  rmq_samples_fini(&set);
+  rc = rmq_samples_fini(&set, rc);
   free(copy);
   return rc;
 }

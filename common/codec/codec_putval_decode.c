@@ -249,13 +249,13 @@ int rmq_codec_putval_decode(const struct rmq_codec_input *in,
     return rmq_error_set(err, "the message has a NUL byte");
   char *copy = malloc(in->len + 1);
   if (copy == NULL)
-    return rmq_error_set(err, "out of memory");
+    return rmq_samples_no_memory(err);
   memcpy(copy, in->bytes, in->len);
   copy[in->len] = '\0';
   struct rmq_samples set;
   rmq_samples_init(&set, sink);
   int rc = read_lines(copy, in->len, in->types, &set, err);
-  rmq_samples_fini(&set);
+  rc = rmq_samples_fini(&set, rc);
   free(copy);
   return rc;
 }

@@ -3,6 +3,8 @@
 
 #include "common/codec/gzip.h"
 
+#include "common/codec/codec.h"
+
 #include <limits.h>
 #include <stdlib.h>
 
@@ -58,14 +60,19 @@ static size_t next_room(const z_stream *z, const struct rmq_buf *out) {
   return want < left ? want : left;
 }
 
-/* One step; 0: go on, 1: all is out, -1. */
+static int no_memory(struct rmq_error *err) {
+  rmq_error_set(err, "out of memory");
+  return RMQ_CODEC_NO_MEMORY;
+}
+
+/* One step; 0: go on, 1: all is out; or the failure. */
 static int expand_some(z_stream *z, struct rmq_buf *out,
                        struct rmq_error *err) {
   Bytef spare = 0;
   size_t room = next_room(z, out);
   char *to = room == 0 ? (char *)&spare : rmq_buf_reserve(out, room);
   if (to == NULL)
-    return rmq_error_set(err, "out of memory");
+    return no_memory(err);
   z->next_out = (Bytef *)to;
   z->avail_out = room == 0 ? 1 : (uInt)room;
   int rc = inflate(z, Z_NO_FLUSH);
@@ -77,7 +84,7 @@ static int expand_some(z_stream *z, struct rmq_buf *out,
   if (rc == Z_STREAM_END)
     return z->avail_in == 0 ? 1 : inflateReset(z) == Z_OK ? 0 : -1;
   if (rc == Z_MEM_ERROR)
-    return rmq_error_set(err, "out of memory");
+    return no_memory(err);
   if (rc == Z_BUF_ERROR || (rc == Z_OK && z->avail_in == 0 && z->avail_out > 0))
     return rmq_error_set(err, "gzip: it ends too early");
   if (rc != Z_OK)
@@ -93,12 +100,12 @@ int rmq_gzip_expand(const void *bytes, size_t len, struct rmq_buf *out,
   if (len > UINT_MAX / 8 || out->max > UINT_MAX)
     return rmq_error_set(err, "gzip: it is too large");
   if (inflateInit2(&z, WINDOW) != Z_OK)
-    return rmq_error_set(err, "out of memory");
+    return no_memory(err);
   int rc = 0;
   while (rc == 0)
     rc = expand_some(&z, out, err);
   inflateEnd(&z);
   if (rc < 0)
     rmq_buf_truncate(out, before);
-  return rc < 0 ? -1 : 0;
+  return rc < 0 ? rc : 0;
 }

@@ -25,8 +25,8 @@ int rmq_gzip_pack(struct rmq_gzip *g, const void *bytes, size_t len,
 
 /* Appends to out what the len bytes were: one gzip member, or several one after
  * the other as RFC 1952 allows, and nothing behind them. Stops as soon as out
- * is full, so that a bomb takes no more than out->max. 0, or -1 with out as it
- * was. */
+ * is full, so that a bomb takes no more than out->max. 0, or with out as it
+ * was -1, or RMQ_CODEC_NO_MEMORY of codec.h. */
 int rmq_gzip_expand(const void *bytes, size_t len, struct rmq_buf *out,
                     struct rmq_error *err);
 

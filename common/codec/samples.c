@@ -142,7 +142,18 @@ void rmq_samples_init(struct rmq_samples *set,
   *set = (struct rmq_samples){.sink = sink};
 }
 
-void rmq_samples_fini(struct rmq_samples *set) {
+int rmq_samples_no_memory(struct rmq_error *err) {
+  rmq_error_set(err, "out of memory");
+  return RMQ_CODEC_NO_MEMORY;
+}
+
+int rmq_samples_run_short(struct rmq_samples *set, struct rmq_error *err) {
+  set->gives_up = set->is_short = true;
+  return rmq_error_set(err, "out of memory");
+}
+
+int rmq_samples_fini(struct rmq_samples *set, int rc) {
+  bool is_short = set->is_short;
   while (set->chunks != NULL) {
     struct rmq_samples_chunk *next = set->chunks->next;
     free(set->chunks);
@@ -152,6 +163,7 @@ void rmq_samples_fini(struct rmq_samples *set) {
   free(set->values);
   free(set->meta);
   rmq_samples_init(set, set->sink);
+  return rc != 0 && is_short ? RMQ_CODEC_NO_MEMORY : rc;
 }
 
 const char *rmq_samples_keep(struct rmq_samples *set, const char *text) {
@@ -161,7 +173,7 @@ const char *rmq_samples_keep(struct rmq_samples *set, const char *text) {
     size_t size = len > CHUNK_SIZE ? len : CHUNK_SIZE;
     c = malloc(sizeof(*c) + size);
     if (c == NULL) {
-      set->gives_up = true;
+      set->gives_up = set->is_short = true;
       return NULL;
     }
     *c = (struct rmq_samples_chunk){.next = set->chunks, .size = size};
@@ -210,8 +222,7 @@ static struct rmq_samples_entry *add_entry(struct rmq_samples *set,
                                            size_t meta_count,
                                            struct rmq_error *err) {
   if (make_room(set, values_count, meta_count) != 0) {
-    set->gives_up = true;
-    rmq_error_set(err, "out of memory");
+    rmq_samples_run_short(set, err);
     return NULL;
   }
   struct rmq_samples_entry *e = &set->entries[set->entries_count++];

@@ -61,6 +61,7 @@ struct rmq_samples {
   struct rmq_error first_bad;
   size_t records_count;
   bool gives_up; /* without memory, or with too many records */
+  bool is_short; /* without memory */
   struct rmq_samples_entry *entries;
   size_t entries_count, entries_capacity;
   struct rmq_datum *values;
@@ -72,7 +73,13 @@ struct rmq_samples {
 
 void rmq_samples_init(struct rmq_samples *set,
                       const struct rmq_codec_sink *sink);
-void rmq_samples_fini(struct rmq_samples *set);
+/* The end of decoding with result rc: what a decoder is to return. */
+int rmq_samples_fini(struct rmq_samples *set, int rc);
+/* Says so in err; RMQ_CODEC_NO_MEMORY. */
+int rmq_samples_no_memory(struct rmq_error *err);
+/* The same while records are read: the message is given up, whatever becomes of
+ * this record. -1. */
+int rmq_samples_run_short(struct rmq_samples *set, struct rmq_error *err);
 /* A copy of text that lives as long as set; NULL without memory. */
 const char *rmq_samples_keep(struct rmq_samples *set, const char *text);
 /* Asks sink->check and keeps the sample. shares_meta: the meta data are those

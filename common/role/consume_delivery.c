@@ -40,8 +40,10 @@ enum rmq_settle rmq_consume_settlement(const struct rmq_role_consume *r,
 static void reject(struct rmq_role_consume *r, uint64_t ticket,
                    const struct rmq_delivery *d, enum rmq_rejection cause,
                    bool may_pass, const char *detail, struct rmq_mono now) {
-  int policy = cause == RMQ_REJECTION_dispatch ? r->options->on_dispatch_error
-                                               : r->options->on_parse_error;
+  bool is_ours =
+      cause == RMQ_REJECTION_dispatch || cause == RMQ_REJECTION_memory;
+  int policy =
+      is_ours ? r->options->on_dispatch_error : r->options->on_parse_error;
   enum rmq_settle how =
       rmq_consume_settlement(r, ticket, (enum rmq_on_failure)policy, may_pass);
   how = rmq_rejections_file(&r->rejections, (enum rmq_on_failure)policy, d,

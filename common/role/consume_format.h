@@ -30,7 +30,7 @@ void rmq_consume_format_init(struct rmq_consume_format *f,
 const struct rmq_codec *rmq_consume_format_choose(
     const struct rmq_consume_format *f, const struct rmq_delivery *d,
     enum rmq_rejection *ret_cause, struct rmq_error *detail);
-/* Decodes d's body as codec->decode does. */
+/* Decodes d's body, and fails, as codec->decode does. */
 int rmq_consume_format_decode(const struct rmq_consume_format *f,
                               const struct rmq_codec *codec,
                               const struct rmq_delivery *d,

@@ -3,6 +3,8 @@
 
 #include "common/role/consume_reading.h"
 
+#include <string.h>
+
 const struct rmq_codec *
 rmq_reading_choose(const struct rmq_consume_format *format,
                    const struct rmq_consume_filter *filter,
@@ -80,6 +82,13 @@ static void event(void *ctx, const struct rmq_event *e) {
   j->sink->event(j->sink->ctx, &own);
 }
 
+/* The message comes again, and its records with it. */
+static void forget_records(struct rmq_reading *r) {
+  r->bad = 0;
+  memset(r->refused, 0, sizeof(r->refused));
+  r->cause = RMQ_REJECTION_memory;
+}
+
 int rmq_reading_run(const struct rmq_consume_format *format,
                     const struct rmq_reading_message *message,
                     const struct rmq_trust_options *options,
@@ -102,7 +111,9 @@ int rmq_reading_run(const struct rmq_consume_format *format,
                                 message->types, &decoded, &ret_reading->err);
   if (rc == 0 && !is_void(&job))
     return 0;
-  if (rc == 0)
+  if (rc == RMQ_CODEC_NO_MEMORY)
+    forget_records(ret_reading);
+  else if (rc == 0)
     ret_reading->cause = RMQ_REJECTION_mixed;
   else if (ret_reading->bad > 0 && !job.has_unreadable)
     ret_reading->cause = RMQ_REJECTION_refused;

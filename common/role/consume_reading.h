@@ -28,7 +28,9 @@ struct rmq_reading {
   size_t bad; /* records that were not taken */
   /* Records by rmq_refusal - 1. */
   uint64_t refused[RMQ_REFUSALS_COUNT];
-  enum rmq_rejection cause; /* when the message was not taken */
+  /* When the message was not taken; memory says nothing about the message, and
+   * nothing is counted. */
+  enum rmq_rejection cause;
   struct rmq_error err; /* why, or what is wrong with the first bad record */
 };
 

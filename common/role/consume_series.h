@@ -22,6 +22,7 @@
   X(user_id, "its user is not one of RequireUserId")                           \
   X(mixed, "some of its values cannot be taken, and OnMixedMessage is reject") \
   X(refused, "none of its values is taken here")                               \
+  X(memory, "memory was too short to read it")                                 \
   X(dispatch, "the daemon did not take its values")                            \
   X(timeout, "its values did not come back from the writers in time")
 enum rmq_rejection {
@@ -29,7 +30,7 @@ enum rmq_rejection {
   RMQ_REJECTIONS(RMQ_X)
 #undef RMQ_X
 };
-enum { RMQ_REJECTIONS_COUNT = 11 };
+enum { RMQ_REJECTIONS_COUNT = 12 };
 const char *rmq_rejection_to_str(enum rmq_rejection r);
 const char *rmq_rejection_meaning(enum rmq_rejection r);
 

@@ -394,7 +394,7 @@ static int tree_decode(const struct rmq_codec_input *in,
   struct rmq_samples set;
   rmq_samples_init(&set, sink);
   int rc = read_array(root, in->types, &set, err);
-  rmq_samples_fini(&set);
+  rc = rmq_samples_fini(&set, rc);
   json_decref(root);
   return rc;
 }

@@ -455,7 +455,7 @@ static void without_memory_nothing_is_delivered(void **state) {
       assert_int_equal(delivered, 2);
       break;
     }
-    assert_int_equal(rc, -1);
+    assert_int_equal(rc, RMQ_CODEC_NO_MEMORY);
     assert_int_equal(delivered, 0);
     assert_true(rmq_error_is_set(&err));
   }

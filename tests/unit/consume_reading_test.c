@@ -11,7 +11,7 @@
 
 /* A format of one letter for a record: a, b: a sample of that host; o: an old
  * one; x: one that cannot be read; n: a notification; ! the message ends in the
- * middle. */
+ * middle; $: the memory does. */
 static int read_letter(char letter, struct rmq_samples *set,
                        struct rmq_error *err) {
   static const struct rmq_datum value = {
@@ -43,13 +43,14 @@ static int decode_letters(const struct rmq_codec_input *in,
     struct rmq_error why = {""};
     if (in->bytes[i] == '!')
       rc = rmq_error_set(err, "not letters");
+    else if (in->bytes[i] == '$')
+      rc = rmq_samples_run_short(&set, err);
     else if (read_letter(in->bytes[i], &set, &why) != 0)
       rc = rmq_samples_refuse(&set, "letter", i + 1, &why, err);
   }
   if (rc == 0)
     rc = rmq_samples_hand_over(&set, "nothing", err);
-  rmq_samples_fini(&set);
-  return rc;
+  return rmq_samples_fini(&set, rc);
 }
 
 static const struct rmq_codec letters = {.name = "Letters",
@@ -122,6 +123,9 @@ static void a_message_is_taken_as_far_as_the_options_say(void **state) {
        0},
       {"a!", false, false, RMQ_REJECTION_parse, "", "not letters", 0, 0, 0, 0},
       {"", false, false, RMQ_REJECTION_parse, "", "nothing", 0, 0, 0, 0},
+      /* it comes again, and its bad records are counted then */
+      {"axo$", false, false, RMQ_REJECTION_memory, "", "letter 2: an x", 0, 0,
+       0, 0},
   };
   char host[] = "a", template[] = "x-%{host}";
   char *hosts[] = {host};

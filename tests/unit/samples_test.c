@@ -171,7 +171,7 @@ static void a_notification_is_asked_about_as_a_sample_is(void **state) {
   assert_int_equal(rmq_samples_push_event(&set, &events[2], &err), 0);
   assert_int_equal(rmq_samples_hand_over(&set, "nothing", &err), 0);
   assert_string_equal(rmq_buf_text(&heard), "EVENT a 1\nEVENT c2 3\n");
-  rmq_samples_fini(&set);
+  rmq_samples_fini(&set, 0);
   rmq_buf_fini(&heard);
 }
 
