@@ -77,10 +77,11 @@ static void says_default(const char *paragraph, const struct rmq_option *o) {
   says(paragraph, o, want);
 }
 
-void manual_has_options(const char *page, const struct rmq_option *table) {
+void manual_has_options(const char *page, const char *what,
+                        const struct rmq_option *table) {
   char *text = manual_read(page);
   size_t len;
-  char *options = part(text, "options", &len);
+  char *options = part(text, what, &len);
   options[len] = '\0';
   for (const struct rmq_option *o = table; o->name != NULL; o++) {
     char *paragraph = paragraph_of(options, o);
@@ -115,10 +116,11 @@ static void says_word(const char *paragraph, const struct rmq_option *o,
   says(paragraph, o, want);
 }
 
-void manual_has_ranges(const char *page, const struct rmq_option *table) {
+void manual_has_ranges(const char *page, const char *what,
+                       const struct rmq_option *table) {
   char *text = manual_read(page);
   size_t len;
-  char *options = part(text, "options", &len);
+  char *options = part(text, what, &len);
   options[len] = '\0';
   for (const struct rmq_option *o = table; o->name != NULL; o++) {
     char *paragraph = paragraph_of(options, o);
@@ -166,6 +168,34 @@ static bool is_prose(const char *line) {
   return line[0] == '#' && (line[1] == ' ' || line[1] == '\0');
 }
 
+/* <Name ...> of a block within the block, commented out or not: the options
+ * that stand inside, else NULL. */
+static const struct rmq_option *
+opened_by(const char *line, const struct rmq_option *table, bool *seen) {
+  char name[80] = "";
+  sscanf(line + strspn(line, " \t#"), "<%79[A-Za-z]", name);
+  const struct rmq_option *o = rmq_options_find(table, name);
+  if (o == NULL || o->type != RMQ_OPT_BLOCKS)
+    return NULL;
+  seen[o - table] = true;
+  return o->block->table;
+}
+
+/* An example: any values, but of options that there are. */
+static void inner_line_is_right(const char *sample, const char *line,
+                                const struct rmq_option *table) {
+  char name[80], value[200];
+  take_line_apart(line, name, value);
+  if (name[0] != '\0' && !is_prose(line) &&
+      rmq_options_find(table, name) == NULL)
+    fail_msg("%s has \"%s\", which is no option there", sample, name);
+}
+
+static bool closes(const char *line) {
+  line += strspn(line, " \t#");
+  return line[0] == '<' && line[1] == '/';
+}
+
 static void line_is_right(const char *sample, const char *line,
                           const struct rmq_option *table, bool *seen) {
   char name[80], value[200];
@@ -194,8 +224,18 @@ void sample_has_options(const char *sample, const struct rmq_option *table,
   snprintf(open, sizeof(open), "<%s \"", block);
   assert_non_null(strstr(text, load));
   assert_non_null(strstr(text, open));
-  while ((line = strsep(&rest, "\n")) != NULL)
-    line_is_right(sample, line, table, seen);
+  const struct rmq_option *inner = NULL;
+  while ((line = strsep(&rest, "\n")) != NULL) {
+    const struct rmq_option *opened = opened_by(line, table, seen);
+    if (opened != NULL)
+      inner = opened;
+    else if (inner != NULL && closes(line))
+      inner = NULL;
+    else if (inner != NULL)
+      inner_line_is_right(sample, line, inner);
+    else
+      line_is_right(sample, line, table, seen);
+  }
   for (const struct rmq_option *o = table; o->name != NULL; o++)
     if (!seen[o - table])
       fail_msg("%s has no line for %s", sample, o->name);

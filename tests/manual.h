@@ -14,17 +14,21 @@
 char *manual_read(const char *name);
 
 /* The page has an "=item B<NAME>" for every row and for nothing else between
- * "=for warren options begin" and "=for warren options end", and every default
- * is named there as "Default: B<TEXT>", or "Default: empty". */
-void manual_has_options(const char *page, const struct rmq_option *table);
+ * "=for warren WHAT begin" and "=for warren WHAT end", and every default is
+ * named there as "Default: B<TEXT>", or "Default: empty". WHAT is "options", or
+ * that and the name of a block within the block. */
+void manual_has_options(const char *page, const char *what,
+                        const struct rmq_option *table);
 /* Each of those paragraphs names the range, "Range: 1 to 65535 messages", the
  * choices, B<WORD>, and the alias, B<NAME>, of its option. */
-void manual_has_ranges(const char *page, const struct rmq_option *table);
+void manual_has_ranges(const char *page, const char *what,
+                       const struct rmq_option *table);
 /* Between "=for warren states begin" and "... end" the page has the states of
  * a session (common/base/session.h). */
 void manual_has_states(const char *page);
 /* The sample names every option and no other; what it has behind '#' without a
- * space is the default, or an example where there is none. */
+ * space is the default, or an example where there is none. Blocks within the
+ * block hold some of their options, and no other. */
 void sample_has_options(const char *sample, const struct rmq_option *table,
                         const char *plugin, const char *block);
 /* Between "=for warren series begin" and "... end" the page has the table. */

@@ -36,6 +36,15 @@ static void arguments_clear(struct rmq_arguments *a) {
   *a = (struct rmq_arguments){.items = NULL};
 }
 
+static void blocks_clear(const struct rmq_option_block *block,
+                         struct rmq_blocks *b) {
+  for (size_t i = 0; i < b->count; i++) {
+    rmq_options_fini(block->table, b->items[i]);
+    free(b->items[i]);
+  }
+  free(b->items);
+}
+
 void rmq_option_field_init(const struct rmq_option *o, void *field) {
   switch (o->type) {
   case RMQ_OPT_STRING:
@@ -61,6 +70,9 @@ void rmq_option_field_init(const struct rmq_option *o, void *field) {
   case RMQ_OPT_ARGUMENTS:
     *(struct rmq_arguments *)field = (struct rmq_arguments){.items = NULL};
     break;
+  case RMQ_OPT_BLOCKS:
+    *(struct rmq_blocks *)field = (struct rmq_blocks){.items = NULL};
+    break;
   }
 }
 
@@ -73,6 +85,8 @@ void rmq_option_field_fini(const struct rmq_option *o, void *field) {
     strings_clear(field);
   else if (o->type == RMQ_OPT_ARGUMENTS)
     arguments_clear(field);
+  else if (o->type == RMQ_OPT_BLOCKS)
+    blocks_clear(o->block, field);
   rmq_option_field_init(o, field);
 }
 
@@ -143,6 +157,7 @@ static int set_plain_text(const struct rmq_option *o, void *field,
   case RMQ_OPT_SECRET:
   case RMQ_OPT_LIST:
   case RMQ_OPT_ARGUMENTS:
+  case RMQ_OPT_BLOCKS:
     break;
   }
   return -1;
@@ -342,6 +357,8 @@ int rmq_option_field_set(const struct rmq_option *o, void *field,
   case RMQ_OPT_DURATION:
   case RMQ_OPT_ENUM:
     return set_plain(o, field, values, env, err);
+  case RMQ_OPT_BLOCKS:
+    break; /* has no value: rmq_options_add_block */
   }
   return -1;
 }

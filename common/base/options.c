@@ -30,6 +30,8 @@ const char *rmq_option_type_to_str(enum rmq_option_type t) {
     return "list";
   case RMQ_OPT_ARGUMENTS:
     return "arguments";
+  case RMQ_OPT_BLOCKS:
+    return "blocks";
   }
   return "unknown";
 }
@@ -74,6 +76,31 @@ int rmq_options_init(const struct rmq_option *table, void *object,
 void rmq_options_fini(const struct rmq_option *table, void *object) {
   for (const struct rmq_option *o = table; o->name != NULL; o++)
     rmq_option_field_fini(o, field_of(o, object));
+}
+
+void *rmq_options_add_block(const struct rmq_option *row, void *object,
+                            struct rmq_error *err) {
+  struct rmq_blocks *blocks = field_of(row, object);
+  if (blocks->count >= row->block->max) {
+    rmq_error_set(err, "too many <%s> blocks; at most %zu are allowed",
+                  row->name, row->block->max);
+    return NULL;
+  }
+  void **items =
+      realloc(blocks->items, (blocks->count + 1) * sizeof(*blocks->items));
+  if (items != NULL)
+    blocks->items = items;
+  void *block = items == NULL ? NULL : calloc(1, row->block->size);
+  if (block == NULL) {
+    rmq_error_set(err, "out of memory");
+    return NULL;
+  }
+  if (rmq_options_init(row->block->table, block, err) != 0) {
+    free(block);
+    return NULL;
+  }
+  blocks->items[blocks->count++] = block;
+  return block;
 }
 
 /* Finding a row */
@@ -164,6 +191,9 @@ int rmq_options_set(const struct rmq_option *table, void *object,
   const struct rmq_option *o = rmq_options_find(table, name);
   if (o == NULL)
     return unknown_option(table, name, err);
+  if (o->type == RMQ_OPT_BLOCKS)
+    return rmq_error_set(err, "\"%s\" is a block here, as in <%s>...</%s>",
+                         o->name, o->name, o->name);
   return rmq_option_field_set(o, field_of(o, object), values, count, env, err);
 }
 
@@ -258,6 +288,9 @@ void rmq_option_allowed(const struct rmq_option *o, struct rmq_buf *out) {
     break;
   case RMQ_OPT_ARGUMENTS:
     rmq_buf_append_text(out, "a name and a text, whole number or boolean");
+    break;
+  case RMQ_OPT_BLOCKS:
+    rmq_buf_append_text(out, "a block");
     break;
   }
 }

@@ -20,18 +20,20 @@
 #include <stdint.h>
 
 enum rmq_option_type {
-  RMQ_OPT_STRING,   /* char *; NULL or the default until set */
-  RMQ_OPT_SECRET,   /* char *; like STRING, never printed, wiped when freed */
-  RMQ_OPT_BOOLEAN,  /* bool */
-  RMQ_OPT_INTEGER,  /* int64_t */
-  RMQ_OPT_BYTES,    /* int64_t; accepts 64KiB, 10MiB, 1GiB, 10MB ... */
-  RMQ_OPT_DURATION, /* struct rmq_dur; a number of seconds (fractions allowed),
-                       or with a unit: 500ms, 30s, 5m, 2h, 1d */
-  RMQ_OPT_ENUM,     /* int; index into choices */
-  RMQ_OPT_LIST,     /* struct rmq_strings; each use appends its values, the
-                       first one replaces the default */
-  RMQ_OPT_ARGUMENTS /* struct rmq_arguments; NAME VALUE, each use appends, the
+  RMQ_OPT_STRING,    /* char *; NULL or the default until set */
+  RMQ_OPT_SECRET,    /* char *; like STRING, never printed, wiped when freed */
+  RMQ_OPT_BOOLEAN,   /* bool */
+  RMQ_OPT_INTEGER,   /* int64_t */
+  RMQ_OPT_BYTES,     /* int64_t; accepts 64KiB, 10MiB, 1GiB, 10MB ... */
+  RMQ_OPT_DURATION,  /* struct rmq_dur; a number of seconds (fractions allowed),
+                        or with a unit: 500ms, 30s, 5m, 2h, 1d */
+  RMQ_OPT_ENUM,      /* int; index into choices */
+  RMQ_OPT_LIST,      /* struct rmq_strings; each use appends its values, the
+                        first one replaces the default */
+  RMQ_OPT_ARGUMENTS, /* struct rmq_arguments; NAME VALUE, each use appends, the
                        same NAME replaces */
+  RMQ_OPT_BLOCKS     /* struct rmq_blocks; not a value but a block of its own,
+                       see rmq_options_add_block. A command line has none. */
 };
 const char *rmq_option_type_to_str(enum rmq_option_type t);
 
@@ -64,11 +66,19 @@ struct rmq_arguments {
   struct rmq_argument *items;
   size_t count;
 };
+/* Blocks within a block, in the order of the configuration: structs that the
+ * row's block->table fills, owned. */
+struct rmq_blocks {
+  void **items;
+  size_t count;
+};
+
 enum {
   RMQ_OPTION_ITEMS_MAX = 256, /* of one list or argument table */
   RMQ_OPTION_TEXT_MAX = 65536 /* bytes of one text, expanded */
 };
 
+struct rmq_option_block;
 struct rmq_option {
   const char *name;  /* CamelCase, as in collectd's configuration */
   const char *alias; /* second accepted name, or NULL */
@@ -78,7 +88,20 @@ struct rmq_option {
   double min, max; /* INTEGER, BYTES, DURATION (seconds); max 0 = none */
   const char *const *choices; /* ENUM: NULL-terminated words */
   const char *unit;           /* "seconds", "bytes", "messages" or NULL */
-  const char *help;           /* one sentence */
+  const struct rmq_option_block *block; /* BLOCKS */
+  const char *help;                     /* one sentence */
+};
+
+/* What a block within a block is: <NAME> or <NAME "ARGUMENT">. */
+struct rmq_option_block {
+  const struct rmq_option *table;
+  size_t size;          /* of the struct that the table fills */
+  const char *argument; /* the option of the table that the text behind NAME
+                           sets; NULL = there is no such text */
+  size_t max;           /* most of them in one block */
+  /* What no single option can say, or NULL. Appends one line per error and
+   * returns -1; returns 0 when there is none. */
+  int (*check)(const void *object, struct rmq_buf *errors);
 };
 
 /* A table ends with a row without a name. */
@@ -116,6 +139,12 @@ int rmq_options_set(const struct rmq_option *table, void *object,
 int rmq_options_set_text(const struct rmq_option *table, void *object,
                          const char *name, const char *text, rmq_getenv env,
                          struct rmq_error *err);
+
+/* Adds a block with its defaults to the field of a BLOCKS row; object is the
+ * struct that has the field, and owns the block. NULL with err: there are max
+ * of them already, or no memory. */
+void *rmq_options_add_block(const struct rmq_option *row, void *object,
+                            struct rmq_error *err);
 
 /* The row with that name or alias, or NULL. */
 const struct rmq_option *rmq_options_find(const struct rmq_option *table,

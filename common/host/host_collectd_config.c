@@ -5,6 +5,7 @@
 
 #include "common/base/sample.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,13 +15,14 @@ enum { CONFIG_ERRORS_BYTES = 16384 };
 struct place {
   const struct rmq_collectd_blocks *kind;
   const char *name;
+  char inner[100]; /* ", <Probe>" within a block of a block, else "" */
   bool failed;
 };
 
 static void complain(struct place *p, const char *text) {
   p->failed = true;
-  plugin_log(LOG_ERR, "%s plugin: block \"%s\": %s", p->kind->plugin, p->name,
-             text);
+  plugin_log(LOG_ERR, "%s plugin: block \"%s\"%s: %s", p->kind->plugin, p->name,
+             p->inner, text);
 }
 
 static bool name_is_valid(const char *name) {
@@ -74,15 +76,10 @@ static struct rmq_option_value to_value(const oconfig_value_t *v) {
 /* getenv with the signature that the options want. */
 static const char *environment(const char *name) { return getenv(name); }
 
-static void set_option(struct place *p, const oconfig_item_t *ci,
-                       void *config) {
+static void set_option(struct place *p, const struct rmq_option *table,
+                       const oconfig_item_t *ci, const char *name,
+                       void *object) {
   struct rmq_error err = {.text = ""};
-  if (ci->children_num > 0) {
-    rmq_error_set(&err, "there is no block <%s> inside <%s>", ci->key,
-                  p->kind->block);
-    complain(p, err.text);
-    return;
-  }
   size_t count = (size_t)ci->values_num;
   struct rmq_option_value *values = calloc(count + 1, sizeof(*values));
   if (values == NULL) {
@@ -91,17 +88,19 @@ static void set_option(struct place *p, const oconfig_item_t *ci,
   }
   for (size_t i = 0; i < count; i++)
     values[i] = to_value(&ci->values[i]);
-  if (rmq_options_set(p->kind->table, config, ci->key, values, count,
-                      environment, &err) != 0)
+  if (rmq_options_set(table, object, name, values, count, environment, &err) !=
+      0)
     complain(p, err.text);
   free(values);
 }
 
 /* Errors are separated by newlines. */
-static void check_whole(struct place *p, const void *config) {
+static void check_whole(struct place *p,
+                        int (*check)(const void *, struct rmq_buf *),
+                        const void *object) {
   struct rmq_buf errors;
   rmq_buf_init(&errors, CONFIG_ERRORS_BYTES);
-  if (p->kind->check(config, &errors) != 0) {
+  if (check(object, &errors) != 0) {
     char *rest = rmq_buf_take(&errors, NULL);
     if (rest == NULL)
       complain(p, "the options do not fit together");
@@ -116,6 +115,61 @@ static void check_whole(struct place *p, const void *config) {
     free(rest);
   }
   rmq_buf_fini(&errors);
+}
+
+static void say_where(struct place *p, const oconfig_item_t *ci) {
+  bool has_text =
+      ci->values_num == 1 && ci->values[0].type == OCONFIG_TYPE_STRING;
+  if (has_text)
+    snprintf(p->inner, sizeof(p->inner), ", <%s \"%s\">", ci->key,
+             ci->values[0].value.string);
+  else
+    snprintf(p->inner, sizeof(p->inner), ", <%s>", ci->key);
+}
+
+/* <Probe> or <Alert "backlog"> within p's block, which owns it. */
+static void parse_inner(struct place *p, const struct rmq_option *row,
+                        const oconfig_item_t *ci, void *object) {
+  const struct rmq_option_block *b = row->block;
+  struct rmq_error err = {.text = ""};
+  bool had_failed = p->failed;
+  say_where(p, ci);
+  p->failed = false;
+  void *block = rmq_options_add_block(row, object, &err);
+  if (block == NULL)
+    complain(p, err.text);
+  else if (b->argument != NULL)
+    set_option(p, b->table, ci, b->argument, block);
+  else if (ci->values_num > 0)
+    complain(p, "nothing may stand behind its name");
+  for (int i = 0; block != NULL && i < ci->children_num; i++) {
+    const oconfig_item_t *child = &ci->children[i];
+    if (child->children_num > 0)
+      complain(p, "there is no block inside this one");
+    else
+      set_option(p, b->table, child, child->key, block);
+  }
+  if (!p->failed && b->check != NULL)
+    check_whole(p, b->check, block);
+  p->failed |= had_failed;
+  p->inner[0] = '\0';
+}
+
+static void parse_item(struct place *p, const oconfig_item_t *ci,
+                       void *config) {
+  struct rmq_error err = {.text = ""};
+  const struct rmq_option *row = rmq_options_find(p->kind->table, ci->key);
+  if (row != NULL && row->type == RMQ_OPT_BLOCKS) {
+    parse_inner(p, row, ci, config);
+    return;
+  }
+  if (ci->children_num == 0) {
+    set_option(p, p->kind->table, ci, ci->key, config);
+    return;
+  }
+  rmq_error_set(&err, "there is no block <%s> inside <%s>", ci->key,
+                p->kind->block);
+  complain(p, err.text);
 }
 
 void rmq_collectd_config_free(const struct rmq_collectd_blocks *kind,
@@ -140,9 +194,9 @@ static void *parse_block(struct place *p, const oconfig_item_t *ci) {
     return NULL;
   }
   for (int i = 0; i < ci->children_num; i++)
-    set_option(p, &ci->children[i], config);
+    parse_item(p, &ci->children[i], config);
   if (!p->failed && p->kind->check != NULL)
-    check_whole(p, config);
+    check_whole(p, p->kind->check, config);
   if (!p->failed)
     return config;
   rmq_collectd_config_free(p->kind, config);

@@ -14,7 +14,7 @@ static bool is_here(const struct rmq_execd_args *args,
   for (const char *const *n = args->not_here; *n != NULL; n++)
     if (strcasecmp(*n, row->name) == 0)
       return false;
-  return true;
+  return row->type != RMQ_OPT_BLOCKS;
 }
 
 static const struct rmq_option *find(const struct rmq_execd_args *args,
@@ -97,6 +97,8 @@ static const char *value_word(const struct rmq_option *row) {
     return " TEXT";
   case RMQ_OPT_ARGUMENTS:
     return " NAME=VALUE";
+  case RMQ_OPT_BLOCKS:
+    break;
   }
   return "";
 }

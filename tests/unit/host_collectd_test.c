@@ -312,9 +312,39 @@ static void lines_go_to_the_log_or_to_their_file(void **state) {
 
 /* ---- configuration ---- */
 
+struct inner {
+  char *kind;
+  int64_t limit;
+};
+static int check_inner(const void *object, struct rmq_buf *errors) {
+  const struct inner *x = object;
+  if (x->limit != 13)
+    return 0;
+  rmq_buf_append_text(errors, "thirteen is unlucky\n");
+  return -1;
+}
+static const struct rmq_option inner_table[] = {
+    {.name = "Kind",
+     .type = RMQ_OPT_STRING,
+     .offset = offsetof(struct inner, kind),
+     .help = "k"},
+    {.name = "Limit",
+     .type = RMQ_OPT_INTEGER,
+     .offset = offsetof(struct inner, limit),
+     .default_value = "2",
+     .min = 0,
+     .max = 20,
+     .help = "l"},
+    RMQ_OPTIONS_END};
+static const struct rmq_option_block alert_block = {
+    inner_table, sizeof(struct inner), "Kind", 2, check_inner};
+static const struct rmq_option_block quiet_block = {
+    inner_table, sizeof(struct inner), NULL, 1, NULL};
+
 struct config {
   int64_t number;
   char *text;
+  struct rmq_blocks alerts, quiets;
 };
 static const struct rmq_option table[] = {
     {.name = "Number",
@@ -328,6 +358,16 @@ static const struct rmq_option table[] = {
      .type = RMQ_OPT_STRING,
      .offset = offsetof(struct config, text),
      .help = "t"},
+    {.name = "Alert",
+     .type = RMQ_OPT_BLOCKS,
+     .offset = offsetof(struct config, alerts),
+     .block = &alert_block,
+     .help = "a"},
+    {.name = "Quiet",
+     .type = RMQ_OPT_BLOCKS,
+     .offset = offsetof(struct config, quiets),
+     .block = &quiet_block,
+     .help = "q"},
     RMQ_OPTIONS_END};
 
 static char added[200]; /* NAME=NUMBER; of every block */
@@ -361,6 +401,12 @@ static int add(char *name, void *config) {
   size_t used = strlen(added);
   snprintf(added + used, sizeof(added) - used, "%s=%d%s;", name, (int)c->number,
            c->text == NULL ? "" : c->text);
+  for (size_t i = 0; i < c->alerts.count; i++) {
+    const struct inner *x = c->alerts.items[i];
+    used = strlen(added);
+    snprintf(added + used, sizeof(added) - used, "%s:%d;", x->kind,
+             (int)x->limit);
+  }
   free(name);
   rmq_collectd_config_free(&kind, config);
   return 0;
@@ -414,6 +460,56 @@ static void blocks_are_added_with_their_options(void **state) {
   assert_int_equal(configure(blocks, 2), 0);
   assert_string_equal(added, "a=3x;b.c_1=5;");
   assert_int_equal(fake_collectd.lines_count, 0);
+}
+
+/* <KEY "TEXT"> with one option, or none, inside. */
+static oconfig_item_t inner_block(const char *key, const char *text,
+                                  oconfig_item_t *option) {
+  oconfig_item_t b = item(key, text_value(text));
+  b.values_num = text[0] == '\0' ? 0 : 1;
+  b.children = option;
+  b.children_num = option == NULL ? 0 : 1;
+  return b;
+}
+
+static void blocks_within_a_block_are_its_own(void **state) {
+  (void)state;
+  items_count = values_count = 0;
+  oconfig_item_t limit = item("limit", number_value(7));
+  const oconfig_item_t options[] = {inner_block("Alert", "backlog", &limit),
+                                    inner_block("alert", "delay", NULL),
+                                    inner_block("Quiet", "", &limit)};
+  oconfig_item_t blocks[] = {block("a", options, 3)};
+  assert_int_equal(configure(blocks, 1), 0);
+  assert_string_equal(added, "a=5;backlog:7;delay:2;");
+}
+
+static void errors_of_a_block_within_a_block_say_where(void **state) {
+  (void)state;
+  items_count = values_count = 0;
+  oconfig_item_t far = item("Limit", number_value(21));
+  oconfig_item_t unlucky = item("Limit", number_value(13));
+  oconfig_item_t deep = inner_block("Limit", "x", &far);
+  const oconfig_item_t options[] = {
+      inner_block("Alert", "one", &far),   inner_block("Alert", "", &unlucky),
+      inner_block("Alert", "three", NULL), inner_block("Quiet", "text", &deep),
+      item("Number", number_value(11)),
+  };
+  const oconfig_item_t pair[] = {inner_block("Alert", "x", &unlucky)};
+  oconfig_item_t blocks[] = {block("a", options, 5), block("b", pair, 1)};
+  assert_int_equal(configure(blocks, 2), -1);
+  static const char *const want[] = {
+      "block \"a\", <Alert \"one\">: option \"Limit\": the value \"21\"",
+      "block \"a\", <Alert>: option \"Kind\": 0 values given",
+      "block \"a\", <Alert \"three\">: too many <Alert> blocks; at most 2",
+      "block \"a\", <Quiet \"text\">: nothing may stand behind its name",
+      "block \"a\", <Quiet \"text\">: there is no block inside this one",
+      "block \"a\": option \"Number\": the value \"11\"",
+      "block \"b\", <Alert \"x\">: thirteen is unlucky"};
+  for (size_t i = 0; i < COUNT_OF(want); i++)
+    if (!fake_collectd_said(want[i]))
+      fail_msg("the log lacks: %s", want[i]);
+  assert_string_equal(added, "");
 }
 
 static void every_error_of_every_block_is_logged(void **state) {
@@ -473,6 +569,8 @@ int main(void) {
       cmocka_unit_test(an_event_becomes_a_notification_and_back),
       cmocka_unit_test(lines_go_to_the_log_or_to_their_file),
       cmocka_unit_test(blocks_are_added_with_their_options),
+      cmocka_unit_test(blocks_within_a_block_are_its_own),
+      cmocka_unit_test(errors_of_a_block_within_a_block_say_where),
       cmocka_unit_test(every_error_of_every_block_is_logged),
   };
   return run_all(tests);

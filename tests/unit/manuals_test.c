@@ -21,8 +21,8 @@ static const char consume_sample[] = "conf.d/rabbitmq_consume.conf";
 
 static void publish_manual_explains_every_option(void **state) {
   (void)state;
-  manual_has_options(publish_page, rmq_publish_option_table);
-  manual_has_ranges(publish_page, rmq_publish_option_table);
+  manual_has_options(publish_page, "options", rmq_publish_option_table);
+  manual_has_ranges(publish_page, "options", rmq_publish_option_table);
 }
 
 static void publish_manual_lists_states_and_series(void **state) {
@@ -42,8 +42,8 @@ static void publish_sample_shows_every_option(void **state) {
 
 static void consume_manual_explains_every_option(void **state) {
   (void)state;
-  manual_has_options(consume_page, rmq_consume_option_table);
-  manual_has_ranges(consume_page, rmq_consume_option_table);
+  manual_has_options(consume_page, "options", rmq_consume_option_table);
+  manual_has_ranges(consume_page, "options", rmq_consume_option_table);
 }
 
 static void consume_manual_lists_states_and_series(void **state) {
@@ -83,7 +83,8 @@ static void consume_sample_shows_every_option(void **state) {
 
 static void monitor_manual_explains_every_option(void **state) {
   (void)state;
-  manual_has_options("plugins/rabbitmq_monitor.pod", rmq_role_monitor_options);
+  manual_has_options("plugins/rabbitmq_monitor.pod", "options",
+                     rmq_role_monitor_options);
 }
 
 static void monitor_sample_shows_every_option(void **state) {

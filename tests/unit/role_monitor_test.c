@@ -351,7 +351,8 @@ static void a_password_file_is_needed_before_anything_is_asked(void **state) {
 
 static void manual_and_sample_have_every_option(void **state) {
   (void)state;
-  manual_has_options("plugins/rabbitmq_monitor.pod", rmq_role_monitor_options);
+  manual_has_options("plugins/rabbitmq_monitor.pod", "options",
+                     rmq_role_monitor_options);
   sample_has_options("conf.d/rabbitmq_monitor.conf", rmq_role_monitor_options,
                      "rabbitmq_monitor", "Cluster");
 }
