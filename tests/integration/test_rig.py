@@ -222,6 +222,35 @@ def test_books_that_do_not_balance_are_seen(tmp_path):
         books.check(Record(path), least=3)
 
 
+def test_a_report_is_read_when_all_of_it_is_written(tmp_path):
+    """So that two series that are asked for are of one moment."""
+    path = tmp_path / "record"
+    record = Record(path)
+
+    def writes(when, **series):
+        with open(path, "a", encoding="ascii") as f:
+            for name, value in series.items():
+                f.write(f"V {when} h/rabbitmq_publish-x/gauge-{name} {value}\n")
+
+    def reads():
+        return record.series("rabbitmq_publish-x/gauge-")
+    writes(1.0, a=1, b=1)
+    wait_for(lambda: reads() == {"a": 1, "b": 1}, 5, "nothing else comes")
+    writes(2.0, a=2)
+    assert reads() == {"a": 1, "b": 1}, "half of it is there"
+    writes(2.0, b=2)
+    assert reads() == {"a": 2, "b": 2}
+    writes(3.0, b=3)
+    assert reads() == {"a": 2, "b": 2}, "it may be shorter, or not complete"
+    wait_for(lambda: reads() == {"a": 2, "b": 3}, 5, "it is shorter")
+    writes(4.0, a=4, b=4)
+    writes(5.0, b=5)
+    assert reads() == {"a": 4, "b": 4}, "the next one ends one"
+    wait_for(lambda: reads() == {"a": 4, "b": 5}, 5, "nothing else comes")
+    writes(1.5, a=9)  # the clock was set back
+    assert reads() == reads() == {"a": 9, "b": 5}
+
+
 def test_cases_played_together_wait_for_each_other_and_fail_alone():
     seen = []
 

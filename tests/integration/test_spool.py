@@ -376,7 +376,7 @@ def test_a_message_that_the_broker_never_takes_is_given_up_and_others_flow(
         reaches(a, "total_operations-accepted", 1)
         a.stop()
         assert len(spoolfile.rows(file_of(rig))) == 1
-        victim.eval("application:set_env(rabbit, max_message_size, 20000).")
+        victim.max_message_size(20_000)
         try:
             gate.open()
             b = publisher(rig, gate, victim_vhost, name="B", RoutingKey="k",
@@ -385,8 +385,7 @@ def test_a_message_that_the_broker_never_takes_is_given_up_and_others_flow(
             b.start()
             idle(b, 100)
         finally:
-            victim.eval("application:set_env(rabbit, max_message_size, "
-                        "134217728).")
+            victim.max_message_size()
     check_arrivals(arrivals(victim_vhost), range(1000, 2000))
     assert series(b)["total_operations-rejected"] == 1
     assert series(b)["total_operations-confirmed"] == 100

@@ -227,12 +227,21 @@ class Daemon:
 
 
 class Record:
-    """What the sink module wrote down, read as it grows."""
+    """What the sink module wrote down, read as it grows.
+
+    Our modules report many series of one moment, which the sink writes down one
+    by one: a report counts once all of it is there. So what is read together
+    belongs together."""
+
+    QUIET_S = 0.3  # after which a report that is shorter than the last is whole
 
     def __init__(self, path):
         self._path = path
         self._offset = 0
         self._rest = ""
+        self._newest = {}         # by series, of whole reports
+        self._coming = {}         # by plugin: the report that is being written
+        self._numbers = []
         self.values = []          # (time, identity without host, value text)
         self.notifications = []   # (severity, source, message)
 
@@ -248,30 +257,74 @@ class Record:
         self._rest = lines.pop()
         for line in lines:
             self._take(line)
+        for report in self._coming.values():
+            if report.is_news and report.is_whole(self.QUIET_S):
+                self._newest.update(report.values)
+                report.is_news = False
         return self
 
     def _take(self, line):
         kind, when, rest = line.split(" ", 2)
         if kind == "V":
             name, value = rest.rsplit(" ", 1)
-            self.values.append((float(when), name.split("/", 1)[1], value))
+            name = name.split("/", 1)[1]
+            self.values.append((float(when), name, value))
+            self._take_value(float(when), name, value)
         else:
             severity, source, message = rest.split(" ", 2)
             self.notifications.append((int(severity), source, message))
 
+    def _take_value(self, when, name, value):
+        if name.startswith("loadgen-s"):
+            self._numbers.append(int(float(value)))
+        if ":" in value:
+            return
+        report = None
+        if name.startswith(tuple(OURS)):
+            report = self._coming.setdefault(name.split("/")[0], _Report(when))
+        if report is None or when < report.time:
+            self._newest[name] = float(value)
+            return
+        if when > report.time:
+            self._newest.update(report.values)
+            report.begin(when)
+        report.add(name, float(value))
+
     def numbers(self):
         """The numbers that loadgen dispatched, in their order of arrival."""
         self.refresh()
-        return [int(float(v)) for _, name, v in self.values
-                if name.startswith("loadgen-s")]
+        return list(self._numbers)
 
     def series(self, prefix=""):
         """The newest value of each series whose name begins with prefix."""
         self.refresh()
-        return {name[len(prefix):]: float(v) for _, name, v in self.values
-                if name.startswith(prefix) and ":" not in v}
+        return {name[len(prefix):]: v for name, v in self._newest.items()
+                if name.startswith(prefix)}
 
     def history(self, name):
         """Every value of one series: [(time, value)]."""
         self.refresh()
         return [(t, float(v)) for t, n, v in self.values if n == name]
+
+
+class _Report:
+    """The series of one plugin instance that bear one time."""
+
+    def __init__(self, when):
+        self.time, self.values = when, {}
+        self.is_news = False
+        self._before = None  # how many series the last one had
+        self._last_line = 0.0
+
+    def begin(self, when):
+        self._before = len(self.values)
+        self.time, self.values = when, {}
+
+    def add(self, name, value):
+        self.values[name] = value
+        self.is_news = True
+        self._last_line = time.monotonic()
+
+    def is_whole(self, quiet_s):
+        return (self._before is not None and len(self.values) >= self._before
+                or time.monotonic() - self._last_line > quiet_s)

@@ -5,20 +5,24 @@ can take one between two starts of the same server."""
 import random
 import socket
 
+_given = set()  # none twice: its owner may not have begun to listen, or be down
+
 
 def free_ports(count):
     """Returns count different ports that nothing listens on now."""
-    held = []
-    try:
-        while len(held) < count:
-            candidate = socket.socket()
-            try:
-                candidate.bind(("127.0.0.1", random.randint(20000, 32000)))
-            except OSError:
-                candidate.close()
-                continue
-            held.append(candidate)
-        return [s.getsockname()[1] for s in held]
-    finally:
-        for s in held:
-            s.close()
+    found = []
+    while len(found) < count:
+        port = random.randint(20000, 32000)
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            found.append(port)
+    return found
+
+
+def _is_free(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
