@@ -7,6 +7,7 @@
 #include "common/broker/baseline.h"
 #include "common/broker/members.h"
 #include "common/broker/meter.h"
+#include "common/broker/totals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +30,7 @@ struct rmq_indicators {
   bool has_before;
   struct rmq_mono taken;
   double depth; /* ready + unacked of the cluster */
-  struct rmq_meter meters[RMQ_STATS_COUNT];
-  struct rmq_meter opened, closed;
+  struct rmq_totals totals;
   struct rmq_window errors;
   struct rmq_baseline publish_rate;
   int64_t scrape_failed;
@@ -58,9 +58,7 @@ struct rmq_indicators *rmq_indicators_new(void) {
   if (x == NULL)
     return NULL;
   rmq_members_init(&x->members);
-  init_meters(x->meters);
-  rmq_meter_init(&x->opened);
-  rmq_meter_init(&x->closed);
+  rmq_totals_init(&x->totals);
   rmq_window_init(&x->errors, rmq_s(60));
   rmq_baseline_init(&x->publish_rate);
   return x;
@@ -76,6 +74,7 @@ void rmq_indicators_free(struct rmq_indicators *x) {
   if (x == NULL)
     return;
   rmq_members_fini(&x->members);
+  rmq_totals_fini(&x->totals);
   free_tracks(x->tracks, x->tracks_count);
   free(x->nodes);
   free(x->queues);
@@ -111,29 +110,17 @@ static double head_age(const struct turn *turn, double head_timestamp) {
 
 /* ---- counters ---- */
 
-/* Growth of every counter since the last poll, for one object. */
-struct growth {
-  int64_t added[RMQ_STATS_COUNT]; /* RMQ_ABSENT = not known */
-  int64_t sums[RMQ_STATS_COUNT];  /* RMQ_ABSENT = not known now */
-  double rates[RMQ_STATS_COUNT];  /* per second; NaN = not known */
-};
-
-static double per_second(int64_t added, double elapsed) {
-  return added >= 0 && elapsed > 0 ? (double)added / elapsed : (double)NAN;
-}
-
-static struct growth grow(struct rmq_meter meters[RMQ_STATS_COUNT],
-                          const int64_t stats[RMQ_STATS_COUNT],
-                          const struct turn *turn, enum rmq_decrease decrease) {
-  struct growth g;
+/* The sums of a queue's counters; RMQ_ABSENT = not known now. */
+static void count_queue(struct rmq_meter meters[RMQ_STATS_COUNT],
+                        const int64_t stats[RMQ_STATS_COUNT],
+                        const struct turn *turn,
+                        int64_t ret_sums[RMQ_STATS_COUNT]) {
   for (size_t i = 0; i < RMQ_STATS_COUNT; i++) {
     int64_t value = turn->continuity == RMQ_UNSURE ? RMQ_ABSENT : stats[i];
     rmq_meter_continue(&meters[i], turn->continuity);
-    g.added[i] = rmq_meter_feed(&meters[i], value, decrease, turn->taken);
-    g.sums[i] = value < 0 ? RMQ_ABSENT : meters[i].sum;
-    g.rates[i] = per_second(g.added[i], meters[i].elapsed);
+    rmq_meter_feed(&meters[i], value, RMQ_DECREASE_IS_RESET, turn->taken);
+    ret_sums[i] = value < 0 ? RMQ_ABSENT : meters[i].sum;
   }
-  return g;
 }
 
 static int64_t delivered(const int64_t values[RMQ_STATS_COUNT]) {
@@ -146,25 +133,15 @@ static int64_t gotten(const int64_t values[RMQ_STATS_COUNT]) {
 
 /* ---- cluster ---- */
 
-/* The sum of one counter of the cluster. */
-static int64_t count(struct rmq_meter *meter, int64_t value,
-                     const struct turn *turn) {
-  if (value < 0 || turn->continuity == RMQ_UNSURE)
-    return RMQ_ABSENT;
-  rmq_meter_continue(meter, turn->continuity);
-  rmq_meter_feed(meter, value, RMQ_DECREASE_IS_LOSS, turn->taken);
-  return meter->sum;
-}
-
-static void report_connections(struct rmq_indicators *x,
-                               const struct rmq_snapshot *now,
-                               const struct turn *turn,
+static void report_connections(const struct rmq_snapshot *now,
+                               const struct rmq_totals_growth *g,
                                struct rmq_report_cluster *c) {
   c->reachable = 1;
   c->response_time = now->response_time;
+  c->metrics_time = now->metrics_time;
   c->connections_open = now->connections;
-  c->connections_opened = count(&x->opened, now->connections_opened, turn);
-  c->connections_closed = count(&x->closed, now->connections_closed, turn);
+  c->connections_opened = g->sums[rmq_totals_of_tally(RMQ_TALLY_OPENED)];
+  c->connections_closed = g->sums[rmq_totals_of_tally(RMQ_TALLY_CLOSED)];
 }
 
 /* Adds a number that may be NaN to a sum that starts as NaN. */
@@ -197,10 +174,20 @@ static void report_lag(struct rmq_indicators *x, const struct rmq_snapshot *now,
         fmax(c->head_age, head_age(turn, now->queues[i].head_timestamp));
 }
 
-static int64_t failed(const int64_t values[RMQ_STATS_COUNT]) {
-  return add_known(
-      add_known(values[RMQ_STAT_RETURNED], values[RMQ_STAT_DROPPED]),
-      values[RMQ_STAT_REDELIVER]);
+/* In the order of the report. */
+static const size_t dead_lettered[RMQ_REPORT_DEAD_COUNT] = {
+    RMQ_STATS_COUNT + RMQ_TALLY_DEAD_REJECTED,
+    RMQ_STATS_COUNT + RMQ_TALLY_DEAD_EXPIRED,
+    RMQ_STATS_COUNT + RMQ_TALLY_DEAD_MAXLEN,
+    RMQ_STATS_COUNT + RMQ_TALLY_DEAD_DELIVERY_LIMIT};
+
+static int64_t failed(const int64_t values[RMQ_TOTALS_COUNT]) {
+  int64_t sum =
+      add_known(add_known(values[RMQ_STAT_RETURNED], values[RMQ_STAT_DROPPED]),
+                values[RMQ_STAT_REDELIVER]);
+  for (size_t i = 0; i < RMQ_REPORT_DEAD_COUNT; i++)
+    sum = add_known(sum, values[dead_lettered[i]]);
+  return sum;
 }
 
 static int64_t operated(const int64_t values[RMQ_STATS_COUNT]) {
@@ -208,18 +195,24 @@ static int64_t operated(const int64_t values[RMQ_STATS_COUNT]) {
                    add_known(delivered(values), gotten(values)));
 }
 
-static void report_errors(struct rmq_indicators *x, const struct growth *g,
+static void report_errors(struct rmq_indicators *x,
+                          const struct rmq_totals_growth *g,
                           struct rmq_mono now, struct rmq_report_cluster *c) {
   c->returned = g->sums[RMQ_STAT_RETURNED];
   c->dropped_unroutable = g->sums[RMQ_STAT_DROPPED];
   c->redelivered = g->sums[RMQ_STAT_REDELIVER];
+  for (size_t i = 0; i < RMQ_REPORT_DEAD_COUNT; i++)
+    c->dead_lettered[i] = g->sums[dead_lettered[i]];
+  c->auth_failed = g->sums[rmq_totals_of_tally(RMQ_TALLY_AUTH_FAILED)];
+  c->channel_closed = g->sums[rmq_totals_of_tally(RMQ_TALLY_CHANNEL_CLOSED)];
   int64_t errors = failed(g->added), operations = operated(g->added);
   if (errors >= 0 && operations >= 0)
     rmq_window_add(&x->errors, (uint64_t)operations, (uint64_t)errors, now);
   rmq_window_error_rate(&x->errors, now, &c->error_rate);
 }
 
-static void report_throughput(struct rmq_indicators *x, const struct growth *g,
+static void report_throughput(struct rmq_indicators *x,
+                              const struct rmq_totals_growth *g,
                               struct rmq_mono now,
                               struct rmq_report_cluster *c) {
   c->publish = g->sums[RMQ_STAT_PUBLISH];
@@ -236,18 +229,21 @@ static void report_throughput(struct rmq_indicators *x, const struct growth *g,
   rmq_baseline_feed(&x->publish_rate, c->publish_rate, now);
 }
 
-static void report_cluster(struct rmq_indicators *x,
-                           const struct rmq_snapshot *now,
-                           const struct turn *turn,
-                           struct rmq_report_cluster *c) {
+static int report_cluster(struct rmq_indicators *x,
+                          const struct rmq_snapshot *now,
+                          const struct turn *turn,
+                          struct rmq_report_cluster *c) {
+  struct rmq_totals_growth g;
   rmq_report_cluster_clear(c);
-  struct growth g = grow(x->meters, now->stats, turn, RMQ_DECREASE_IS_LOSS);
-  report_connections(x, now, turn, c);
+  if (rmq_totals_step(&x->totals, now, turn->continuity, &g) != 0)
+    return -1;
+  report_connections(now, &g, c);
   report_members(now, c);
   report_lag(x, now, turn, c);
   report_throughput(x, &g, now->taken, c);
   report_errors(x, &g, now->taken, c);
   c->scrape_failed = x->scrape_failed;
+  return 0;
 }
 
 /* ---- nodes ---- */
@@ -286,7 +282,8 @@ static int report_nodes(struct rmq_indicators *x,
 
 static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
                          const struct turn *turn, struct rmq_report_queue *r) {
-  struct growth g = grow(t->meters, q->stats, turn, RMQ_DECREASE_IS_RESET);
+  int64_t sums[RMQ_STATS_COUNT];
+  count_queue(t->meters, q->stats, turn, sums);
   double depth = q->ready + q->unacked;
   rmq_report_queue_clear(r);
   r->vhost = q->vhost;
@@ -297,10 +294,10 @@ static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
   if (t->missed == 0)
     r->drain = drain(turn, q->ready, depth, t->depth);
   r->head_age = head_age(turn, q->head_timestamp);
-  r->publish = g.sums[RMQ_STAT_PUBLISH];
-  r->deliver = add_known(delivered(g.sums), gotten(g.sums));
-  r->ack = g.sums[RMQ_STAT_ACK];
-  r->redeliver = g.sums[RMQ_STAT_REDELIVER];
+  r->publish = sums[RMQ_STAT_PUBLISH];
+  r->deliver = add_known(delivered(sums), gotten(sums));
+  r->ack = sums[RMQ_STAT_ACK];
+  r->redeliver = sums[RMQ_STAT_REDELIVER];
   if (q->consumers > 0)
     r->consumer_capacity = 100 * q->consumer_capacity;
   r->memory = q->memory;
@@ -398,9 +395,9 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
   rmq_snapshot_sort(now);
   turn.continuity = rmq_members_step(&x->members, now);
   if (report_nodes(x, now) != 0 ||
-      report_queues(x, now, &turn, &result.queues_count) != 0)
+      report_queues(x, now, &turn, &result.queues_count) != 0 ||
+      report_cluster(x, now, &turn, &result.cluster) != 0)
     return -1;
-  report_cluster(x, now, &turn, &result.cluster);
   result.nodes = x->nodes;
   result.queues = x->queues;
   x->has_before = true;

@@ -80,8 +80,8 @@ int rmq_management_overview(const char *bytes, size_t len,
     s->ready = get_gauge(totals, "messages_ready");
     s->unacked = get_gauge(totals, "messages_unacknowledged");
     s->connections = get_gauge(objects, "connections");
-    s->connections_opened = get_counter(churn, "connection_created");
-    s->connections_closed = get_counter(churn, "connection_closed");
+    for (size_t i = 0; i <= RMQ_TALLY_CHANNEL_CLOSED; i++)
+      s->tallies[i] = get_counter(churn, rmq_tally_to_str((enum rmq_tally)i));
     get_stats(json_object_get(doc, "message_stats"), s->stats);
   } else {
     rmq_error_set(err, "the answer is not a RabbitMQ overview; is the URL that "

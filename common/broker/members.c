@@ -38,7 +38,7 @@ static bool is_running(const struct rmq_snapshot_node *n) {
  * restart soon after a start shows in that the node is younger than the last
  * poll. Taking a restart for none costs some counts, taking none for a restart
  * counts twice. */
-static bool has_restarted(double before, double now, double elapsed) {
+bool rmq_members_has_restarted(double before, double now, double elapsed) {
   return now < before ||
          (now <= elapsed && before + elapsed - now > MEMBERS_STALE_S);
 }
@@ -61,7 +61,7 @@ static struct difference compare(const struct rmq_members *m,
     if (isnan(n->uptime) && (before == NULL || !isnan(before->uptime)))
       d.silent++;
     else if (before != NULL &&
-             !has_restarted(before->uptime, n->uptime, elapsed))
+             !rmq_members_has_restarted(before->uptime, n->uptime, elapsed))
       d.stayed++;
     else if (before != NULL || n->uptime <= elapsed)
       d.fresh++; /* its counters began at 0 since the last poll */

@@ -41,4 +41,8 @@ void rmq_members_fini(struct rmq_members *m);
 enum rmq_continuity rmq_members_step(struct rmq_members *m,
                                      const struct rmq_snapshot *now);
 
+/* Whether a node has restarted between two uptimes, read elapsed apart; all in
+ * seconds, NaN before = not known = no. */
+bool rmq_members_has_restarted(double before, double now, double elapsed);
+
 #endif

@@ -25,12 +25,20 @@
 /* types.db's maximum of uptime. */
 #define UPTIME_MAX 4294967295.0
 
+/* As in the header x-death; "rejected" is with requeue false. */
+const char *const rmq_report_reasons[RMQ_REPORT_DEAD_COUNT + 1] = {
+    "rejected", "expired", "maxlen", "delivery_limit", NULL};
+
 const struct rmq_series rmq_report_series[] = {
     /* connection status */
     CLUSTER_TO(1, "bool", "reachable", reachable, "0 or 1",
                "Whether a URL answered /api/overview in the last poll"),
     CLUSTER(RMQ_GAUGE, "response_time", "management", response_time, "seconds",
-            "Time from request to whole answer of /api/overview"),
+            "Time from request to whole answer of /api/overview, or of "
+            "/api/nodes where the numbers come from Prometheus"),
+    CLUSTER(RMQ_GAUGE, "response_time", "prometheus", metrics_time, "seconds",
+            "Time from request to whole answer of /metrics, of the slowest "
+            "node that answered"),
     CLUSTER(RMQ_GAUGE, "current_connections", "open", connections_open,
             "connections", "object_totals.connections"),
     CLUSTER(RMQ_DERIVE, "total_connections", "opened", connections_opened,
@@ -61,10 +69,26 @@ const struct rmq_series rmq_report_series[] = {
             "Growth of message_stats.drop_unroutable"),
     CLUSTER(RMQ_DERIVE, "total_events", "redelivered", redelivered, "messages",
             "Growth of message_stats.redeliver"),
+    {.type = "total_events",
+     .type_instance = "dead_lettered_",
+     .causes = rmq_report_reasons,
+     .kind = RMQ_DERIVE,
+     .scope = RMQ_SERIES_CLUSTER,
+     .offset = offsetof(struct rmq_report_cluster, dead_lettered),
+     .min = 0,
+     .max = (double)INFINITY,
+     .unit = "messages",
+     .help = "Growth of rabbitmq_global_messages_dead_lettered_REASON_total, "
+             "also where no dead letter exchange is configured; Prometheus "
+             "only, from 3.10"},
+    CLUSTER(RMQ_DERIVE, "total_events", "auth_failed", auth_failed, "attempts",
+            "Growth of rabbitmq_auth_attempts_failed_total; Prometheus only"),
+    CLUSTER(RMQ_DERIVE, "total_events", "channel_closed", channel_closed,
+            "channels", "Growth of churn_rates.channel_closed"),
     CLUSTER_TO(100, "percent", "error_rate", error_rate, "percent",
                "100 e / max(o, e) over 60 s, e = returned + dropped_unroutable "
-               "+ redelivered, o = publish + deliver + get; absent when both "
-               "are 0"),
+               "+ redelivered + dead_lettered, o = publish + deliver + get; "
+               "absent when both are 0"),
     /* throughput */
     CLUSTER(RMQ_DERIVE, "total_operations", "publish", publish, "messages",
             "Growth of message_stats.publish"),
@@ -142,6 +166,7 @@ const struct rmq_series rmq_report_series[] = {
 void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
   *c = (struct rmq_report_cluster){.reachable = (double)NAN,
                                    .response_time = (double)NAN,
+                                   .metrics_time = (double)NAN,
                                    .connections_open = (double)NAN,
                                    .connections_opened = -1,
                                    .connections_closed = -1,
@@ -155,6 +180,9 @@ void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
                                    .returned = -1,
                                    .dropped_unroutable = -1,
                                    .redelivered = -1,
+                                   .dead_lettered = {-1, -1, -1, -1},
+                                   .auth_failed = -1,
+                                   .channel_closed = -1,
                                    .error_rate = (double)NAN,
                                    .publish = -1,
                                    .confirm = -1,

@@ -12,16 +12,23 @@
 /* Ends with RMQ_SERIES_END; scopes cluster, node and queue. */
 extern const struct rmq_series rmq_report_series[];
 
+/* Why messages are dead-lettered, as in the header x-death, and how many
+ * reasons there are. */
+extern const char *const rmq_report_reasons[];
+enum { RMQ_REPORT_DEAD_COUNT = 4 };
+
 /* Times in seconds, sizes in bytes, shares in percent, rates per second. */
 struct rmq_report_cluster {
   /* connection status */
-  double reachable, response_time, connections_open;
+  double reachable, response_time, metrics_time, connections_open;
   int64_t connections_opened, connections_closed;
   double nodes_running, nodes_total, partitions;
   /* lag */
   double ready, unacked, drain, head_age;
   /* error rate */
   int64_t returned, dropped_unroutable, redelivered;
+  int64_t dead_lettered[RMQ_REPORT_DEAD_COUNT]; /* by rmq_report_reasons */
+  int64_t auth_failed, channel_closed;
   double error_rate;
   /* throughput */
   int64_t publish, confirm, deliver, ack, get;

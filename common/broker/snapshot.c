@@ -20,9 +20,20 @@ const char *rmq_stat_to_str(enum rmq_stat s) {
   return "unknown";
 }
 
-static void clear_stats(int64_t stats[RMQ_STATS_COUNT]) {
-  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
-    stats[i] = RMQ_ABSENT;
+const char *rmq_tally_to_str(enum rmq_tally e) {
+  switch (e) {
+#define RMQ_X(name, word)                                                      \
+  case RMQ_TALLY_##name:                                                       \
+    return word;
+    RMQ_TALLIES(RMQ_X)
+#undef RMQ_X
+  }
+  return "unknown";
+}
+
+static void clear_counters(int64_t *counters, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    counters[i] = RMQ_ABSENT;
 }
 
 static void free_objects(struct rmq_snapshot *s) {
@@ -36,15 +47,16 @@ static void free_objects(struct rmq_snapshot *s) {
 static void reset(struct rmq_snapshot *s, struct rmq_snapshot_queue *queues,
                   size_t capacity, size_t max) {
   *s = (struct rmq_snapshot){.response_time = (double)NAN,
+                             .metrics_time = (double)NAN,
                              .ready = (double)NAN,
                              .unacked = (double)NAN,
                              .connections = (double)NAN,
-                             .connections_opened = RMQ_ABSENT,
-                             .connections_closed = RMQ_ABSENT,
+                             .unconfirmed = (double)NAN,
                              .queues = queues,
                              .queues_capacity = capacity,
                              .queues_max = max};
-  clear_stats(s->stats);
+  clear_counters(s->stats, RMQ_STATS_COUNT);
+  clear_counters(s->tallies, RMQ_TALLIES_COUNT);
 }
 
 void rmq_snapshot_init(struct rmq_snapshot *s, size_t queues_max) {
@@ -90,6 +102,8 @@ struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,
                                   .run_queue = (double)NAN,
                                   .uptime = (double)NAN,
                                   .partitions = (double)NAN};
+  clear_counters(n->stats, RMQ_STATS_COUNT);
+  clear_counters(n->tallies, RMQ_TALLIES_COUNT);
   return n;
 }
 
@@ -135,7 +149,7 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
                                    .memory = (double)NAN,
                                    .consumer_capacity = (double)NAN,
                                    .head_timestamp = (double)NAN};
-  clear_stats(q->stats);
+  clear_counters(q->stats, RMQ_STATS_COUNT);
   return q;
 }
 

@@ -37,6 +37,27 @@ enum { RMQ_STATS_COUNT = RMQ_STAT_DROPPED + 1 };
 /* The management API's word. */
 const char *rmq_stat_to_str(enum rmq_stat s);
 
+/* Counters of nodes and clusters only. X(enum suffix, word). The first three
+ * are words of the management API's churn_rates. */
+#define RMQ_TALLIES(X)                                                         \
+  X(OPENED, "connection_created")                                              \
+  X(CLOSED, "connection_closed")                                               \
+  X(CHANNEL_CLOSED, "channel_closed")                                          \
+  X(AUTH_FAILED, "auth_failed")                                                \
+  X(RECEIVED_CONFIRM, "received_confirm")                                      \
+  X(DEAD_REJECTED, "dead_lettered_rejected")                                   \
+  X(DEAD_EXPIRED, "dead_lettered_expired")                                     \
+  X(DEAD_MAXLEN, "dead_lettered_maxlen")                                       \
+  X(DEAD_DELIVERY_LIMIT, "dead_lettered_delivery_limit")
+
+enum rmq_tally {
+#define RMQ_X(name, word) RMQ_TALLY_##name,
+  RMQ_TALLIES(RMQ_X)
+#undef RMQ_X
+};
+enum { RMQ_TALLIES_COUNT = RMQ_TALLY_DEAD_DELIVERY_LIMIT + 1 };
+const char *rmq_tally_to_str(enum rmq_tally e);
+
 struct rmq_snapshot_node {
   char *name;                                              /* owned */
   double running, memory_alarm, disk_alarm;                /* 0 or 1 */
@@ -44,6 +65,8 @@ struct rmq_snapshot_node {
   double fds_used, fds_total, processes_used, processes_total;
   double run_queue, uptime; /* uptime in seconds */
   double partitions;        /* nodes that it is cut off from */
+  bool has_counters;        /* the node told its own ones: */
+  int64_t stats[RMQ_STATS_COUNT], tallies[RMQ_TALLIES_COUNT];
 };
 
 struct rmq_snapshot_queue {
@@ -60,10 +83,14 @@ struct rmq_snapshot {
   struct rmq_mono taken; /* when the overview had arrived */
   struct rmq_wall time;
   char version[32];     /* of RabbitMQ; "" = absent */
-  double response_time; /* of the overview, seconds */
+  double response_time; /* of the management API's first answer, seconds */
+  double metrics_time;  /* of the slowest /metrics that answered, seconds */
   double ready, unacked, connections;
-  int64_t connections_opened, connections_closed;
-  int64_t stats[RMQ_STATS_COUNT];
+  double unconfirmed; /* published and not confirmed yet */
+  /* The cluster's counters, or where is_per_node those of its nodes. */
+  bool is_per_node;
+  size_t silent; /* nodes that may run and did not tell their counters */
+  int64_t stats[RMQ_STATS_COUNT], tallies[RMQ_TALLIES_COUNT];
   bool has_nodes; /* the list of nodes was readable */
   struct rmq_snapshot_node *nodes;
   size_t nodes_count;
