@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/alert_kind.h"
+
+const char *rmq_alert_kind_to_str(enum rmq_alert_kind k) {
+  switch (k) {
+#define RMQ_X(name, word)                                                      \
+  case RMQ_ALERT_##name:                                                       \
+    return word;
+    RMQ_ALERT_KINDS(RMQ_X)
+#undef RMQ_X
+  }
+  return "unknown";
+}
+
+const char *rmq_alert_priority_to_str(enum rmq_alert_priority p) {
+  switch (p) {
+  case RMQ_ALERT_P0:
+    return "P0";
+  case RMQ_ALERT_P1:
+    return "P1";
+  case RMQ_ALERT_P2:
+    return "P2";
+  }
+  return "unknown";
+}
+
+const struct rmq_alert_habit *rmq_alert_habit(enum rmq_alert_kind k) {
+  /* An alarm or a partition is the broker's own verdict and needs no second
+   * look; but both come and go, so that their end does. One poll that was not
+   * answered in time is no outage yet. */
+  static const struct rmq_alert_habit habits[RMQ_ALERT_KINDS_COUNT] = {
+      [RMQ_ALERT_BACKLOG] = {RMQ_ALERT_P1, 300, 300},
+      [RMQ_ALERT_DELAY] = {RMQ_ALERT_P1, 300, 300},
+      [RMQ_ALERT_ERRORS] = {RMQ_ALERT_P1, 300, 300},
+      [RMQ_ALERT_RATE_DROP] = {RMQ_ALERT_P1, 300, 300},
+      [RMQ_ALERT_RESOURCE] = {RMQ_ALERT_P2, 300, 300},
+      [RMQ_ALERT_NO_CONSUMER] = {RMQ_ALERT_P1, 300, 60},
+      [RMQ_ALERT_ALARM] = {RMQ_ALERT_P0, 0, 60},
+      [RMQ_ALERT_PARTITION] = {RMQ_ALERT_P0, 0, 60},
+      [RMQ_ALERT_CONNECTION] = {RMQ_ALERT_P0, 30, 30}};
+  return &habits[k];
+}
+
+/* ---- what is measured ---- */
+
+static double get_errors(const void *report) {
+  const struct rmq_report_cluster *c = report;
+  bool is_idle = isnan(c->error_rate) && (c->publish >= 0 || c->deliver >= 0);
+  return is_idle ? 0 : c->error_rate; /* no operation, no error */
+}
+static double get_rate_drop(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->throughput_drop;
+}
+static double get_partitions(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->partitions;
+}
+/* NaN stays NaN. */
+static double not(double truth) { return 1 - truth; }
+static double get_unreachable(const void *report) {
+  return not(((const struct rmq_report_cluster *)report)->reachable);
+}
+
+static double get_memory(const void *report) {
+  return ((const struct rmq_report_node *)report)->memory;
+}
+static double get_file_handles(const void *report) {
+  return ((const struct rmq_report_node *)report)->file_handles;
+}
+static double get_processes(const void *report) {
+  return ((const struct rmq_report_node *)report)->processes;
+}
+static double get_memory_alarm(const void *report) {
+  return ((const struct rmq_report_node *)report)->memory_alarm;
+}
+static double get_disk_alarm(const void *report) {
+  return ((const struct rmq_report_node *)report)->disk_alarm;
+}
+static double get_not_running(const void *report) {
+  return not(((const struct rmq_report_node *)report)->running);
+}
+
+/* Written and not acknowledged: a consumer that hoards messages does not hide
+ * them. */
+static double get_backlog(const void *report) {
+  const struct rmq_report_queue *q = report;
+  return q->ready + q->unacked;
+}
+static double get_delay(const void *report) {
+  const struct rmq_report_queue *q = report;
+  return q->ready == 0 ? 0 : q->head_age; /* nothing waits, nothing is late */
+}
+static double get_no_consumer(const void *report) {
+  const struct rmq_report_queue *q = report;
+  if (q->consumers > 0)
+    return 0;
+  return isnan(q->consumers) ? (double)NAN : q->ready;
+}
+
+/* ---- the table ---- */
+
+#define CLUSTER(k, ...) QUANTITY(k, RMQ_SERIES_CLUSTER, __VA_ARGS__)
+#define NODE(k, ...) QUANTITY(k, RMQ_SERIES_NODE, __VA_ARGS__)
+#define QUEUE(k, ...) QUANTITY(k, RMQ_SERIES_QUEUE, __VA_ARGS__)
+#define QUANTITY(k, scope_, type_, instance_, get_, warning_, failure_, ...)   \
+  {                                                                            \
+    .kind = RMQ_ALERT_##k, .scope = scope_, .type = type_,                     \
+    .type_instance = instance_, .get = get_, .warning = warning_,              \
+    .failure = failure_, __VA_ARGS__                                           \
+  }
+
+/* One figure in the list is the one that calls for action: FAILURE. */
+const struct rmq_alert_quantity
+    rmq_alert_quantities[RMQ_ALERT_QUANTITIES_COUNT] = {
+        CLUSTER(ERRORS, "percent", "error_rate", get_errors, 0, 3,
+                .counts = "errors", .unit = " % of the operations"),
+        CLUSTER(RATE_DROP, "percent", "throughput_drop", get_rate_drop, 30, 50,
+                .counts = "the publish rate is below its baseline by",
+                .unit = " %"),
+        CLUSTER(PARTITION, "gauge", "partitions", get_partitions, 0, 1,
+                .is_bad = "network partition: nodes do not see each other",
+                .is_good = "no network partition any more"),
+        CLUSTER(CONNECTION, "bool", "reachable", get_unreachable, 0, 1,
+                .is_bad = "the broker is not reachable",
+                .is_good = "the broker is reachable again"),
+        NODE(RESOURCE, "percent", "memory", get_memory, 80, 95,
+             .resource = "memory", .counts = "memory used",
+             .unit = " % of the limit"),
+        NODE(RESOURCE, "percent", "file_handles", get_file_handles, 80, 90,
+             .resource = "file-handles", .counts = "file handles used",
+             .unit = " %"),
+        NODE(RESOURCE, "percent", "processes", get_processes, 80, 90,
+             .resource = "processes", .counts = "Erlang processes used",
+             .unit = " %"),
+        NODE(ALARM, "bool", "memory_alarm", get_memory_alarm, 0, 1,
+             .is_bad = "memory alarm: the cluster blocks publishers",
+             .is_good = "no memory alarm any more"),
+        NODE(ALARM, "bool", "disk_alarm", get_disk_alarm, 0, 1,
+             .is_bad = "disk alarm: the cluster blocks publishers",
+             .is_good = "no disk alarm any more"),
+        NODE(CONNECTION, "bool", "running", get_not_running, 0, 1,
+             .is_bad = "the node is not running",
+             .is_good = "the node is running again"),
+        QUEUE(BACKLOG, "queue_length", "ready", get_backlog, 0, 50000,
+              .counts = "messages ready or unacknowledged:", .unit = ""),
+        QUEUE(DELAY, "duration", "head_age", get_delay, 0, 300,
+              .counts = "age of the oldest message", .unit = " s"),
+        QUEUE(NO_CONSUMER, "gauge", "consumers", get_no_consumer, 0, 1,
+              .counts = "messages that wait without a consumer:", .unit = ""),
+};

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/alert_rule.h"
+
+#include "common/base/filter.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Intervals that a value may be missing without a hold beginning anew. */
+enum { RULE_STALE_INTERVALS = 3 };
+
+struct rmq_alert_rule {
+  const struct rmq_alert_config *config;
+  struct rmq_filter *queues, *vhosts, *nodes;
+  struct rmq_dur stale;
+};
+
+/* ---- config ---- */
+
+void rmq_alert_config_prepare(void *config) {
+  struct rmq_alert_config *c = config;
+  const struct rmq_alert_habit *habit =
+      rmq_alert_habit((enum rmq_alert_kind)c->kind);
+  c->priority = (int)habit->priority;
+  c->hold = rmq_s(habit->hold_s);
+  c->clear_hold = rmq_s(habit->clear_hold_s);
+}
+
+/* The config's figure, or the quantity's own; NaN = no such level. */
+static double limit(double configured, double own) {
+  double value = isnan(configured) ? own : configured;
+  return value > 0 ? value : (double)NAN;
+}
+
+static bool has_resource(const struct rmq_alert_config *c,
+                         const struct rmq_alert_quantity *q) {
+  if (q->resource == NULL || c->resources.count == 0)
+    return true;
+  for (size_t i = 0; i < c->resources.count; i++)
+    if (strcasecmp(c->resources.items[i], q->resource) == 0)
+      return true;
+  return false;
+}
+
+static bool is_about(const struct rmq_alert_config *c,
+                     const struct rmq_alert_quantity *q) {
+  return (int)q->kind == c->kind && has_resource(c, q);
+}
+
+static void complain(const struct rmq_alert_config *c, struct rmq_buf *errors,
+                     const char *option, const char *text) {
+  rmq_buf_appendf(errors, "Alert \"%s\": option %s: %s\n",
+                  rmq_alert_kind_to_str((enum rmq_alert_kind)c->kind), option,
+                  text);
+}
+
+static bool has_scope(const struct rmq_alert_config *c,
+                      enum rmq_series_scope scope) {
+  for (size_t i = 0; i < RMQ_ALERT_QUANTITIES_COUNT; i++)
+    if ((int)rmq_alert_quantities[i].kind == c->kind &&
+        rmq_alert_quantities[i].scope == scope)
+      return true;
+  return false;
+}
+
+static void check_limits(const struct rmq_alert_config *c,
+                         struct rmq_buf *errors) {
+  for (size_t i = 0; i < RMQ_ALERT_QUANTITIES_COUNT; i++) {
+    const struct rmq_alert_quantity *q = &rmq_alert_quantities[i];
+    if (!is_about(c, q) ||
+        !(limit(c->warning, q->warning) > limit(c->failure, q->failure)))
+      continue;
+    complain(c, errors, "Warning",
+             "is over Failure; a warning comes first, so it has to be the "
+             "smaller one (0 = no such level)");
+    return;
+  }
+}
+
+static void check_resources(const struct rmq_alert_config *c,
+                            struct rmq_buf *errors) {
+  for (size_t i = 0; i < c->resources.count; i++) {
+    bool is_known = false;
+    for (size_t j = 0; j < RMQ_ALERT_QUANTITIES_COUNT; j++) {
+      const char *word = rmq_alert_quantities[j].resource;
+      is_known |= word != NULL && strcasecmp(c->resources.items[i], word) == 0;
+    }
+    if (!is_known)
+      complain(c, errors, "Resource",
+               "allowed: memory, file-handles, processes");
+  }
+}
+
+static void check_patterns(const struct rmq_alert_config *c, const char *option,
+                           const struct rmq_strings *patterns, bool has_use,
+                           struct rmq_buf *errors) {
+  if (patterns->count > 0 && !has_use)
+    complain(c, errors, option, "this kind of alert is not about such objects");
+  else
+    rmq_filter_check(option, patterns, errors);
+}
+
+int rmq_alert_config_check(const struct rmq_alert_config *c, int64_t max_queues,
+                           struct rmq_buf *errors) {
+  size_t before = errors->len;
+  bool is_of_queues = has_scope(c, RMQ_SERIES_QUEUE);
+  check_limits(c, errors);
+  check_patterns(c, "Queue", &c->queues, is_of_queues, errors);
+  check_patterns(c, "VHost", &c->vhosts, is_of_queues, errors);
+  check_patterns(c, "Node", &c->nodes, has_scope(c, RMQ_SERIES_NODE), errors);
+  if (c->resources.count > 0 && c->kind != RMQ_ALERT_RESOURCE)
+    complain(c, errors, "Resource", "is for Alert \"resource\" only");
+  else
+    check_resources(c, errors);
+  if (is_of_queues && max_queues == 0)
+    rmq_buf_appendf(errors,
+                    "Alert \"%s\": with MaxQueues 0 no queue is looked at, so "
+                    "it would never be raised\n",
+                    rmq_alert_kind_to_str((enum rmq_alert_kind)c->kind));
+  return errors->len == before ? 0 : -1;
+}
+
+/* ---- rule ---- */
+
+struct rmq_alert_rule *rmq_alert_rule_new(const struct rmq_alert_config *c,
+                                          struct rmq_dur interval,
+                                          struct rmq_error *err) {
+  static const struct rmq_strings none = {.items = NULL};
+  struct rmq_alert_rule *r = calloc(1, sizeof(*r));
+  if (r == NULL) {
+    rmq_error_set(err, "out of memory");
+    return NULL;
+  }
+  r->config = c;
+  r->stale.ns = interval.ns > INT64_MAX / RULE_STALE_INTERVALS
+                    ? INT64_MAX
+                    : RULE_STALE_INTERVALS * interval.ns;
+  r->queues = rmq_filter_new(&c->queues, &none, err);
+  r->vhosts = rmq_filter_new(&c->vhosts, &none, err);
+  r->nodes = rmq_filter_new(&c->nodes, &none, err);
+  if (r->queues != NULL && r->vhosts != NULL && r->nodes != NULL)
+    return r;
+  rmq_alert_rule_free(r);
+  return NULL;
+}
+
+void rmq_alert_rule_free(struct rmq_alert_rule *r) {
+  if (r == NULL)
+    return;
+  rmq_filter_free(r->queues);
+  rmq_filter_free(r->vhosts);
+  rmq_filter_free(r->nodes);
+  free(r);
+}
+
+bool rmq_alert_rule_matches(const struct rmq_alert_rule *r,
+                            const struct rmq_alert_quantity *q,
+                            const char *node, const char *vhost,
+                            const char *queue) {
+  if (!is_about(r->config, q))
+    return false;
+  switch (q->scope) {
+  case RMQ_SERIES_BLOCK:
+    return false;
+  case RMQ_SERIES_CLUSTER: /* one with Node is for nodes only */
+    return r->config->nodes.count == 0;
+  case RMQ_SERIES_NODE:
+    return rmq_filter_wants(r->nodes, node);
+  case RMQ_SERIES_QUEUE:
+    return rmq_filter_wants(r->vhosts, vhost) &&
+           rmq_filter_wants(r->queues, queue);
+  }
+  return false;
+}
+
+enum rmq_alert_priority
+rmq_alert_rule_priority(const struct rmq_alert_rule *r) {
+  return (enum rmq_alert_priority)r->config->priority;
+}
+
+enum rmq_alert_kind rmq_alert_rule_kind(const struct rmq_alert_rule *r) {
+  return (enum rmq_alert_kind)r->config->kind;
+}
+
+struct rmq_alert_limits
+rmq_alert_rule_limits(const struct rmq_alert_rule *r,
+                      const struct rmq_alert_quantity *q) {
+  const struct rmq_alert_config *c = r->config;
+  return (struct rmq_alert_limits){.warning = limit(c->warning, q->warning),
+                                   .failure = limit(c->failure, q->failure),
+                                   .clear = c->clear / 100,
+                                   .hold = c->hold,
+                                   .clear_hold = c->clear_hold,
+                                   .stale = r->stale};
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an alert says to people: one sentence with object, value and limit.
+ * Names come from the broker: what is not printable becomes '?', what is long
+ * is shortened.
+ */
+#ifndef RMQ_BROKER_ALERT_TEXT_H
+#define RMQ_BROKER_ALERT_TEXT_H
+
+#include "common/broker/alerts.h"
+
+struct rmq_alert_text {
+  const struct rmq_alert_event *event; /* message is not looked at */
+  const char *cluster;
+  struct rmq_dur raised_for; /* for the end of an alert */
+  bool is_gone;              /* it ends because its object does */
+  size_t group_count;        /* objects that a group stands for */
+};
+
+/* Written whole or shortened at a character's end. */
+void rmq_alert_text(const struct rmq_alert_text *t,
+                    char ret_text[RMQ_ALERTS_TEXT_SIZE]);
+
+#endif

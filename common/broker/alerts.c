@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/alerts.h"
+
+#include "common/broker/alert_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Polls that a queue may be missing from an unfinished list. */
+enum { ALERTS_MISSED_MAX = 10 };
+
+/* One quantity of one object. */
+struct alert {
+  struct rmq_alert_state state;
+  struct rmq_mono raised_at;
+  uint8_t rule;                /* index + 1; 0 = none is for this object */
+  bool is_grouped;             /* raised within the alert of the many */
+  enum rmq_severity announced; /* what was said last */
+};
+
+/* One object. The names are its own. */
+struct watch {
+  const char *node, *vhost, *queue;
+  int missed;
+  struct alert alerts[];
+};
+
+/* The quantities of one scope. */
+struct range {
+  size_t first, count; /* in rmq_alert_quantities */
+};
+static const struct range of_cluster = {0, RMQ_ALERT_OF_CLUSTER};
+static const struct range of_node = {RMQ_ALERT_OF_CLUSTER, RMQ_ALERT_OF_NODE};
+static const struct range of_queue = {RMQ_ALERT_OF_CLUSTER + RMQ_ALERT_OF_NODE,
+                                      RMQ_ALERT_OF_QUEUE};
+
+/* What was and is being said about one quantity. */
+struct tally {
+  struct rmq_mono window; /* since when raised_count counts */
+  size_t raised_count;
+  size_t said_count; /* in this poll */
+  enum rmq_severity group_announced;
+  struct rmq_mono group_at;
+  /* of the objects without a voice of their own, in this poll */
+  size_t group_count;
+  enum rmq_severity group_worst;
+  enum rmq_alert_priority group_priority;
+};
+
+struct rmq_alerts {
+  const char *name;
+  struct rmq_alert_rule **rules;
+  size_t rules_count;
+  bool has_kind[RMQ_ALERT_KINDS_COUNT];
+  struct tally tallies[RMQ_ALERT_QUANTITIES_COUNT];
+  double nodes_down; /* at the last poll that told; NaN = none did */
+  struct watch *cluster;
+  struct watch **nodes, **queues; /* queues sorted by vhost and name */
+  size_t nodes_count, queues_count;
+};
+
+/* One poll, as the functions below see it. */
+struct turn {
+  struct rmq_alerts *a;
+  const struct rmq_alerts_input *in;
+  void (*emit)(void *ctx, const struct rmq_alert_event *event);
+  void *ctx;
+  /* causes that rules report */
+  bool has_node_down, has_alarm, has_partition;
+  bool has_nodes_changed;
+};
+
+/* ---- watches ---- */
+
+static void assign_rules(const struct rmq_alerts *a, struct watch *w,
+                         struct range range) {
+  for (size_t i = 0; i < range.count; i++)
+    for (size_t r = 0; r < a->rules_count && w->alerts[i].rule == 0; r++)
+      if (rmq_alert_rule_matches(a->rules[r],
+                                 &rmq_alert_quantities[range.first + i],
+                                 w->node, w->vhost, w->queue))
+        w->alerts[i].rule = (uint8_t)(r + 1);
+}
+
+/* A copy of name, which may be NULL, at *at. */
+static const char *place(char **at, const char *name) {
+  if (name == NULL)
+    return NULL;
+  size_t size = strlen(name) + 1;
+  char *copy = memcpy(*at, name, size);
+  *at += size;
+  return copy;
+}
+
+static size_t size_of(const char *name) {
+  return name == NULL ? 0 : strlen(name) + 1;
+}
+
+static struct watch *watch_new(const struct rmq_alerts *a, struct range range,
+                               const char *node, const char *vhost,
+                               const char *queue) {
+  size_t size = sizeof(struct watch) + range.count * sizeof(struct alert);
+  struct watch *w =
+      calloc(1, size + size_of(node) + size_of(vhost) + size_of(queue));
+  if (w == NULL)
+    return NULL;
+  char *at = (char *)w + size;
+  w->node = place(&at, node);
+  w->vhost = place(&at, vhost);
+  w->queue = place(&at, queue);
+  assign_rules(a, w, range);
+  return w;
+}
+
+static void free_watches(struct watch **watches, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    free(watches[i]);
+  free(watches);
+}
+
+/* ---- saying it ---- */
+
+static const struct rmq_alert_rule *rule_of(const struct turn *t,
+                                            const struct alert *alert) {
+  return t->a->rules[alert->rule - 1];
+}
+
+/* The limit that a change is about; of an end, the lowest there is. */
+static double threshold(const struct rmq_alert_limits *l,
+                        enum rmq_severity severity) {
+  bool is_failure = severity == RMQ_FAILURE || isnan(l->warning);
+  return is_failure ? l->failure : l->warning;
+}
+
+static void emit(const struct turn *t, struct rmq_alert_event *event,
+                 struct rmq_alert_text *text) {
+  char message[RMQ_ALERTS_TEXT_SIZE];
+  text->event = event;
+  text->cluster = t->a->name;
+  rmq_alert_text(text, message);
+  event->message = message;
+  t->emit(t->ctx, event);
+}
+
+static void announce(const struct turn *t, const struct watch *w,
+                     struct alert *alert, size_t quantity, double value,
+                     enum rmq_severity severity, bool is_gone) {
+  const struct rmq_alert_quantity *q = &rmq_alert_quantities[quantity];
+  const struct rmq_alert_limits limits =
+      rmq_alert_rule_limits(rule_of(t, alert), q);
+  struct rmq_alert_event event = {
+      .severity = severity,
+      .priority = rmq_alert_rule_priority(rule_of(t, alert)),
+      .quantity = q,
+      .node = w->node,
+      .vhost = w->vhost,
+      .queue = w->queue,
+      .value = value,
+      .threshold = threshold(&limits, severity)};
+  struct rmq_alert_text text = {
+      .is_gone = is_gone,
+      .raised_for = rmq_mono_since(t->in->now, alert->raised_at)};
+  alert->announced = severity;
+  t->a->tallies[quantity].said_count++;
+  emit(t, &event, &text);
+}
+
+/* Whether one more object may be raised by name. */
+static bool may_raise(struct tally *tally, struct rmq_mono now) {
+  if (tally->raised_count > 0 &&
+      rmq_mono_since(now, tally->window).ns >= rmq_s(RMQ_ALERTS_WINDOW_S).ns)
+    tally->raised_count = 0;
+  if (tally->raised_count == 0)
+    tally->window = now;
+  return tally->raised_count < RMQ_ALERTS_EACH;
+}
+
+/* Says a change of an object by name, or puts it among the many, or leaves it
+ * to the next poll. */
+static void change(const struct turn *t, const struct watch *w,
+                   struct alert *alert, size_t quantity, double value,
+                   enum rmq_severity severity) {
+  struct tally *tally = &t->a->tallies[quantity];
+  bool is_raise = alert->announced == RMQ_OKAY;
+  if (is_raise && !may_raise(tally, t->in->now)) {
+    alert->is_grouped = true;
+    alert->announced = severity;
+    return;
+  }
+  if (tally->said_count >= RMQ_ALERTS_EACH)
+    return;
+  if (is_raise) {
+    tally->raised_count++;
+    alert->raised_at = t->in->now;
+  }
+  announce(t, w, alert, quantity, value, severity, false);
+}
+
+static void count_grouped(const struct turn *t, const struct alert *alert,
+                          size_t quantity) {
+  struct tally *tally = &t->a->tallies[quantity];
+  enum rmq_alert_priority priority = rmq_alert_rule_priority(rule_of(t, alert));
+  if (tally->group_count == 0 || priority < tally->group_priority)
+    tally->group_priority = priority;
+  if (alert->announced > tally->group_worst)
+    tally->group_worst = alert->announced;
+  tally->group_count++;
+}
+
+static void say(const struct turn *t, const struct watch *w,
+                struct alert *alert, size_t quantity, double value) {
+  enum rmq_severity severity = rmq_alert_state_severity(&alert->state);
+  if (alert->is_grouped) {
+    alert->announced = severity;
+    alert->is_grouped = severity != RMQ_OKAY;
+  } else if (severity != alert->announced) {
+    change(t, w, alert, quantity, value, severity);
+  }
+}
+
+/* ---- judging ---- */
+
+/* Whether something else that is reported explains the quantity. */
+static bool is_silenced(const struct turn *t,
+                        const struct rmq_alert_quantity *q) {
+  if (q->kind == RMQ_ALERT_CONNECTION)
+    return q->scope != RMQ_SERIES_CLUSTER && !t->in->is_answered;
+  if (!t->in->is_answered)
+    return true;
+  /* Clients of a node that went or came need time to settle. */
+  if (t->has_nodes_changed &&
+      (q->scope == RMQ_SERIES_QUEUE || q->kind == RMQ_ALERT_ERRORS))
+    return true;
+  return q->kind == RMQ_ALERT_RATE_DROP &&
+         (t->has_node_down || t->has_alarm || t->has_partition);
+}
+
+/* report NULL = nothing is known of the object. */
+static void judge(const struct turn *t, struct watch *w, struct range range,
+                  const void *report) {
+  for (size_t i = 0; i < range.count; i++) {
+    struct alert *alert = &w->alerts[i];
+    const struct rmq_alert_quantity *q = &rmq_alert_quantities[range.first + i];
+    if (alert->rule == 0)
+      continue;
+    if (is_silenced(t, q)) {
+      rmq_alert_state_suspend(&alert->state);
+    } else if (report != NULL) {
+      const struct rmq_alert_limits limits =
+          rmq_alert_rule_limits(rule_of(t, alert), q);
+      double value = q->get(report);
+      rmq_alert_state_step(&alert->state, &limits, value, t->in->now);
+      say(t, w, alert, range.first + i, value);
+    }
+    if (alert->is_grouped)
+      count_grouped(t, alert, range.first + i);
+  }
+}
+
+/* The object is gone: ends what was raised. False when an end has to wait for
+ * the next poll. */
+static bool end_watch(const struct turn *t, struct watch *w,
+                      struct range range) {
+  bool is_over = true;
+  for (size_t i = 0; i < range.count; i++) {
+    struct alert *alert = &w->alerts[i];
+    size_t quantity = range.first + i;
+    alert->state = (struct rmq_alert_state){.is_known = false};
+    if (alert->announced == RMQ_OKAY || alert->is_grouped)
+      continue;
+    if (t->a->tallies[quantity].said_count < RMQ_ALERTS_EACH)
+      announce(t, w, alert, quantity, (double)NAN, RMQ_OKAY, true);
+    else
+      is_over = false;
+  }
+  return is_over;
+}
+
+/* ---- cluster and nodes ---- */
+
+static void find_causes(struct turn *t) {
+  const struct rmq_indicators_result *r = t->in->result;
+  double down = 0;
+  if (!t->in->is_answered || !t->in->has_nodes)
+    return;
+  for (size_t i = 0; i < r->nodes_count; i++) {
+    down += r->nodes[i].running == 0 ? 1 : 0;
+    t->has_alarm |= r->nodes[i].memory_alarm > 0 || r->nodes[i].disk_alarm > 0;
+  }
+  t->has_nodes_changed = !isnan(t->a->nodes_down) && t->a->nodes_down != down;
+  t->a->nodes_down = down;
+  t->has_node_down = down > 0 && t->a->has_kind[RMQ_ALERT_CONNECTION];
+  t->has_alarm = t->has_alarm && t->a->has_kind[RMQ_ALERT_ALARM];
+  t->has_partition =
+      r->cluster.partitions > 0 && t->a->has_kind[RMQ_ALERT_PARTITION];
+}
+
+static const struct rmq_report_node *
+find_report(const struct rmq_indicators_result *r, const char *name) {
+  for (size_t i = 0; i < r->nodes_count; i++)
+    if (strcmp(r->nodes[i].name, name) == 0)
+      return &r->nodes[i];
+  return NULL;
+}
+
+static bool is_watched(const struct rmq_alerts *a, const char *node) {
+  for (size_t i = 0; i < a->nodes_count; i++)
+    if (strcmp(a->nodes[i]->node, node) == 0)
+      return true;
+  return false;
+}
+
+static void watch_new_nodes(struct rmq_alerts *a,
+                            const struct rmq_indicators_result *r) {
+  struct watch **nodes = realloc(
+      a->nodes, (a->nodes_count + r->nodes_count + 1) * sizeof(struct watch *));
+  if (nodes == NULL)
+    return;
+  a->nodes = nodes;
+  for (size_t i = 0; i < r->nodes_count; i++) {
+    if (is_watched(a, r->nodes[i].name))
+      continue;
+    struct watch *w = watch_new(a, of_node, r->nodes[i].name, NULL, NULL);
+    if (w != NULL)
+      a->nodes[a->nodes_count++] = w;
+  }
+}
+
+static void step_nodes(const struct turn *t) {
+  struct rmq_alerts *a = t->a;
+  bool is_known = t->in->is_answered && t->in->has_nodes;
+  size_t kept = 0;
+  if (is_known)
+    watch_new_nodes(a, t->in->result);
+  for (size_t i = 0; i < a->nodes_count; i++) {
+    struct watch *w = a->nodes[i];
+    const struct rmq_report_node *report =
+        is_known ? find_report(t->in->result, w->node) : NULL;
+    if (is_known && report == NULL && end_watch(t, w, of_node)) {
+      free(w);
+      continue;
+    }
+    judge(t, w, of_node, report);
+    a->nodes[kept++] = w;
+  }
+  a->nodes_count = kept;
+}
+
+/* ---- queues ---- */
+
+static int compare(const struct watch *w, const struct rmq_report_queue *q) {
+  int order = strcmp(w->vhost, q->vhost);
+  return order != 0 ? order : strcmp(w->queue, q->name);
+}
+
+/* Two sorted lists being merged: the watches so far and the queues of now. */
+struct merge {
+  const struct turn *turn;
+  struct watch **watches; /* the new list */
+  size_t count;
+};
+
+/* A watch whose queue was not listed. */
+static void miss(struct merge *m, struct watch *w) {
+  bool is_gone = m->turn->in->has_all_queues || w->missed >= ALERTS_MISSED_MAX;
+  if (is_gone && end_watch(m->turn, w, of_queue)) {
+    free(w);
+    return;
+  }
+  w->missed += is_gone ? 0 : 1;
+  judge(m->turn, w, of_queue, NULL);
+  m->watches[m->count++] = w;
+}
+
+static void merge_queues(struct merge *m) {
+  struct rmq_alerts *a = m->turn->a;
+  const struct rmq_indicators_result *r = m->turn->in->result;
+  size_t old = 0;
+  for (size_t i = 0; i < r->queues_count; i++) {
+    const struct rmq_report_queue *q = &r->queues[i];
+    while (old < a->queues_count && compare(a->queues[old], q) < 0)
+      miss(m, a->queues[old++]);
+    struct watch *w = NULL;
+    if (old < a->queues_count && compare(a->queues[old], q) == 0)
+      w = a->queues[old++];
+    else
+      w = watch_new(a, of_queue, NULL, q->vhost, q->name);
+    if (w == NULL)
+      continue;
+    w->missed = 0;
+    judge(m->turn, w, of_queue, q);
+    m->watches[m->count++] = w;
+  }
+  while (old < a->queues_count)
+    miss(m, a->queues[old++]);
+}
+
+static void step_queues(const struct turn *t) {
+  struct rmq_alerts *a = t->a;
+  size_t most = a->queues_count + t->in->result->queues_count + 1;
+  struct merge m = {.turn = t};
+  if (t->in->is_answered)
+    m.watches = malloc(most * sizeof(struct watch *));
+  if (m.watches == NULL) {
+    for (size_t i = 0; i < a->queues_count; i++)
+      judge(t, a->queues[i], of_queue, NULL);
+    return;
+  }
+  merge_queues(&m);
+  free(a->queues);
+  a->queues = m.watches;
+  a->queues_count = m.count;
+}
+
+/* ---- the many ---- */
+
+static void say_group(const struct turn *t, size_t quantity) {
+  struct tally *tally = &t->a->tallies[quantity];
+  if (tally->group_worst == tally->group_announced)
+    return;
+  if (tally->group_announced == RMQ_OKAY)
+    tally->group_at = t->in->now;
+  struct rmq_alert_event event = {.severity = tally->group_worst,
+                                  .priority = tally->group_priority,
+                                  .quantity = &rmq_alert_quantities[quantity],
+                                  .is_group = true,
+                                  .value = (double)tally->group_count,
+                                  .threshold = RMQ_ALERTS_EACH};
+  struct rmq_alert_text text = {
+      .group_count = tally->group_count,
+      .raised_for = rmq_mono_since(t->in->now, tally->group_at)};
+  tally->group_announced = tally->group_worst;
+  emit(t, &event, &text);
+}
+
+/* ---- turns ---- */
+
+static bool has_rule_of(const struct rmq_alerts *a, struct range range) {
+  for (size_t i = range.first; i < range.first + range.count; i++)
+    if (a->has_kind[rmq_alert_quantities[i].kind])
+      return true;
+  return false;
+}
+
+static void begin_tallies(struct rmq_alerts *a) {
+  for (size_t i = 0; i < RMQ_ALERT_QUANTITIES_COUNT; i++) {
+    a->tallies[i].said_count = 0;
+    a->tallies[i].group_count = 0;
+    a->tallies[i].group_worst = RMQ_OKAY;
+  }
+}
+
+void rmq_alerts_step(struct rmq_alerts *a, const struct rmq_alerts_input *in,
+                     void (*emit_event)(void *ctx,
+                                        const struct rmq_alert_event *event),
+                     void *ctx) {
+  struct turn t = {.a = a, .in = in, .emit = emit_event, .ctx = ctx};
+  begin_tallies(a);
+  find_causes(&t);
+  judge(&t, a->cluster, of_cluster, &in->result->cluster);
+  if (has_rule_of(a, of_node))
+    step_nodes(&t);
+  if (has_rule_of(a, of_queue))
+    step_queues(&t);
+  for (size_t i = 0; i < RMQ_ALERT_QUANTITIES_COUNT; i++)
+    say_group(&t, i);
+}
+
+/* ---- life ---- */
+
+static int make_rules(struct rmq_alerts *a,
+                      const struct rmq_alert_config *const *configs,
+                      size_t count, struct rmq_dur interval,
+                      struct rmq_error *err) {
+  if (count > RMQ_ALERT_RULES_MAX)
+    return rmq_error_set(err, "more than %d alerts", RMQ_ALERT_RULES_MAX);
+  a->rules = calloc(count + 1, sizeof(struct rmq_alert_rule *));
+  if (a->rules == NULL)
+    return rmq_error_set(err, "out of memory");
+  for (size_t i = 0; i < count; i++) {
+    struct rmq_alert_rule *rule = rmq_alert_rule_new(configs[i], interval, err);
+    if (rule == NULL)
+      return -1;
+    a->rules[a->rules_count++] = rule;
+    a->has_kind[rmq_alert_rule_kind(rule)] = true;
+  }
+  return 0;
+}
+
+struct rmq_alerts *rmq_alerts_new(const struct rmq_alert_config *const *configs,
+                                  size_t count, const char *name,
+                                  struct rmq_dur interval,
+                                  struct rmq_error *err) {
+  struct rmq_alerts *a = calloc(1, sizeof(*a));
+  if (a == NULL) {
+    rmq_error_set(err, "out of memory");
+    return NULL;
+  }
+  a->name = name;
+  a->nodes_down = (double)NAN;
+  if (make_rules(a, configs, count, interval, err) == 0) {
+    a->cluster = watch_new(a, of_cluster, NULL, NULL, NULL);
+    if (a->cluster != NULL)
+      return a;
+    rmq_error_set(err, "out of memory");
+  }
+  rmq_alerts_free(a);
+  return NULL;
+}
+
+void rmq_alerts_free(struct rmq_alerts *a) {
+  if (a == NULL)
+    return;
+  for (size_t i = 0; i < a->rules_count; i++)
+    rmq_alert_rule_free(a->rules[i]);
+  free(a->rules);
+  free_watches(a->nodes, a->nodes_count);
+  free_watches(a->queues, a->queues_count);
+  free(a->cluster);
+  free(a);
+}

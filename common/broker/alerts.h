@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which alerts are raised, from one poll's indicators to the next, and what is
+ * to be said about it: each change once, after its hold (alert_state.h).
+ *
+ * Never a storm. A cause silences what follows from it, as long as the rules
+ * report the cause itself: while the broker does not answer nothing else is
+ * judged; while a node is down, an alarm is on or the cluster is partitioned,
+ * the publish rate is not. All that was silenced begins its hold anew. Of one
+ * quantity at most RMQ_ALERTS_EACH objects are raised by name in
+ * RMQ_ALERTS_WINDOW_S; the others share one alert of the object "*". What ends
+ * is said by name too, at most RMQ_ALERTS_EACH per poll, the others with the
+ * next polls.
+ *
+ * Pure: the clock is an argument. One thread. Memory: one watch per queue and
+ * node that the last poll had, and those whose end is still to be said.
+ */
+#ifndef RMQ_BROKER_ALERTS_H
+#define RMQ_BROKER_ALERTS_H
+
+#include "common/broker/alert_rule.h"
+#include "common/broker/indicators.h"
+
+enum {
+  RMQ_ALERTS_EACH = 20,
+  RMQ_ALERTS_WINDOW_S = 600,
+  RMQ_ALERTS_TEXT_SIZE = 256 /* as collectd's messages */
+};
+
+/* What came of a poll. */
+struct rmq_alerts_input {
+  const struct rmq_indicators_result *result;
+  bool is_answered;    /* else nothing but reachable is known */
+  bool has_nodes;      /* a node that is not in it is gone */
+  bool has_all_queues; /* likewise */
+  struct rmq_mono now;
+};
+
+/* A change; all pointers are valid for the duration of the call. */
+struct rmq_alert_event {
+  enum rmq_severity severity;
+  enum rmq_alert_priority priority;
+  const struct rmq_alert_quantity *quantity;
+  const char *node, *vhost, *queue; /* NULL where the scope has none, and in
+                                       the alert of the many */
+  bool is_group;                    /* stands for several objects */
+  double value;                     /* NaN = not known any more */
+  double threshold;                 /* that was crossed, either way */
+  const char *message;              /* a sentence, printable UTF-8 */
+};
+
+struct rmq_alerts; /* opaque: one watch per object */
+
+/* configs: count pointers, borrowed, in the order of the configuration; name is
+ * the cluster's, borrowed. interval is that of the polls. NULL with err. */
+struct rmq_alerts *rmq_alerts_new(const struct rmq_alert_config *const *configs,
+                                  size_t count, const char *name,
+                                  struct rmq_dur interval,
+                                  struct rmq_error *err);
+void rmq_alerts_free(struct rmq_alerts *a);
+
+/* After each poll. Calls emit for every change, at most RMQ_ALERTS_EACH + 1
+ * times per quantity. Objects for which there is no memory are not watched in
+ * this poll. */
+void rmq_alerts_step(struct rmq_alerts *a, const struct rmq_alerts_input *in,
+                     void (*emit)(void *ctx,
+                                  const struct rmq_alert_event *event),
+                     void *ctx);
+
+#endif
