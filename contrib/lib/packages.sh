@@ -25,9 +25,10 @@ PACKAGES_RUN=(
   collectd-core "$packages_rrd" libyajl2 rabbitmq-server python3
 )
 # shellcheck disable=SC2034
-# graphite-carbon and influxdb read what we publish for them.
+# graphite-carbon and influxdb read what we publish for them; collectd's processes
+# plugin, which a test reads, needs libmnl0.
 PACKAGES_TEST=(
-  python3-pytest python3-pika openssl git graphite-carbon influxdb
+  python3-pytest python3-pika openssl git graphite-carbon influxdb libmnl0
   clang clang-tools clang-format "$packages_clang_rt" cppcheck shellcheck valgrind
 )
 
