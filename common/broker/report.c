@@ -33,6 +33,9 @@ const struct rmq_series rmq_report_series[] = {
     /* connection status */
     CLUSTER_TO(1, "bool", "reachable", reachable, "0 or 1",
                "Whether a URL answered /api/overview in the last poll"),
+    CLUSTER_TO(1, "bool", "amqp_usable", amqp_usable, "0 or 1",
+               "Whether the probe's last message was confirmed and came back "
+               "within its Timeout"),
     CLUSTER(RMQ_GAUGE, "response_time", "management", response_time, "seconds",
             "Time from request to whole answer of /api/overview, or of "
             "/api/nodes where the numbers come from Prometheus"),
@@ -61,6 +64,12 @@ const struct rmq_series rmq_report_series[] = {
             "since the last poll; absent when not draining"),
     CLUSTER(RMQ_GAUGE, "duration", "head_age", head_age, "seconds",
             "Oldest head message of the queues that were read"),
+    CLUSTER(RMQ_GAUGE, "latency", "probe_confirm", probe_confirm, "seconds",
+            "Publish to confirm of the probe's messages, the longest since "
+            "the last report"),
+    CLUSTER(RMQ_GAUGE, "latency", "probe_delivery", probe_delivery, "seconds",
+            "Publish to delivery of the probe's messages, the longest since "
+            "the last report"),
     /* error rate */
     CLUSTER(RMQ_DERIVE, "total_events", "returned", returned, "messages",
             "Growth of message_stats.return_unroutable"),
@@ -165,6 +174,9 @@ const struct rmq_series rmq_report_series[] = {
 
 void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
   *c = (struct rmq_report_cluster){.reachable = (double)NAN,
+                                   .amqp_usable = (double)NAN,
+                                   .probe_confirm = (double)NAN,
+                                   .probe_delivery = (double)NAN,
                                    .response_time = (double)NAN,
                                    .metrics_time = (double)NAN,
                                    .connections_open = (double)NAN,

@@ -20,11 +20,13 @@ enum { RMQ_REPORT_DEAD_COUNT = 4 };
 /* Times in seconds, sizes in bytes, shares in percent, rates per second. */
 struct rmq_report_cluster {
   /* connection status */
-  double reachable, response_time, metrics_time, connections_open;
+  double reachable, amqp_usable, response_time, metrics_time;
+  double connections_open;
   int64_t connections_opened, connections_closed;
   double nodes_running, nodes_total, partitions;
   /* lag */
   double ready, unacked, drain, head_age;
+  double probe_confirm, probe_delivery;
   /* error rate */
   int64_t returned, dropped_unroutable, redelivered;
   int64_t dead_lettered[RMQ_REPORT_DEAD_COUNT]; /* by rmq_report_reasons */

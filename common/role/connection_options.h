@@ -206,17 +206,21 @@ extern const char *const rmq_log_format_words[];
        .max = 86400,                                                           \
        .unit = "seconds",                                                      \
        .help = "Longest wait after a refused login or a topology error."},     \
-      {.name = "ConnectionName",                                               \
-       .type = RMQ_OPT_STRING,                                                 \
-       .offset = offsetof(T, connection.connection_name),                      \
-       .help = "Name in the broker's list of connections; without it "         \
-               "SERVICE/HOST/BLOCK."},                                         \
-      {.name = "LogFormat",                                                    \
-       .type = RMQ_OPT_ENUM,                                                   \
-       .offset = offsetof(T, connection.log_format),                           \
-       .default_value = "text",                                                \
-       .choices = rmq_log_format_words,                                        \
-       .help = "One sentence a line, or one JSON object a line."},             \
+  {                                                                            \
+    .name = "ConnectionName", .type = RMQ_OPT_STRING,                          \
+    .offset = offsetof(T, connection.connection_name),                         \
+    .help = "Name in the broker's list of connections; without it "            \
+            "SERVICE/HOST/BLOCK."                                              \
+  }
+
+/* Rows of a block that has a log and series of its own. */
+#define RMQ_CONNECTION_BLOCK_OPTIONS(T)                                        \
+  {.name = "LogFormat",                                                        \
+   .type = RMQ_OPT_ENUM,                                                       \
+   .offset = offsetof(T, connection.log_format),                               \
+   .default_value = "text",                                                    \
+   .choices = rmq_log_format_words,                                            \
+   .help = "One sentence a line, or one JSON object a line."},                 \
       {.name = "LogFile",                                                      \
        .type = RMQ_OPT_STRING,                                                 \
        .offset = offsetof(T, connection.log_file),                             \

@@ -19,6 +19,7 @@ static const char *const format_words[] = {"auto",     "Command", "JSON",
 
 const struct rmq_option rmq_consume_option_table[] = {
     RMQ_CONNECTION_OPTIONS(struct rmq_consume_options),
+    RMQ_CONNECTION_BLOCK_OPTIONS(struct rmq_consume_options),
     {.name = "Exchange",
      .type = RMQ_OPT_STRING,
      FIELD(exchange.name),

@@ -5,11 +5,24 @@
 
 #include "common/base/filter.h"
 #include "common/base/log.h"
+#include "common/role/probe_options.h"
 
 #include <string.h>
 #include <strings.h>
 
 static const char *const log_formats[] = {"text", "json", NULL};
+
+enum { PROBES_MAX = 1 };
+
+static int check_probe(const void *object, struct rmq_buf *errors) {
+  return rmq_probe_options_check(object, errors);
+}
+
+static const struct rmq_option_block probe_block = {
+    .table = rmq_probe_option_table,
+    .size = sizeof(struct rmq_probe_options),
+    .max = PROBES_MAX,
+    .check = check_probe};
 
 #define FIELD(f) .offset = offsetof(struct rmq_role_monitor_config, f)
 
@@ -111,6 +124,13 @@ const struct rmq_option rmq_role_monitor_options[] = {
      .max = 1000000,
      .unit = "queues",
      .help = "Queues reported one by one at most; 0 asks for no queue at all"},
+    {.name = "Probe",
+     .type = RMQ_OPT_BLOCKS,
+     FIELD(probes),
+     .block = &probe_block,
+     .help =
+         "Sends a message through the broker again and again: is it usable, "
+         "and how fast"},
     {.name = "LogFormat",
      .type = RMQ_OPT_ENUM,
      FIELD(log_format),

@@ -27,6 +27,7 @@ static const char *const encoding_words[] = {"identity", "gzip", NULL};
 
 const struct rmq_option rmq_publish_option_table[] = {
     RMQ_CONNECTION_OPTIONS(struct rmq_publish_options),
+    RMQ_CONNECTION_BLOCK_OPTIONS(struct rmq_publish_options),
     {.name = "Exchange",
      .type = RMQ_OPT_STRING,
      FIELD(exchange.name),

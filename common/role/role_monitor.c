@@ -9,6 +9,7 @@
 #include "common/broker/indicators.h"
 #include "common/broker/poll.h"
 #include "common/role/monitor_log.h"
+#include "common/role/monitor_probe.h"
 #include "common/role/secret.h"
 
 #include <pthread.h>
@@ -23,6 +24,7 @@ struct rmq_role_monitor {
   const char *name;
   const struct rmq_role_monitor_config *config;
   struct rmq_series_object cluster;
+  struct rmq_monitor_probe *probe; /* NULL without a <Probe> */
 
   /* The polling thread's own. */
   struct rmq_strings urls;    /* as configured, without a '/' at the end */
@@ -65,6 +67,19 @@ static int load_password(struct rmq_role_monitor *m, struct rmq_error *err) {
   return m->has_password ? 0 : -1;
 }
 
+/* What the probe found out since the last poll; all is absent without one, or
+ * before its first verdict. */
+static void add_probe(struct rmq_role_monitor *m,
+                      struct rmq_report_cluster *c) {
+  if (m->probe == NULL)
+    return;
+  struct rmq_probe_result r = rmq_monitor_probe_take(m->probe);
+  if (r.verdict != RMQ_PROBE_UNKNOWN)
+    c->amqp_usable = r.verdict == RMQ_PROBE_PASSED ? 1 : 0;
+  c->probe_confirm = r.confirm_s;
+  c->probe_delivery = r.delivery_s;
+}
+
 /* The indicators of a poll become the result; the snapshot stays until the
  * result after it is there. */
 static void publish_result(struct rmq_role_monitor *m,
@@ -75,6 +90,7 @@ static void publish_result(struct rmq_role_monitor *m,
   pthread_mutex_lock(&m->result_lock);
   if (!is_answered || rmq_indicators_step(m->indicators, s, &m->result) != 0)
     rmq_indicators_fail(m->indicators, &m->result);
+  add_probe(m, &m->result.cluster);
   m->result.cluster.scrape_time = poll->seconds;
   m->result.cluster.scrape_bytes = poll->bytes;
   m->result_time = is_answered ? s->time : now;
@@ -226,6 +242,8 @@ static int create_thread(struct rmq_role_monitor *m) {
 }
 
 int rmq_role_monitor_start(struct rmq_role_monitor *m, struct rmq_error *err) {
+  if (m->probe != NULL && rmq_monitor_probe_start(m->probe, err) != 0)
+    return -1;
   if (create_thread(m) != 0)
     return rmq_error_set(err, "no thread could be started");
   m->is_started = true;
@@ -239,26 +257,37 @@ void rmq_role_monitor_tell_stop(struct rmq_role_monitor *m) {
   pthread_mutex_unlock(&m->life_lock);
   if (m->curl != NULL)
     rmq_http_curl_cancel(m->curl);
+  if (m->probe != NULL)
+    rmq_monitor_probe_stop(m->probe, rmq_mono_add(m->host->mono(m->host->ctx),
+                                                  m->config->shutdown_timeout));
+}
+
+/* False when the thread was left behind. */
+static bool join_thread(struct rmq_role_monitor *m, struct rmq_mono deadline) {
+  struct timespec until = to_timespec(deadline);
+  int rc = 0;
+  if (!m->is_started)
+    return true;
+  pthread_mutex_lock(&m->life_lock);
+  while (!m->has_ended && rc == 0)
+    rc = pthread_cond_timedwait(&m->life_changed, &m->life_lock, &until);
+  bool has_ended = m->has_ended;
+  pthread_mutex_unlock(&m->life_lock);
+  m->is_started = false;
+  if (has_ended)
+    pthread_join(m->thread, NULL);
+  else
+    pthread_detach(m->thread);
+  return has_ended;
 }
 
 int rmq_role_monitor_await_stop(struct rmq_role_monitor *m,
                                 struct rmq_mono deadline) {
-  struct timespec until = to_timespec(deadline);
-  int rc = 0;
-  if (!m->is_started)
-    return 0;
-  pthread_mutex_lock(&m->life_lock);
-  while (!m->has_ended && rc == 0)
-    rc = pthread_cond_timedwait(&m->life_changed, &m->life_lock, &until);
-  m->is_left_behind = !m->has_ended;
-  pthread_mutex_unlock(&m->life_lock);
-  m->is_started = false;
-  if (m->is_left_behind) {
-    pthread_detach(m->thread);
-    return -1;
-  }
-  pthread_join(m->thread, NULL);
-  return 0;
+  bool is_joined = join_thread(m, deadline);
+  if (m->probe != NULL && !rmq_monitor_probe_join(m->probe, deadline))
+    is_joined = false;
+  m->is_left_behind = !is_joined;
+  return is_joined ? 0 : -1;
 }
 
 /* ---- life ---- */
@@ -303,6 +332,14 @@ static int set_http(struct rmq_role_monitor *m, const struct rmq_http *http,
   return 0;
 }
 
+static int create_probe(struct rmq_role_monitor *m, struct rmq_error *err) {
+  if (m->config->probes.count == 0)
+    return 0;
+  m->probe = rmq_monitor_probe_new(m->config->probes.items[0],
+                                   RMQ_MONITOR_PLUGIN, m->name, m->host, err);
+  return m->probe != NULL ? 0 : -1;
+}
+
 static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
                   struct rmq_error *err) {
   const struct rmq_role_monitor_config *c = m->config;
@@ -321,7 +358,7 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
   m->queues = rmq_filter_new(&c->include_queue, &c->exclude_queue, err);
   m->poll.vhosts = m->vhosts;
   m->poll.queues = m->queues;
-  if (m->vhosts == NULL || m->queues == NULL)
+  if (m->vhosts == NULL || m->queues == NULL || create_probe(m, err) != 0)
     return -1;
   return set_http(m, http, err);
 }
@@ -361,6 +398,7 @@ rmq_role_monitor_new(const struct rmq_host *host, const char *name,
 void rmq_role_monitor_free(struct rmq_role_monitor *m) {
   if (m == NULL || m->is_left_behind)
     return;
+  rmq_monitor_probe_free(m->probe);
   rmq_http_curl_free(m->curl);
   rmq_poll_fini(&m->poll);
   rmq_filter_free(m->vhosts);

@@ -18,9 +18,18 @@ def subscribe_block(name, broker, vhost, **options):
     return block("Subscribe", name, **(_access(broker, vhost) | options))
 
 
-def cluster_block(name, broker, **options):
-    return block("Cluster", name, **({
+def cluster_block(name, broker, *inner, **options):
+    """Blocks within the block stand before its end."""
+    head = block("Cluster", name, **({
         "URL": broker.url, "User": "guest", "Password": "guest"} | options))
+    lines = head.split("\n")
+    return "\n".join([*lines[:-1], *("  " + line for b in inner
+                                     for line in b.split("\n")), lines[-1]])
+
+
+def probe_block(broker, vhost, **options):
+    return block("Probe", **({"ConnectionName": "probe"}
+                             | _access(broker, vhost) | options))
 
 
 def publish(*blocks, **options):

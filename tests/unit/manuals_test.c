@@ -5,6 +5,7 @@
 
 #include "common/role/consume_series.h"
 #include "common/role/role_consume.h"
+#include "common/role/probe_options.h"
 #include "common/role/role_monitor.h"
 #include "common/role/role_publish.h"
 
@@ -85,6 +86,10 @@ static void monitor_manual_explains_every_option(void **state) {
   (void)state;
   manual_has_options("plugins/rabbitmq_monitor.pod", "options",
                      rmq_role_monitor_options);
+  manual_has_options("plugins/rabbitmq_monitor.pod", "probe options",
+                     rmq_probe_option_table);
+  manual_has_ranges("plugins/rabbitmq_monitor.pod", "probe options",
+                    rmq_probe_option_table);
 }
 
 static void monitor_sample_shows_every_option(void **state) {
