@@ -672,6 +672,11 @@ void rmq_connection_reject(struct rmq_connection *c, uint64_t tag,
     c->has_unsent = true;
 }
 
+void rmq_connection_nack(struct rmq_connection *c, uint64_t tag) {
+  if (rmq_session_is_up(c->state) && rmq_wire_put_nack(&c->out, tag) != 0)
+    c->has_unsent = true;
+}
+
 bool rmq_connection_cancel(struct rmq_connection *c) {
   if (!rmq_session_is_up(c->state) || c->consumer_tag[0] == '\0')
     return false;

@@ -249,6 +249,8 @@ int rmq_connection_publish(struct rmq_connection *c,
 void rmq_connection_ack(struct rmq_connection *c, uint64_t tag, bool multiple);
 void rmq_connection_reject(struct rmq_connection *c, uint64_t tag,
                            bool requeue);
+/* Back to its queue; from RabbitMQ 4.3 on that is no failed delivery. */
+void rmq_connection_nack(struct rmq_connection *c, uint64_t tag);
 /* basic.cancel, answered by the handler cancelled; false when no consumer is
  * subscribed. */
 bool rmq_connection_cancel(struct rmq_connection *c);

@@ -22,8 +22,12 @@ const char *rmq_settle_to_str(enum rmq_settle s) {
   switch (s) {
   case RMQ_SETTLE_ACK:
     return "ack";
+  case RMQ_SETTLE_DROP:
+    return "drop";
   case RMQ_SETTLE_REQUEUE:
     return "requeue";
+  case RMQ_SETTLE_HAND_BACK:
+    return "hand back";
   case RMQ_SETTLE_DEAD_LETTER:
     return "dead-letter";
   }
@@ -118,30 +122,47 @@ static bool read_again(struct rmq_consumer *c, uint64_t serial) {
   return true;
 }
 
+/* reject, not nack, for what failed: from RabbitMQ 4.3 only a reject counts
+ * towards the delivery limit. */
+static void send(struct rmq_consumer *c, uint64_t tag, enum rmq_settle how) {
+  switch (how) {
+  case RMQ_SETTLE_ACK: /* waits for others, see flush */
+    return;
+  case RMQ_SETTLE_DROP:
+    rmq_connection_ack(c->connection, tag, /* multiple = */ false);
+    c->counters.dropped++;
+    return;
+  case RMQ_SETTLE_REQUEUE:
+    rmq_connection_reject(c->connection, tag, /* requeue = */ true);
+    c->counters.requeued++;
+    return;
+  case RMQ_SETTLE_HAND_BACK:
+    rmq_connection_nack(c->connection, tag);
+    c->counters.requeued++;
+    return;
+  case RMQ_SETTLE_DEAD_LETTER:
+    rmq_connection_reject(c->connection, tag, /* requeue = */ false);
+    c->counters.dead_lettered++;
+    return;
+  }
+}
+
 bool rmq_consumer_settle(struct rmq_consumer *c, uint64_t serial,
                          enum rmq_settle how, struct rmq_mono now) {
   uint64_t tag = 0;
-  if (c->config.is_stream && how == RMQ_SETTLE_REQUEUE)
+  bool comes_again = how == RMQ_SETTLE_REQUEUE || how == RMQ_SETTLE_HAND_BACK;
+  if (c->config.is_stream && comes_again)
     return read_again(c, serial);
-  if (c->config.is_stream)
-    how = RMQ_SETTLE_ACK;
+  if (c->config.is_stream && how == RMQ_SETTLE_DEAD_LETTER)
+    how = RMQ_SETTLE_DROP;
   bool is_current = how == RMQ_SETTLE_ACK
                         ? rmq_unacked_finish(&c->unacked, serial, now)
                         : rmq_unacked_take(&c->unacked, serial, &tag);
-  if (!is_current) {
-    c->counters.stale++;
-    return false;
-  }
-  if (how == RMQ_SETTLE_ACK)
-    return true;
-  /* reject, not nack: from RabbitMQ 4.3 only a reject counts towards the
-   * delivery limit. */
-  rmq_connection_reject(c->connection, tag, how == RMQ_SETTLE_REQUEUE);
-  if (how == RMQ_SETTLE_REQUEUE)
-    c->counters.requeued++;
+  if (is_current)
+    send(c, tag, how);
   else
-    c->counters.dead_lettered++;
-  return true;
+    c->counters.stale++;
+  return is_current;
 }
 
 void rmq_consumer_flush(struct rmq_consumer *c) {

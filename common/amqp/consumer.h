@@ -15,16 +15,19 @@ struct rmq_consumer_config {
   size_t ack_batch;
   struct rmq_dur ack_interval;
   /* A stream knows acks only, which are the reader's credit and forget nothing.
-   * What is given up is acked; what is to come again is not, and the channel is
-   * opened anew to read from there. */
+   * What is dead-lettered is dropped; what is to come again is not acked, and
+   * the channel is opened anew to read from there. */
   bool is_stream;
 };
 
-/* How a delivery is settled. */
+/* How a delivery is settled; it is counted as one of these. */
 enum rmq_settle {
   RMQ_SETTLE_ACK,        /* done: the broker may forget it */
+  RMQ_SETTLE_DROP,       /* not done, and the broker may forget it */
   RMQ_SETTLE_REQUEUE,    /* not done: the broker delivers it again, maybe to
                             somebody else */
+  RMQ_SETTLE_HAND_BACK,  /* not begun: likewise, and no failure of the message
+                            where the broker tells the two apart */
   RMQ_SETTLE_DEAD_LETTER /* never again: the broker dead-letters or drops it */
 };
 const char *rmq_settle_to_str(enum rmq_settle s);
@@ -38,7 +41,8 @@ struct rmq_consumer_handlers {
 };
 
 struct rmq_consumer_counters {
-  uint64_t delivered, redelivered, acked, requeued, dead_lettered;
+  uint64_t delivered, redelivered;
+  uint64_t acked, dropped, requeued, dead_lettered; /* handed back: requeued */
   uint64_t stale; /* settled too late: their channel was gone */
 };
 
@@ -57,7 +61,8 @@ bool rmq_consumer_settle(struct rmq_consumer *c, uint64_t serial,
 /* Sends the acks that are due; returns when to be called again. */
 struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now);
 /* Whether acks of finished deliveries wait, which stops the broker when the
- * prefetch is full; step then sends none. Rejections and flush do not wait. */
+ * prefetch is full; step then sends none. Flush and all that is not an ack of
+ * something done do not wait. */
 void rmq_consumer_withhold(struct rmq_consumer *c, bool is_withheld);
 /* Sends all acks of finished deliveries now. */
 void rmq_consumer_flush(struct rmq_consumer *c);

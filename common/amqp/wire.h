@@ -220,6 +220,8 @@ int rmq_wire_put_consume(struct rmq_buf *out, const char *queue,
 int rmq_wire_put_cancel(struct rmq_buf *out, const char *consumer_tag);
 int rmq_wire_put_ack(struct rmq_buf *out, uint64_t tag, bool multiple);
 int rmq_wire_put_reject(struct rmq_buf *out, uint64_t tag, bool requeue);
+/* Of one delivery, which goes back to its queue. */
+int rmq_wire_put_nack(struct rmq_buf *out, uint64_t tag);
 
 struct rmq_wire_publish {
   const char *exchange, *routing_key;

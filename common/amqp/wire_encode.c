@@ -289,6 +289,11 @@ int rmq_wire_put_reject(struct rmq_buf *out, uint64_t tag, bool requeue) {
   return put_small(out, RMQ_WIRE_CHANNEL, AMQP_BASIC_REJECT_METHOD, &m);
 }
 
+int rmq_wire_put_nack(struct rmq_buf *out, uint64_t tag) {
+  amqp_basic_nack_t m = {.delivery_tag = tag, .requeue = true};
+  return put_small(out, RMQ_WIRE_CHANNEL, AMQP_BASIC_NACK_METHOD, &m);
+}
+
 static void set_text(amqp_basic_properties_t *p, amqp_flags_t flag,
                      amqp_bytes_t *field, const char *text) {
   if (text == NULL)

@@ -25,7 +25,7 @@ enum rmq_settle rmq_consume_settlement(const struct rmq_role_consume *r,
   switch (policy) {
   case RMQ_FAILURE_DROP:
   case RMQ_FAILURE_QUARANTINE: /* once it is filed */
-    return RMQ_SETTLE_ACK;
+    return RMQ_SETTLE_DROP;
   case RMQ_FAILURE_REQUEUE:
     return may_pass && rmq_flow_may_requeue(&r->flow, ticket)
                ? RMQ_SETTLE_REQUEUE
@@ -48,7 +48,7 @@ static void reject(struct rmq_role_consume *r, uint64_t ticket,
       rmq_consume_settlement(r, ticket, (enum rmq_on_failure)policy, may_pass);
   how = rmq_rejections_file(&r->rejections, (enum rmq_on_failure)policy, d,
                             cause, detail, how, now);
-  size_t settled = rmq_flow_failed(&r->flow, ticket, how, now);
+  size_t settled = rmq_flow_failed(&r->flow, ticket, how, !is_ours, now);
   if (how != RMQ_SETTLE_REQUEUE)
     r->counters.rejected[cause] += settled;
   rmq_rejections_log(&r->rejections, d, cause, detail, how, now);

@@ -46,7 +46,7 @@ int rmq_flow_init(struct rmq_flow *f, const struct rmq_flow_config *config,
       .tickets = tickets,
       .items = calloc((size_t)1 << tickets->slot_bits, sizeof(*f->items)),
       .waits = calloc(config->prefetch, sizeof(*f->waits))};
-  for (int i = 0; i <= RMQ_FLOW_LEVELS; i++)
+  for (int i = 0; i < RMQ_FLOW_LISTS; i++)
     rmq_list_init(&f->held[i]);
   if (f->items != NULL && f->waits != NULL &&
       rmq_dedup_init(&f->dedup, config->window) == 0 &&
@@ -88,59 +88,87 @@ static void hold(struct rmq_flow *f, uint64_t serial, unsigned level,
   rmq_list_push_back(&f->held[level], &w->node);
 }
 
+/* Of half of the prefetch; a prefetch of one waits. */
+static bool is_crowded(const struct rmq_flow *f) {
+  size_t held = 0, room = f->config.prefetch / 2u;
+  for (int i = 0; i < RMQ_FLOW_LEVELS; i++)
+    held += f->held[i].count;
+  return held >= (room > 0 ? room : 1);
+}
+
+/* How a message ends that was not done. */
+struct ending {
+  enum rmq_settle how;
+  uint32_t failures; /* before this one */
+  bool is_bad;
+};
+
 /* retry_delay x 2^failures. */
-static void hold_failed(struct rmq_flow *f, uint64_t serial, uint32_t failures,
-                        struct rmq_mono now) {
-  unsigned level = failures < RMQ_FLOW_LEVELS ? failures : RMQ_FLOW_LEVELS - 1;
+static void hold_failed(struct rmq_flow *f, uint64_t serial,
+                        const struct ending *e, struct rmq_mono now) {
+  unsigned level =
+      e->failures < RMQ_FLOW_LEVELS ? e->failures : RMQ_FLOW_LEVELS - 1;
   struct rmq_dur longest = rmq_s(RMQ_FLOW_DELAY_MAX_S);
+  struct rmq_dur shortest = rmq_ms(RMQ_FLOW_CROWDED_MS);
   struct rmq_dur delay = {f->config.retry_delay.ns << level};
-  hold(f, serial, level, delay.ns > longest.ns ? longest : delay, now);
+  if (delay.ns > longest.ns)
+    delay = longest;
+  if (e->is_bad && delay.ns > shortest.ns && is_crowded(f))
+    hold(f, serial, RMQ_FLOW_CROWDED, shortest, now);
+  else
+    hold(f, serial, level, delay, now);
 }
 
 /* How many were settled. */
 static size_t end_delivery(struct rmq_flow *f, uint64_t serial,
-                           enum rmq_settle how, uint32_t failures,
-                           struct rmq_mono now) {
+                           const struct ending *e, struct rmq_mono now) {
   if (serial == 0)
     return 0;
-  if (how == RMQ_SETTLE_REQUEUE && f->config.retry_delay.ns > 0) {
-    hold_failed(f, serial, failures, now);
+  if (e->how == RMQ_SETTLE_REQUEUE && f->config.retry_delay.ns > 0) {
+    hold_failed(f, serial, e, now);
     return 1;
   }
-  return settle(f, serial, how, now) ? 1 : 0;
+  return settle(f, serial, e->how, now) ? 1 : 0;
 }
 
-static size_t end_copies(struct rmq_flow *f, struct rmq_dedup_entry *e,
-                         enum rmq_settle how, uint32_t failures,
-                         struct rmq_mono now) {
+static size_t end_copies(struct rmq_flow *f, struct rmq_dedup_entry *entry,
+                         const struct ending *e, struct rmq_mono now) {
   size_t settled = 0;
   struct rmq_node *n;
-  while ((n = rmq_list_pop_front(&e->copies)) != NULL)
-    settled += end_delivery(f, waiting(n)->serial, how, failures, now);
+  while ((n = rmq_list_pop_front(&entry->copies)) != NULL)
+    settled += end_delivery(f, waiting(n)->serial, e, now);
   return settled;
+}
+
+static void give_back(struct rmq_flow *f, int level, struct rmq_node *n,
+                      struct rmq_mono now) {
+  rmq_list_remove(&f->held[level], n);
+  settle(f, waiting(n)->serial,
+         level == RMQ_FLOW_POSTPONED ? RMQ_SETTLE_HAND_BACK
+                                     : RMQ_SETTLE_REQUEUE,
+         now);
 }
 
 struct rmq_mono rmq_flow_step(struct rmq_flow *f, struct rmq_mono now) {
   struct rmq_mono due = RMQ_NEVER;
-  for (int i = 0; i <= RMQ_FLOW_LEVELS; i++) {
+  for (int i = 0; i < RMQ_FLOW_LISTS; i++) {
     struct rmq_node *n;
     while ((n = rmq_list_first(&f->held[i])) != NULL) {
       if (!rmq_mono_reached(now, waiting(n)->due)) {
         due = rmq_mono_min(due, waiting(n)->due);
         break;
       }
-      rmq_list_remove(&f->held[i], n);
-      settle(f, waiting(n)->serial, RMQ_SETTLE_REQUEUE, now);
+      give_back(f, i, n, now);
     }
   }
   return due;
 }
 
 void rmq_flow_let_go(struct rmq_flow *f, struct rmq_mono now) {
-  for (int i = 0; i <= RMQ_FLOW_LEVELS; i++) {
+  for (int i = 0; i < RMQ_FLOW_LISTS; i++) {
     struct rmq_node *n;
-    while ((n = rmq_list_pop_front(&f->held[i])) != NULL)
-      settle(f, waiting(n)->serial, RMQ_SETTLE_REQUEUE, now);
+    while ((n = rmq_list_first(&f->held[i])) != NULL)
+      give_back(f, i, n, now);
   }
 }
 
@@ -148,7 +176,7 @@ void rmq_flow_let_go(struct rmq_flow *f, struct rmq_mono now) {
  * unlinked at once. */
 void rmq_flow_lost(struct rmq_flow *f) {
   memset(f->waits, 0, f->config.prefetch * sizeof(*f->waits));
-  for (int i = 0; i <= RMQ_FLOW_LEVELS; i++)
+  for (int i = 0; i < RMQ_FLOW_LISTS; i++)
     rmq_list_init(&f->held[i]);
   size_t count = (size_t)1 << f->tickets->slot_bits;
   for (size_t i = 0; i < count; i++) {
@@ -221,7 +249,7 @@ enum rmq_flow_turn rmq_flow_arrive(struct rmq_flow *f, uint64_t ticket,
 void rmq_flow_postpone(struct rmq_flow *f, uint64_t serial,
                        struct rmq_mono now) {
   f->counters.postponed++;
-  hold(f, serial, RMQ_FLOW_LEVELS, rmq_s(RMQ_FLOW_POSTPONED_S), now);
+  hold(f, serial, RMQ_FLOW_POSTPONED, rmq_s(RMQ_FLOW_POSTPONED_S), now);
 }
 
 bool rmq_flow_is_open(const struct rmq_flow *f, uint64_t ticket) {
@@ -235,8 +263,8 @@ bool rmq_flow_done(struct rmq_flow *f, uint64_t ticket, struct rmq_mono now,
     return false;
   bool is_acked = settle(f, item->serial, RMQ_SETTLE_ACK, now);
   if (item->entry != NULL) {
-    f->counters.deduplicated +=
-        end_copies(f, item->entry, RMQ_SETTLE_ACK, 0, now);
+    const struct ending done = {.how = RMQ_SETTLE_ACK};
+    f->counters.deduplicated += end_copies(f, item->entry, &done, now);
     rmq_dedup_done(&f->dedup, item->entry);
   }
   if (item->is_counted_here)
@@ -252,13 +280,14 @@ bool rmq_flow_may_requeue(const struct rmq_flow *f, uint64_t ticket) {
 }
 
 size_t rmq_flow_failed(struct rmq_flow *f, uint64_t ticket, enum rmq_settle how,
-                       struct rmq_mono now) {
+                       bool is_bad, struct rmq_mono now) {
   struct rmq_flow_item *item = find(f, ticket);
   if (item == NULL)
     return 0;
-  size_t settled = end_delivery(f, item->serial, how, item->failures, now);
+  const struct ending e = {how, item->failures, is_bad};
+  size_t settled = end_delivery(f, item->serial, &e, now);
   if (item->entry != NULL) {
-    settled += end_copies(f, item->entry, how, item->failures, now);
+    settled += end_copies(f, item->entry, &e, now);
     rmq_dedup_forget(&f->dedup, item->entry);
   }
   if (item->is_counted_here && how == RMQ_SETTLE_REQUEUE)

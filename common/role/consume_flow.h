@@ -22,6 +22,11 @@
 enum { RMQ_FLOW_DELAY_MAX_S = 60, RMQ_FLOW_LEVELS = 8 };
 /* What cannot even begin is given back after this. */
 enum { RMQ_FLOW_POSTPONED_S = 1 };
+/* Bad messages may hold half of the prefetch; one more is given back after
+ * this, so that the good ones behind them get through. */
+enum { RMQ_FLOW_CROWDED_MS = 100 };
+/* Lists of who is held, by delay. */
+enum { RMQ_FLOW_POSTPONED = RMQ_FLOW_LEVELS, RMQ_FLOW_CROWDED, RMQ_FLOW_LISTS };
 
 struct rmq_flow_config {
   uint16_t prefetch;
@@ -69,8 +74,7 @@ struct rmq_flow {
   const struct rmq_outstanding *tickets; /* for slot_of only: borrowed */
   struct rmq_flow_item *items;           /* by the ticket's slot */
   struct rmq_flow_wait *waits;           /* by the delivery's place */
-  /* By delay, so in order of due; the last are those that were postponed. */
-  struct rmq_list held[RMQ_FLOW_LEVELS + 1];
+  struct rmq_list held[RMQ_FLOW_LISTS];  /* each in order of due */
   struct rmq_dedup dedup;
   struct rmq_redeliveries redeliveries;
   struct rmq_flow_counters counters;
@@ -94,8 +98,8 @@ enum rmq_flow_turn rmq_flow_arrive(struct rmq_flow *f, uint64_t ticket,
                                    uint64_t serial,
                                    const struct rmq_delivery *d,
                                    struct rmq_mono now);
-/* No ticket was to be had: given back after a while, without counting as a
- * failure. */
+/* No ticket was to be had: handed back after a while, which is no failure of
+ * the message. */
 void rmq_flow_postpone(struct rmq_flow *f, uint64_t serial,
                        struct rmq_mono now);
 
@@ -106,10 +110,12 @@ bool rmq_flow_done(struct rmq_flow *f, uint64_t ticket, struct rmq_mono now,
                    int64_t *ret_published_ms);
 /* Whether a failure may still be answered with REQUEUE. */
 bool rmq_flow_may_requeue(const struct rmq_flow *f, uint64_t ticket);
-/* The message was not done: ACK drops it. How many deliveries that settles:
- * copies share its end; 0 when ticket has had its end. */
+/* The message was not done. is_bad: it fails wherever it is tried; otherwise
+ * all others might fail as well, and it keeps its place while it is held. How
+ * many deliveries that settles: copies share its end; 0 when ticket has had its
+ * end. */
 size_t rmq_flow_failed(struct rmq_flow *f, uint64_t ticket, enum rmq_settle how,
-                       struct rmq_mono now);
+                       bool is_bad, struct rmq_mono now);
 /* Whether ticket has not had its end. */
 bool rmq_flow_is_open(const struct rmq_flow *f, uint64_t ticket);
 

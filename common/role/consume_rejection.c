@@ -119,8 +119,11 @@ enum rmq_settle rmq_rejections_file(struct rmq_rejections *r,
 static const char *fate(enum rmq_settle how) {
   switch (how) {
   case RMQ_SETTLE_ACK:
+    return "acknowledged";
+  case RMQ_SETTLE_DROP:
     return "dropped";
   case RMQ_SETTLE_REQUEUE:
+  case RMQ_SETTLE_HAND_BACK:
     return "requeued";
   case RMQ_SETTLE_DEAD_LETTER:
     return "rejected to the dead-letter exchange, if the queue has one";
@@ -218,7 +221,7 @@ void rmq_rejections_log_overdue(struct rmq_rejections *r, enum rmq_settle how,
                   "a message is %s: not all of its values came back from the "
                   "writers within %.0f s; does a filter chain (PostCacheChain) "
                   "stop them?",
-                  how == RMQ_SETTLE_ACK ? "acknowledged" : fate(how),
+                  how == RMQ_SETTLE_DROP ? "acknowledged" : fate(how),
                   rmq_dur_seconds(timeout));
   append_missed(&line, missed);
   rmq_session_log_write(

@@ -25,10 +25,11 @@ static void settle_overdue(struct rmq_role_consume *r, uint64_t ticket,
                            struct rmq_mono now) {
   enum rmq_settle how =
       r->options->on_written_timeout == 1
-          ? RMQ_SETTLE_ACK
+          ? RMQ_SETTLE_DROP
           : rmq_consume_settlement(r, ticket, RMQ_FAILURE_REQUEUE,
                                    /* may_pass = */ true);
-  size_t settled = rmq_flow_failed(&r->flow, ticket, how, now);
+  size_t settled =
+      rmq_flow_failed(&r->flow, ticket, how, /* is_bad = */ false, now);
   if (how != RMQ_SETTLE_REQUEUE)
     r->counters.rejected[RMQ_REJECTION_timeout] += settled;
   rmq_rejections_log_overdue(&r->rejections, how, r->options->written_timeout,

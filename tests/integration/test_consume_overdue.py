@@ -39,9 +39,12 @@ class Case:
         return flat(lines_of(self.daemon)) == dict.fromkeys(self.load.sent, 1)
 
     def account(self):
-        """How many messages were delivered, and how many of them again."""
-        said = re.search(ENDED, self.daemon.log())
-        return int(said.group(1)), int(said.group(2))
+        """How many messages were delivered, how many of them again, and how
+        many were rejected; every delivery has had one end."""
+        delivered, again, acked, requeued, rejected = map(
+            int, re.search(ENDED, self.daemon.log()).groups())
+        assert delivered == acked + requeued + rejected
+        return delivered, again, rejected
 
     def is_empty(self):
         """Not even an unacknowledged message is left."""
@@ -70,7 +73,8 @@ def stopping(rig, broker, vhost, name, what, queue_type):
     yield until(c.is_empty, 20, "the queue is empty")
     assert vhost.ready(f"{name}.dead") == 0
     c.daemon.stop()
-    delivered, again = c.account()
+    delivered, again, rejected = c.account()
+    assert rejected == STOPPED
     assert delivered - again == STOPPED + len(c.load.sent)
     assert again == (STOPPED * REDELIVERIES if what == "requeue" else 0)
 

@@ -96,3 +96,20 @@ def test_a_hundred_poisoned_messages_among_good_ones_lose_no_good_one(
              "the good ones arrived")
     assert [v for _, v in consumer.record.history("good/gauge-n")] == want
     wait_for(lambda: vhost.ready("dead") == 100, 10, "the bad ones are dead")
+
+
+def test_messages_held_for_later_do_not_stop_the_good_ones_behind_them(
+        rig, broker, vhost):
+    """More than fit the prefetch, at the head of the queue."""
+    b = rig.consumer(broker, vhost, Queue="q", PrefetchCount=20,
+                     OnParseError="requeue")
+    vhost.queue("q", durable=True)
+    for _ in range(30):
+        vhost.publish("", "q", b"no command", content_type=TEXT)
+    send_good(vhost, 7)
+    b.start()
+    good_arrives(b, 7)  # five retries of the first take 31 s
+    assert b.log_lines(r"requeued: its body cannot be read")
+    assert b.stop() < 7
+    assert b.status == 0
+    assert vhost.ready("q") > 0, "the held ones went back"

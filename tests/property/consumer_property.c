@@ -18,7 +18,14 @@
 enum { SEQUENCES = 120, EVENTS = 200, MESSAGES_MAX = 3000, OPEN_MAX = 20000 };
 
 /* What the worker of a message said last about its latest delivery. */
-enum verdict { NOT_DELIVERED, WORKING, FINISHED, SENT_BACK, CONDEMNED };
+enum verdict {
+  NOT_DELIVERED,
+  WORKING,
+  FINISHED,
+  DROPPED,
+  SENT_BACK,
+  CONDEMNED
+};
 
 struct job {
   uint64_t serial;
@@ -36,6 +43,7 @@ struct world {
   struct job open[OPEN_MAX];
   size_t open_count;
   uint64_t last_serial;
+  uint64_t lost; /* deliveries that their channel took along */
 };
 
 /* ---- wiring ---- */
@@ -65,8 +73,10 @@ static void delivered(void *ctx, uint64_t epoch, const struct rmq_delivery *d,
 }
 
 static void lost(void *ctx, struct rmq_mono now) {
+  struct world *w = ctx;
   (void)now;
-  rmq_consumer_lost(((struct world *)ctx)->consumer);
+  w->lost += rmq_consumer_unacked(w->consumer);
+  rmq_consumer_lost(w->consumer);
 }
 
 static struct fake_broker *connect_to(void *ctx, const struct rmq_endpoint *e) {
@@ -107,13 +117,23 @@ static void end(struct world *w) {
 
 /* ---- what happens ---- */
 
+/* Every delivery has one end. */
+static void account_must_balance(const struct world *w) {
+  struct rmq_consumer_counters c = rmq_consumer_counters(w->consumer);
+  assert_int_equal(c.delivered, c.acked + c.dropped + c.requeued +
+                                    c.dead_lettered + w->lost +
+                                    rmq_consumer_unacked(w->consumer));
+}
+
 /* What the broker holds for done must be done. */
 static void must_agree(struct world *w) {
+  account_must_balance(w);
   if (fake_tell(fake_server_failure(w->server)))
     fail();
   for (size_t i = 0; i < w->server->stored_count; i++) {
     enum verdict v = w->verdicts[i + 1];
-    if (w->server->stored[i].state == FAKE_DONE && v != FINISHED)
+    if (w->server->stored[i].state == FAKE_DONE && v != FINISHED &&
+        v != DROPPED)
       fail_msg("message %zu was acked, but its worker says %d", i + 1, v);
     if (w->server->stored[i].state == FAKE_REJECTED && v != CONDEMNED)
       fail_msg("message %zu was rejected, but its worker says %d", i + 1, v);
@@ -159,7 +179,11 @@ static void put_one(struct world *w) {
 }
 
 static void settle(struct world *w, size_t index, enum rmq_settle how) {
-  static const enum verdict verdicts[] = {FINISHED, SENT_BACK, CONDEMNED};
+  static const enum verdict verdicts[] = {[RMQ_SETTLE_ACK] = FINISHED,
+                                          [RMQ_SETTLE_DROP] = DROPPED,
+                                          [RMQ_SETTLE_REQUEUE] = SENT_BACK,
+                                          [RMQ_SETTLE_HAND_BACK] = SENT_BACK,
+                                          [RMQ_SETTLE_DEAD_LETTER] = CONDEMNED};
   struct job job = w->open[index];
   w->open[index] = w->open[--w->open_count];
   if (rmq_consumer_settle(w->consumer, job.serial, how, w->rig->now))
@@ -167,12 +191,14 @@ static void settle(struct world *w, size_t index, enum rmq_settle how) {
 }
 
 static void settle_some(struct world *w) {
+  static const enum rmq_settle rare[] = {RMQ_SETTLE_DROP, RMQ_SETTLE_REQUEUE,
+                                         RMQ_SETTLE_HAND_BACK,
+                                         RMQ_SETTLE_DEAD_LETTER};
   struct prop *p = w->prop;
   for (size_t n = prop_below(p, 8); n > 0 && w->open_count > 0; n--) {
-    size_t how = prop_below(p, 10);
+    size_t how = prop_below(p, 16);
     settle(w, prop_below(p, w->open_count),
-           how < 8 ? RMQ_SETTLE_ACK
-                   : (how < 9 ? RMQ_SETTLE_REQUEUE : RMQ_SETTLE_DEAD_LETTER));
+           how < COUNT_OF(rare) ? rare[how] : RMQ_SETTLE_ACK);
   }
 }
 
@@ -278,7 +304,8 @@ static void sequence(struct prop *p) {
   struct rmq_consumer_counters c = rmq_consumer_counters(w.consumer);
   assert_int_equal(c.delivered, w.rig->deliveries);
   assert_true(c.delivered <= w.server->deliveries_count);
-  assert_true(c.acked >= fake_server_count(w.server, "q", FAKE_DONE));
+  assert_true(c.acked + c.dropped >=
+              fake_server_count(w.server, "q", FAKE_DONE));
   end(&w);
 }
 

@@ -74,22 +74,24 @@ static void failed(struct world *w, uint64_t ticket, enum rmq_settle how) {
     return;
   if (how == RMQ_SETTLE_REQUEUE && !rmq_flow_may_requeue(&w->flow, ticket))
     how = RMQ_SETTLE_DEAD_LETTER;
-  rmq_flow_failed(&w->flow, ticket, how, w->rig->now);
+  rmq_flow_failed(&w->flow, ticket, how, prop_chance(w->prop, 50), w->rig->now);
   m->working--;
   m->requeues = how == RMQ_SETTLE_REQUEUE ? m->requeues + 1 : 0;
-  m->was_dropped = m->was_dropped || how == RMQ_SETTLE_ACK;
+  m->was_dropped = m->was_dropped || how == RMQ_SETTLE_DROP;
   m->was_condemned = m->was_condemned || how == RMQ_SETTLE_DEAD_LETTER;
   assert_true(m->requeues <= w->max_redeliveries);
 }
 
 static void hand_out(struct world *w, uint64_t ticket) {
+  static const enum rmq_settle failures[] = {
+      RMQ_SETTLE_DROP, RMQ_SETTLE_REQUEUE, RMQ_SETTLE_DEAD_LETTER};
   size_t values = prop_below(w->prop, VALUES_MAX);
   assert_true(w->out_count + values <= OUT_MAX);
   for (size_t i = 0; i < values; i++)
     w->out[w->out_count++] = ticket;
   bool is_complete = rmq_outstanding_end(&w->tickets, ticket, values);
   if (prop_chance(w->prop, 10))
-    failed(w, ticket, (enum rmq_settle)prop_below(w->prop, 3));
+    failed(w, ticket, failures[prop_below(w->prop, COUNT_OF(failures))]);
   else if (is_complete)
     done(w, ticket);
 }
@@ -268,7 +270,7 @@ static void never_comes_back(struct world *w) {
   uint64_t ticket = rmq_outstanding_overdue(&w->tickets, rmq_s(1), later);
   rmq_outstanding_forget(&w->tickets, ticket);
   failed(w, ticket,
-         prop_chance(w->prop, 80) ? RMQ_SETTLE_REQUEUE : RMQ_SETTLE_ACK);
+         prop_chance(w->prop, 80) ? RMQ_SETTLE_REQUEUE : RMQ_SETTLE_DROP);
 }
 
 static void fault(struct world *w) {

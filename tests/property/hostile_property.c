@@ -404,7 +404,7 @@ static void work(struct world *w) {
     size_t i = prop_below(p, w->open_count);
     uint64_t serial = w->open[i];
     w->open[i] = w->open[--w->open_count];
-    rmq_consumer_settle(w->consumer, serial, (enum rmq_settle)prop_below(p, 3),
+    rmq_consumer_settle(w->consumer, serial, (enum rmq_settle)prop_below(p, 5),
                         w->now);
   }
 }

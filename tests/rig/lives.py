@@ -21,7 +21,8 @@ from .csvfiles import CsvFiles
 from .waiting import wait_for
 
 ENDED = (r"ended: (\d+) messages delivered, .*?(\d+) of them again; "
-         r"(\d+) acknowledged")
+         r"(\d+) acknowledged, \d+ of them as duplicates, (\d+) requeued, "
+         r"(\d+) rejected")
 
 Life = collections.namedtuple("Life", "how seconds lines acked stop_s")
 

@@ -227,6 +227,32 @@ static void rejects_go_before_the_acks_that_would_cover_them(void **state) {
   tear_down(f);
 }
 
+static void each_delivery_is_counted_as_what_it_was_settled_with(void **state) {
+  static const enum rmq_settle ways[] = {RMQ_SETTLE_REQUEUE, RMQ_SETTLE_ACK,
+                                         RMQ_SETTLE_DROP, RMQ_SETTLE_HAND_BACK,
+                                         RMQ_SETTLE_DEAD_LETTER};
+  struct fixture *f = set_up(state);
+  f->config.ack_batch = 1;
+  struct fake_broker *b = start_with(f, 6);
+  fake_expect(b, "basic.reject", "delivery-tag=1 requeue=1");
+  fake_expect(b, "basic.ack", "delivery-tag=3 multiple=0");
+  fake_expect(b, "basic.nack", "delivery-tag=4 requeue=1 multiple=0");
+  fake_expect(b, "basic.reject", "delivery-tag=5 requeue=0");
+  fake_expect(b, "basic.ack", "delivery-tag=2 multiple=1");
+  begin(f, b);
+  for (size_t i = 0; i < COUNT_OF(ways); i++)
+    assert_true(
+        rmq_consumer_settle(f->consumer, f->serials[i], ways[i], f->rig->now));
+  turn(f);
+  struct rmq_consumer_counters c = rmq_consumer_counters(f->consumer);
+  assert_int_equal(c.acked, 1); /* a dropped one is not done */
+  assert_int_equal(c.dropped, 1);
+  assert_int_equal(c.requeued, 2);
+  assert_int_equal(c.dead_lettered, 1);
+  assert_int_equal(rmq_consumer_unacked(f->consumer), 1);
+  tear_down(f);
+}
+
 static void a_delivery_may_be_settled_while_it_is_handed_over(void **state) {
   struct fixture *f = set_up(state);
   f->is_settled_at_once = true;
@@ -367,8 +393,8 @@ static void stopping_finishes_and_acks_what_is_at_hand(void **state) {
   tear_down(f);
 }
 
-/* What is given up is acked, what has to come again keeps the position and has
- * the channel opened anew: a reject would cost the connection. */
+/* What is given up is acked at once, what has to come again keeps the position
+ * and has the channel opened anew: a reject would cost the connection. */
 static void reader_of_a_stream_acks_or_reads_again(void **state) {
   struct fixture *f = set_up(state);
   f->config.is_stream = true;
@@ -380,7 +406,8 @@ static void reader_of_a_stream_acks_or_reads_again(void **state) {
     snprintf(props, sizeof(props), "headers={x-stream-offset=l:%d}", 70 + i);
     fake_send_deliver(b, .fields = fields, .props = props, .body = "body");
   }
-  fake_expect(b, "basic.ack", "delivery-tag=2 multiple=1");
+  fake_expect(b, "basic.ack", "delivery-tag=2 multiple=0");
+  fake_expect(b, "basic.ack", "delivery-tag=1 multiple=1");
   fake_rpc(b, "channel.close", "reply-code=200", "");
   start(f);
   assert_int_equal(rmq_consumer_position(f->consumer), -1);
@@ -390,6 +417,7 @@ static void reader_of_a_stream_acks_or_reads_again(void **state) {
   assert_int_equal(rmq_consumer_position(f->consumer), 70);
   assert_true(rmq_consumer_settle(f->consumer, f->serials[1],
                                   RMQ_SETTLE_DEAD_LETTER, f->rig->now));
+  assert_int_equal(rmq_consumer_counters(f->consumer).dropped, 1);
   assert_int_equal(rmq_consumer_position(f->consumer), 70);
   finish(f, 1);
   rmq_consumer_flush(f->consumer);
@@ -411,6 +439,7 @@ int main(void) {
       HOWEVER_SPLIT(the_last_one_at_hand_is_acked_at_once),
       HOWEVER_SPLIT(a_batch_over_the_prefetch_does_not_starve_the_broker),
       HOWEVER_SPLIT(rejects_go_before_the_acks_that_would_cover_them),
+      HOWEVER_SPLIT(each_delivery_is_counted_as_what_it_was_settled_with),
       HOWEVER_SPLIT(a_delivery_may_be_settled_while_it_is_handed_over),
       HOWEVER_SPLIT(what_was_finished_too_late_settles_nothing),
       HOWEVER_SPLIT(a_cancelled_consumer_gets_its_deliveries_again),
