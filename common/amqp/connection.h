@@ -104,8 +104,9 @@ struct rmq_kept {
 struct rmq_delivery {
   uint64_t tag;
   bool is_redelivered;
-  bool is_oversized;    /* body over max_message_bytes: body is empty */
-  bool is_malformed;    /* properties could not be decoded */
+  bool is_oversized; /* body over max_message_bytes: body is empty */
+  bool is_malformed; /* properties could not be decoded */
+  bool is_amqp1; /* property type "amqp-1.0": a body that was encoded for it */
   uint64_t body_size;   /* as announced */
   struct rmq_span body; /* borrowed for the call */
   char exchange[256], routing_key[256];

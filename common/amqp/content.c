@@ -100,6 +100,7 @@ static void take_properties(struct rmq_delivery *d,
                 sizeof(d->content_encoding));
   rmq_span_copy(p->message_id, d->message_id, sizeof(d->message_id));
   rmq_span_copy(p->user_id, d->user_id, sizeof(d->user_id));
+  d->is_amqp1 = rmq_span_equals(p->type, "amqp-1.0");
   d->has_timestamp = p->has_timestamp;
   d->timestamp_ms = p->has_timestamp ? to_ms(p->timestamp) : 0;
   d->delivery_count = -1;

@@ -58,6 +58,17 @@ static bool has(const struct rmq_json_record *r, enum rmq_json_slot s,
   return r->is_given[s] && r->values[s].kind == kind;
 }
 
+/* A value that is no count, where the type wants one. */
+static const char *rate_hint(enum rmq_json_kind given, enum rmq_kind wanted) {
+  if (wanted == RMQ_GAUGE)
+    return "";
+  if (given == RMQ_JSON_REAL)
+    return " but a fraction (does the sender have StoreRates on?)";
+  if (given == RMQ_JSON_NULL)
+    return " but null (does the sender have StoreRates on?)";
+  return "";
+}
+
 static int read_values(const struct rmq_json_record *r, const char *type,
                        struct rmq_datum *sources, size_t count,
                        struct rmq_error *err) {
@@ -69,12 +80,9 @@ static int read_values(const struct rmq_json_record *r, const char *type,
                          count, values->count);
   for (size_t i = 0; i < count; i++)
     if (get_value(&values->items[i], &sources[i]) != 0)
-      return rmq_error_set(
-          err, "values[%zu] is not of kind %s%s", i,
-          rmq_kind_to_str(sources[i].kind),
-          values->items[i].kind == RMQ_JSON_REAL && sources[i].kind != RMQ_GAUGE
-              ? " but a fraction (does the sender have StoreRates on?)"
-              : "");
+      return rmq_error_set(err, "values[%zu] is not of kind %s%s", i,
+                           rmq_kind_to_str(sources[i].kind),
+                           rate_hint(values->items[i].kind, sources[i].kind));
   return 0;
 }
 
@@ -263,6 +271,9 @@ static int read_record(struct rmq_json_record *r, const struct rmq_types *types,
                          rmq_json_slot_to_str((enum rmq_json_slot)r->twice));
   if (r->is_given[RMQ_JSON_LABELS] && !r->is_given[RMQ_JSON_HOST])
     return rmq_codec_json_alert_read(r, types, set, err);
+  if (!r->is_given[RMQ_JSON_HOST] && !r->is_given[RMQ_JSON_VALUES])
+    return rmq_error_set(err, "neither \"host\" nor \"values\": not collectd's "
+                              "JSON (Telegraf: data_format = \"influx\")");
   return read_sample(r, types, set, err);
 }
 

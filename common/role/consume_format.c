@@ -3,6 +3,7 @@
 
 #include "common/role/consume_format.h"
 
+#include "common/codec/amqp1.h"
 #include "common/codec/gzip.h"
 
 #include <string.h>
@@ -76,6 +77,8 @@ int rmq_consume_format_decode(const struct rmq_consume_format *f,
                                .len = d->body.len,
                                .types = types,
                                .graphite = &f->graphite};
+  if (d->is_amqp1 && rmq_amqp1_unwrap(&in.bytes, &in.len, err) != 0)
+    return -1;
   if (!is_gzip(d->content_encoding))
     return codec->decode(&in, sink, err);
   struct rmq_buf expanded;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a delivery's body to samples: which format it is in, whether it is
- * compressed, and the decoder of that format. The worker's thread only.
+ * From a delivery's body to samples: which format it is in, whether it came by
+ * AMQP 1.0 or is compressed, and the decoder of that format. The worker's
+ * thread only.
  */
 #ifndef RMQ_ROLE_CONSUME_FORMAT_H
 #define RMQ_ROLE_CONSUME_FORMAT_H

@@ -289,7 +289,12 @@ static const struct {
     {BAD("[1]", TIME "," ID "\"gauge\",\"meta\":{\"k\":1,\"k\":2}"),
      "sample 2: meta \"k\" is given twice"},
     {"[[[[[[[[[1]]]]]]]]]", "nested deeper than 8"},
-    {"[{\"\\\"[[[[[[[[[\":1}]", "sample 1: \"host\" is not a string"},
+    {"[{\"\\\"[[[[[[[[[\":1}]",
+     "sample 1: neither \"host\" nor \"values\": not collectd's JSON "
+     "(Telegraf: data_format = \"influx\")"},
+    {BAD("[null]", ID "\"derive\"," TIME),
+     "sample 2: values[0] is not of kind derive but null (does the sender have "
+     "StoreRates on?)"},
     {"[\"\xff\"]", "not JSON"},
     {"[\"\\u0000\"]", "sample 1: not an object"},
     {BAD("[1]", TIME ",\"host\":\"a\\u0000b\",\"plugin\":\"p\","
@@ -496,7 +501,8 @@ static const struct {
     {"the year 9999",
      "[{\"values\":[1],\"time\":253402300799," ID "\"gauge\"}]", "", "", 0,
      "\"time\" is out of range"},
-    {"empty objects", "[{}", ",{}", "]", 1000, "\"host\" is not a string"},
+    {"empty objects", "[{}", ",{}", "]", 1000,
+     "neither \"host\" nor \"values\""},
 };
 
 static void hostile_messages_are_refused_with_a_reason(void **state) {
