@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/metrics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where a family's value belongs. Samples of several label sets (protocol,
+ * queue type, strategy; objects, where the node aggregates nothing) add up. */
+struct family {
+  const char *name; /* without what all of the table begin with */
+  bool is_counter;  /* an int64_t; else a double */
+  size_t offset;
+};
+
+#define GAUGE(name_, field_)                                                   \
+  { name_, false, offsetof(struct rmq_metrics_node, field_) }
+#define STAT(name_, stat_)                                                     \
+  {                                                                            \
+    name_, true,                                                               \
+        offsetof(struct rmq_metrics_node, values.stats) +                      \
+            sizeof(int64_t) * RMQ_STAT_##stat_                                 \
+  }
+#define TALLY(name_, tally_)                                                   \
+  {                                                                            \
+    name_, true,                                                               \
+        offsetof(struct rmq_metrics_node, values.tallies) +                    \
+            sizeof(int64_t) * RMQ_TALLY_##tally_                               \
+  }
+
+/* /metrics. All versions have them but where it says so. */
+static const struct family node_families[] = {
+    GAUGE("process_resident_memory_bytes", values.memory_used),
+    GAUGE("resident_memory_limit_bytes", values.memory_limit),
+    GAUGE("disk_space_available_bytes", values.disk_free),
+    GAUGE("disk_space_available_limit_bytes", values.disk_limit),
+    GAUGE("process_open_fds", values.fds_used),
+    GAUGE("process_max_fds", values.fds_total),
+    GAUGE("erlang_processes_used", values.processes_used),
+    GAUGE("erlang_processes_limit", values.processes_total),
+    GAUGE("erlang_scheduler_run_queue", values.run_queue),
+    GAUGE("erlang_uptime_seconds", values.uptime),
+    GAUGE("alarms_memory_used_watermark", values.memory_alarm),
+    GAUGE("alarms_free_disk_space_watermark", values.disk_alarm),
+    GAUGE("unreachable_cluster_peers_count", values.partitions), /* 3.12 */
+    GAUGE("connections", connections),
+    GAUGE("queues", queues),
+    GAUGE("queue_messages_ready", ready),
+    GAUGE("queue_messages_unacked", unacked),
+    GAUGE("channel_messages_unconfirmed", unconfirmed),
+    TALLY("connections_opened_total", OPENED),
+    TALLY("connections_closed_total", CLOSED),
+    TALLY("channels_closed_total", CHANNEL_CLOSED),
+    TALLY("auth_attempts_failed_total", AUTH_FAILED),
+    /* from 3.9 */
+    STAT("global_messages_received_total", PUBLISH),
+    STAT("global_messages_confirmed_total", CONFIRM),
+    STAT("global_messages_delivered_consume_manual_ack_total", DELIVER),
+    STAT("global_messages_delivered_consume_auto_ack_total", DELIVER_NO_ACK),
+    STAT("global_messages_delivered_get_manual_ack_total", GET),
+    STAT("global_messages_delivered_get_auto_ack_total", GET_NO_ACK),
+    STAT("global_messages_acknowledged_total", ACK),
+    STAT("global_messages_redelivered_total", REDELIVER),
+    STAT("global_messages_unroutable_returned_total", RETURNED),
+    STAT("global_messages_unroutable_dropped_total", DROPPED),
+    TALLY("global_messages_received_confirm_total", RECEIVED_CONFIRM),
+    /* from 3.10 */
+    TALLY("global_messages_dead_lettered_rejected_total", DEAD_REJECTED),
+    TALLY("global_messages_dead_lettered_expired_total", DEAD_EXPIRED),
+    TALLY("global_messages_dead_lettered_maxlen_total", DEAD_MAXLEN),
+    TALLY("global_messages_dead_lettered_delivery_limit_total",
+          DEAD_DELIVERY_LIMIT),
+};
+#define NODE_FAMILIES (sizeof(node_families) / sizeof(node_families[0]))
+/* Behind the table: families whose labels are what they say. */
+enum { FAMILY_IDENTITY = NODE_FAMILIES, FAMILY_BUILD };
+
+#define QUEUE_GAUGE(name_, field_)                                             \
+  { name_, false, offsetof(struct rmq_snapshot_queue, field_) }
+#define QUEUE_STAT(name_, stat_)                                               \
+  {                                                                            \
+    name_, true,                                                               \
+        offsetof(struct rmq_snapshot_queue, stats) +                           \
+            sizeof(int64_t) * RMQ_STAT_##stat_                                 \
+  }
+
+/* /metrics/detailed, from 3.9.8. The first makes a queue known. */
+enum { FAMILY_READY = 0 };
+static const struct family queue_families[] = {
+    QUEUE_GAUGE("messages_ready", ready),     /* queue_coarse_metrics */
+    QUEUE_GAUGE("messages_unacked", unacked), /* ... */
+    QUEUE_GAUGE("consumers", consumers), /* queue_consumer_count or _metrics */
+    QUEUE_GAUGE("consumer_capacity", consumer_capacity), /* queue_metrics */
+    QUEUE_GAUGE("process_memory_bytes", memory),         /* ... */
+    QUEUE_GAUGE("head_message_timestamp", head_timestamp),
+    /* queue_delivery_metrics, from 4.0 */
+    QUEUE_STAT("messages_delivered_ack_total", DELIVER),
+    QUEUE_STAT("messages_delivered_total", DELIVER_NO_ACK),
+    QUEUE_STAT("get_ack_total", GET),
+    QUEUE_STAT("get_total", GET_NO_ACK),
+    QUEUE_STAT("messages_acked_total", ACK),
+    QUEUE_STAT("messages_redelivered_total", REDELIVER),
+    /* queue_exchange_metrics, from 4.0 */
+    QUEUE_STAT("exchange_messages_published_total", PUBLISH),
+};
+#define QUEUE_FAMILIES (sizeof(queue_families) / sizeof(queue_families[0]))
+
+/* The index in a table, or -1. */
+static int find_family(const struct family *table, size_t count,
+                       const char *prefix, struct rmq_exposition_text name) {
+  size_t prefix_len = strlen(prefix);
+  if (name.len < prefix_len || memcmp(name.bytes, prefix, prefix_len) != 0)
+    return -1;
+  const char *rest = name.bytes + prefix_len;
+  size_t rest_len = name.len - prefix_len;
+  for (size_t i = 0; i < count; i++)
+    if (strlen(table[i].name) == rest_len &&
+        memcmp(table[i].name, rest, rest_len) == 0)
+      return (int)i;
+  return -1;
+}
+
+/* What a counter can be; 2^63 is the first double that it cannot. */
+static bool is_count(double value) {
+  return value >= 0 && value < 9223372036854775808.0;
+}
+
+static void add_counter(int64_t *sum, double value) {
+  if (!is_count(value))
+    return;
+  int64_t count = (int64_t)value;
+  if (*sum < 0)
+    *sum = 0;
+  *sum = count > INT64_MAX - *sum ? INT64_MAX : *sum + count;
+}
+
+static void add_gauge(double *sum, double value) {
+  if (isfinite(value))
+    *sum = isnan(*sum) ? value : *sum + value;
+}
+
+/* False when it does not fit, or would end early. */
+static bool copy(struct rmq_exposition_text text, char *to, size_t size) {
+  if (text.len >= size || memchr(text.bytes, '\0', text.len) != NULL)
+    return false;
+  memcpy(to, text.bytes, text.len);
+  to[text.len] = '\0';
+  return true;
+}
+
+/* ---- a node ---- */
+
+static int find_of_node(void *ctx, struct rmq_exposition_text name) {
+  static const char identity[] = "rabbitmq_identity_info",
+                    build[] = "rabbitmq_build_info";
+  (void)ctx;
+  if (name.len == strlen(identity) &&
+      memcmp(name.bytes, identity, name.len) == 0)
+    return FAMILY_IDENTITY;
+  if (name.len == strlen(build) && memcmp(name.bytes, build, name.len) == 0)
+    return FAMILY_BUILD;
+  return find_family(node_families, NODE_FAMILIES, "rabbitmq_", name);
+}
+
+static void copy_label(const struct rmq_exposition_sample *sample,
+                       const char *label, char *to, size_t size) {
+  const struct rmq_exposition_text *text = rmq_exposition_label(sample, label);
+  if (text != NULL)
+    copy(*text, to, size);
+}
+
+static void take_of_node(void *ctx, const struct rmq_exposition_sample *s) {
+  struct rmq_metrics_node *n = &((struct rmq_metrics *)ctx)->node;
+  if (s->family == FAMILY_IDENTITY) {
+    copy_label(s, "rabbitmq_node", n->name, sizeof(n->name));
+    return;
+  }
+  if (s->family == FAMILY_BUILD) {
+    copy_label(s, "rabbitmq_version", n->version, sizeof(n->version));
+    return;
+  }
+  const struct family *f = &node_families[s->family];
+  char *field = (char *)n + f->offset;
+  if (f->is_counter)
+    add_counter((int64_t *)(void *)field, s->value);
+  else
+    add_gauge((double *)(void *)field, s->value);
+}
+
+void rmq_metrics_begin_node(struct rmq_metrics *m) {
+  const struct rmq_exposition_sink sink = {m, find_of_node, take_of_node};
+  struct rmq_metrics_node *n = &m->node;
+  *n = (struct rmq_metrics_node){.name = ""};
+  for (size_t i = 0; i < NODE_FAMILIES; i++) {
+    char *field = (char *)n + node_families[i].offset;
+    if (node_families[i].is_counter)
+      *(int64_t *)(void *)field = RMQ_ABSENT;
+    else
+      *(double *)(void *)field = (double)NAN;
+  }
+  /* Nothing of interest is escaped here, and a name with a quote must not cost
+   * a sum its part. */
+  rmq_exposition_init(&m->reader, &sink, true);
+}
+
+int rmq_metrics_end_node(struct rmq_metrics *m, struct rmq_error *err) {
+  rmq_exposition_end(&m->reader);
+  if (m->node.name[0] != '\0')
+    return 0;
+  return rmq_error_set(err, "the answer is not of a RabbitMQ node; is the URL "
+                            "that of the plugin rabbitmq_prometheus?");
+}
+
+/* ---- queues ---- */
+
+void rmq_metrics_queues_init(struct rmq_metrics_queues *q,
+                             struct rmq_snapshot *snapshot) {
+  *q = (struct rmq_metrics_queues){.snapshot = snapshot};
+}
+
+void rmq_metrics_queues_fini(struct rmq_metrics_queues *q) {
+  free(q->slots);
+  free(q->disputed);
+  q->slots = NULL;
+  q->disputed = NULL;
+  q->slots_count = q->disputed_count = 0;
+}
+
+static uint64_t hash(struct rmq_exposition_text vhost,
+                     struct rmq_exposition_text name) {
+  uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+  for (size_t i = 0; i < vhost.len; i++)
+    h = (h ^ (unsigned char)vhost.bytes[i]) * UINT64_C(0x100000001b3);
+  h *= UINT64_C(0x100000001b3); /* a NUL between them */
+  for (size_t i = 0; i < name.len; i++)
+    h = (h ^ (unsigned char)name.bytes[i]) * UINT64_C(0x100000001b3);
+  return h;
+}
+
+static bool is_text(const char *a, struct rmq_exposition_text b) {
+  return strlen(a) == b.len && memcmp(a, b.bytes, b.len) == 0;
+}
+
+static bool is_queue(const struct rmq_snapshot_queue *q,
+                     struct rmq_exposition_text vhost,
+                     struct rmq_exposition_text name) {
+  return is_text(q->name, name) && is_text(q->vhost, vhost);
+}
+
+/* The slot of a queue, or the empty one where it belongs. */
+static uint32_t *find_slot(struct rmq_metrics_queues *q,
+                           struct rmq_exposition_text vhost,
+                           struct rmq_exposition_text name) {
+  size_t mask = q->slots_count - 1;
+  size_t at = (size_t)hash(vhost, name) & mask;
+  while (q->slots[at] != 0 &&
+         !is_queue(&q->snapshot->queues[q->slots[at] - 1], vhost, name))
+    at = (at + 1) & mask;
+  return &q->slots[at];
+}
+
+static struct rmq_exposition_text to_text(const char *text) {
+  return (struct rmq_exposition_text){text, strlen(text)};
+}
+
+/* Room for one more, the table at most half full. */
+static int grow(struct rmq_metrics_queues *q) {
+  size_t count = q->snapshot->queues_count;
+  if ((count + 1) * 2 <= q->slots_count)
+    return 0;
+  size_t size = q->slots_count == 0 ? 256 : q->slots_count * 2;
+  uint16_t *disputed = realloc(q->disputed, size * sizeof(*disputed));
+  if (disputed == NULL)
+    return -1;
+  q->disputed = disputed;
+  memset(disputed + q->disputed_count, 0,
+         (size - q->disputed_count) * sizeof(*disputed));
+  q->disputed_count = size;
+  uint32_t *slots = calloc(size, sizeof(*slots));
+  if (slots == NULL)
+    return -1;
+  free(q->slots);
+  q->slots = slots;
+  q->slots_count = size;
+  for (size_t i = 0; i < count; i++) {
+    const struct rmq_snapshot_queue *queue = &q->snapshot->queues[i];
+    *find_slot(q, to_text(queue->vhost), to_text(queue->name)) =
+        (uint32_t)i + 1;
+  }
+  return 0;
+}
+
+/* A queue that is not there yet, or NULL: not wanted, one too many, or with a
+ * name that is none. */
+static struct rmq_snapshot_queue *add_queue(struct rmq_metrics_queues *q,
+                                            uint32_t *slot,
+                                            struct rmq_exposition_text vhost,
+                                            struct rmq_exposition_text name) {
+  char vhost_text[RMQ_METRICS_NAME_MAX + 1], name_text[sizeof(vhost_text)];
+  if (vhost.len == 0 || name.len == 0 ||
+      !copy(vhost, vhost_text, sizeof(vhost_text)) ||
+      !copy(name, name_text, sizeof(name_text)) ||
+      (q->want != NULL && !q->want(q->want_ctx, vhost_text, name_text)))
+    return NULL;
+  bool is_full = rmq_snapshot_is_full(q->snapshot);
+  struct rmq_snapshot_queue *queue =
+      rmq_snapshot_add_queue(q->snapshot, vhost_text, name_text);
+  if (queue != NULL)
+    *slot = (uint32_t)q->snapshot->queues_count;
+  else if (!is_full)
+    q->is_out_of_memory = true;
+  return queue;
+}
+
+/* Families list the queues in about the same order. */
+static struct rmq_snapshot_queue *find_queue(struct rmq_metrics *m, int family,
+                                             struct rmq_exposition_text vhost,
+                                             struct rmq_exposition_text name) {
+  struct rmq_metrics_queues *q = m->queues;
+  struct rmq_snapshot *s = q->snapshot;
+  if (m->next < s->queues_count && is_queue(&s->queues[m->next], vhost, name))
+    return &s->queues[m->next];
+  if (grow(q) != 0) {
+    q->is_out_of_memory = true;
+    return NULL;
+  }
+  uint32_t *slot = find_slot(q, vhost, name);
+  if (*slot != 0)
+    return &s->queues[*slot - 1];
+  return family == FAMILY_READY ? add_queue(q, slot, vhost, name) : NULL;
+}
+
+/* Two nodes may both think that they lead a queue, for a while. */
+static void set_gauge(struct rmq_metrics_queues *q, size_t queue, int family,
+                      double *field, double value) {
+  uint16_t bit = (uint16_t)(1u << family);
+  if (!isfinite(value) || (q->disputed[queue] & bit) != 0)
+    return;
+  if (isnan(*field)) {
+    *field = value;
+  } else if (*field != value) {
+    *field = (double)NAN;
+    q->disputed[queue] |= bit;
+  }
+}
+
+static int find_of_queues(void *ctx, struct rmq_exposition_text name) {
+  ((struct rmq_metrics *)ctx)->next = 0;
+  return find_family(queue_families, QUEUE_FAMILIES, "rabbitmq_detailed_queue_",
+                     name);
+}
+
+static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
+  struct rmq_metrics *m = ctx;
+  const struct rmq_exposition_text *vhost = rmq_exposition_label(s, "vhost");
+  const struct rmq_exposition_text *name = rmq_exposition_label(s, "queue");
+  if (vhost == NULL || name == NULL)
+    return;
+  struct rmq_snapshot_queue *q = find_queue(m, s->family, *vhost, *name);
+  if (q == NULL)
+    return;
+  size_t index = (size_t)(q - m->queues->snapshot->queues);
+  m->next = index + 1;
+  const struct family *f = &queue_families[s->family];
+  char *field = (char *)q + f->offset;
+  if (f->is_counter)
+    add_counter((int64_t *)(void *)field, s->value);
+  else
+    set_gauge(m->queues, index, s->family, (double *)(void *)field, s->value);
+}
+
+/* Names in labels are escaped from 3.11. */
+static bool is_raw(const char *version) {
+  int major = 0, minor = 0;
+  return sscanf(version, "%d.%d", &major, &minor) == 2 &&
+         (major < 3 || (major == 3 && minor < 11));
+}
+
+void rmq_metrics_begin_queues(struct rmq_metrics *m,
+                              struct rmq_metrics_queues *queues) {
+  const struct rmq_exposition_sink sink = {m, find_of_queues, take_of_queues};
+  m->queues = queues;
+  m->next = 0;
+  rmq_exposition_init(&m->reader, &sink, is_raw(m->node.version));
+}
+
+void rmq_metrics_end_queues(struct rmq_metrics *m) {
+  rmq_exposition_end(&m->reader);
+}
+
+/* ---- a node's part of the snapshot ---- */
+
+static struct rmq_snapshot_node *find_node(struct rmq_snapshot *s,
+                                           const char *name) {
+  for (size_t i = 0; i < s->nodes_count; i++)
+    if (strcmp(s->nodes[i].name, name) == 0)
+      return &s->nodes[i];
+  return NULL;
+}
+
+/* What the node did not say stays as another source had it. */
+static void keep_known(struct rmq_metrics_node *n,
+                       const struct rmq_snapshot_node *before) {
+  const size_t start = offsetof(struct rmq_metrics_node, values);
+  for (size_t i = 0; i < NODE_FAMILIES; i++) {
+    const struct family *f = &node_families[i];
+    bool is_value = f->offset >= start &&
+                    f->offset < start + sizeof(struct rmq_snapshot_node);
+    if (f->is_counter || !is_value)
+      continue;
+    double *field = (double *)(void *)((char *)n + f->offset);
+    if (isnan(*field))
+      memcpy(field, (const char *)before + (f->offset - start), sizeof(*field));
+  }
+}
+
+bool rmq_metrics_put_node(const struct rmq_metrics_node *node,
+                          struct rmq_snapshot *s) {
+  struct rmq_metrics_node n = *node;
+  struct rmq_snapshot_node *to = find_node(s, n.name);
+  if (to == NULL)
+    to = rmq_snapshot_add_node(s, n.name);
+  if (to == NULL || to->has_counters)
+    return false;
+  keep_known(&n, to);
+  n.values.name = to->name;
+  n.values.has_counters = true;
+  n.values.running = 1; /* it has just answered */
+  *to = n.values;
+  add_gauge(&s->ready, n.ready);
+  add_gauge(&s->unacked, n.unacked);
+  add_gauge(&s->connections, n.connections);
+  add_gauge(&s->unconfirmed, n.unconfirmed);
+  if (s->version[0] == '\0')
+    memcpy(s->version, n.version, sizeof(s->version));
+  return true;
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/metrics.h"
+
+#include "tests/testing.h"
+
+#include <math.h>
+#include <string.h>
+
+#define IDENTITY(node, version)                                                \
+  "rabbitmq_build_info{rabbitmq_version=\"" version "\"} 1\n"                  \
+  "rabbitmq_identity_info{rabbitmq_node=\"" node                               \
+  "\",rabbitmq_cluster=\"c\"} 1\n"
+
+static struct rmq_metrics m;
+
+static char *read_fixture(const char *name, size_t *ret_len) {
+  const char *top = getenv("top_srcdir");
+  char path[600];
+  snprintf(path, sizeof(path), "%s/tests/fixtures/mgmt/%s",
+           top == NULL ? "." : top, name);
+  FILE *f = fopen(path, "rb");
+  if (f == NULL)
+    fail_msg("no %s", path);
+  char *bytes = calloc(1, 200000);
+  *ret_len = fread(bytes, 1, 199999, f);
+  fclose(f);
+  return bytes;
+}
+
+/* One node's answer, in pieces as a network brings them. */
+static void read_node(const char *text, size_t len) {
+  struct rmq_error err = {.text = ""};
+  rmq_metrics_begin_node(&m);
+  for (size_t at = 0; at < len; at += 1448)
+    rmq_exposition_feed(&m.reader, text + at,
+                        len - at < 1448 ? len - at : 1448);
+  assert_int_equal(rmq_metrics_end_node(&m, &err), 0);
+}
+
+static void read_queues(struct rmq_metrics_queues *q, const char *version,
+                        const char *text) {
+  snprintf(m.node.version, sizeof(m.node.version), "%s", version);
+  rmq_metrics_begin_queues(&m, q);
+  rmq_exposition_feed(&m.reader, text, strlen(text));
+  rmq_metrics_end_queues(&m);
+}
+
+static const struct rmq_snapshot_queue *find(const struct rmq_snapshot *s,
+                                             const char *name) {
+  for (size_t i = 0; i < s->queues_count; i++)
+    if (strcmp(s->queues[i].name, name) == 0)
+      return &s->queues[i];
+  return NULL;
+}
+
+static void a_real_node_is_read(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  size_t len;
+  char *text = read_fixture("3.10.8/metrics.prom", &len);
+  rmq_snapshot_init(&s, 10);
+  read_node(text, len);
+  assert_int_equal(m.reader.malformed, 0);
+  assert_string_equal(m.node.name, "prom@localhost");
+  assert_string_equal(m.node.version, "3.10.8");
+  assert_true(m.node.queues == 5);
+  assert_true(rmq_metrics_put_node(&m.node, &s));
+  assert_string_equal(s.version, "3.10.8");
+  assert_true(s.ready == 29);
+  assert_true(s.unacked == 4);
+  assert_true(s.connections == 3);
+  assert_true(s.unconfirmed == 0);
+  assert_int_equal(s.nodes_count, 1);
+  const struct rmq_snapshot_node *n = &s.nodes[0];
+  assert_string_equal(n->name, "prom@localhost");
+  assert_true(n->has_counters);
+  assert_true(n->running == 1);
+  assert_true(n->memory_alarm == 0 && n->disk_alarm == 0);
+  assert_true(n->memory_limit == 1e9 && n->disk_limit == 5e7);
+  assert_true(n->memory_used > 5e7 && n->memory_used < 1e9);
+  assert_true(n->disk_free > 1e9);
+  assert_true(n->fds_total == 20000 && n->fds_used > 10);
+  assert_true(n->processes_total == 1048576 && n->processes_used > 100);
+  assert_true(n->run_queue == 1);
+  assert_true(n->uptime == 458.78);
+  assert_true(isnan(n->partitions)); /* not before 3.12 */
+  free(text);
+  rmq_snapshot_fini(&s);
+}
+
+static void counters_of_a_real_node_are_those_of_management(void **state) {
+  (void)state;
+  /* What /api/overview said in the same run. */
+  static const int64_t want[RMQ_STATS_COUNT] = {46, 46, 12, 0, 1,
+                                                0,  7,  2,  3, 3};
+  size_t len;
+  char *text = read_fixture("3.10.8/metrics.prom", &len);
+  read_node(text, len);
+  for (size_t i = 0; i < RMQ_STATS_COUNT; i++) {
+    SHOW_ROW("%s", rmq_stat_to_str((enum rmq_stat)i));
+    assert_int_equal(m.node.values.stats[i], want[i]);
+  }
+  assert_int_equal(m.node.values.tallies[RMQ_TALLY_OPENED], 3);
+  assert_int_equal(m.node.values.tallies[RMQ_TALLY_CLOSED], 1);
+  assert_int_equal(m.node.values.tallies[RMQ_TALLY_RECEIVED_CONFIRM], 46);
+  assert_int_equal(m.node.values.tallies[RMQ_TALLY_AUTH_FAILED], 0);
+  assert_int_equal(m.node.values.tallies[RMQ_TALLY_DEAD_EXPIRED], 0);
+  free(text);
+}
+
+static void queues_of_a_real_node_are_read(void **state) {
+  (void)state;
+  static const char *const files[] = {"3.10.8/detailed-many.prom",
+                                      "3.10.8/detailed-few.prom"};
+  for (size_t i = 0; i < COUNT_OF(files); i++) {
+    struct rmq_snapshot s;
+    struct rmq_metrics_queues q;
+    size_t len;
+    char *text = read_fixture(files[i], &len);
+    rmq_snapshot_init(&s, 10);
+    rmq_metrics_queues_init(&q, &s);
+    rmq_metrics_begin_node(&m);
+    read_queues(&q, "3.10.8", text);
+    assert_int_equal(m.reader.malformed, 0);
+    assert_int_equal(s.queues_count, 5);
+    const struct rmq_snapshot_queue *in = find(&s, "in");
+    assert_non_null(in);
+    assert_string_equal(in->vhost, "/");
+    assert_true(in->ready == 10 && in->unacked == 4 && in->consumers == 1);
+    assert_int_equal(in->stats[RMQ_STAT_PUBLISH], RMQ_ABSENT);
+    assert_int_equal(isnan(in->head_timestamp), i == 0);
+    const struct rmq_snapshot_queue *quoted = find(&s, "naïve \"quoted\"");
+    assert_non_null(quoted); /* 3.10 escapes nothing */
+    assert_string_equal(quoted->vhost, "team-a/x");
+    assert_true(find(&s, "quorum")->ready == 19);
+    assert_int_equal(isnan(in->memory), i == 0);
+    assert_true(i == 0 || in->memory == 110120);
+    assert_true(i == 0 ? isnan(in->consumer_capacity)
+                       : fabs(in->consumer_capacity - 0.2537) < 1e-3);
+    free(text);
+    rmq_metrics_queues_fini(&q);
+    rmq_snapshot_fini(&s);
+  }
+}
+
+#define D "rabbitmq_detailed_queue_"
+
+static void queues_of_version_4_have_counters(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  struct rmq_metrics_queues q;
+  rmq_snapshot_init(&s, 10);
+  rmq_metrics_queues_init(&q, &s);
+  rmq_metrics_begin_node(&m);
+  read_queues(
+      &q, "4.1.0",
+      D
+      "messages_ready{vhost=\"/\",queue=\"a\\\"b\\\\\"} 5\n" D
+      "head_message_timestamp{vhost=\"/\",queue=\"a\\\"b\\\\\"} 1700000000\n" D
+      "get_ack_total{vhost=\"/\",queue=\"a\\\"b\\\\\"} 1\n" D
+      "get_total{vhost=\"/\",queue=\"a\\\"b\\\\\"} 2\n" D
+      "messages_delivered_ack_total{vhost=\"/\",queue=\"a\\\"b\\\\\"} 3\n" D
+      "messages_delivered_total{vhost=\"/\",queue=\"a\\\"b\\\\\"} 4\n" D
+      "messages_redelivered_total{vhost=\"/\",queue=\"a\\\"b\\\\\"} 5\n" D
+      "messages_acked_total{vhost=\"/\",queue=\"a\\\"b\\\\\"} 6\n" D
+      "exchange_messages_published_total{vhost=\"/\",exchange=\"\",queue="
+      "\"a\\\"b\\\\\"} 7\n" D
+      "exchange_messages_published_total{vhost=\"/\",exchange=\"x\",queue="
+      "\"a\\\"b\\\\\"} 8\n"
+      /* another node's channels delivered, too */
+      D "messages_acked_total{vhost=\"/\",queue=\"a\\\"b\\\\\"} 10\n" D
+      "messages_acked_total{vhost=\"/\",queue=\"not there\"} 10\n");
+  assert_int_equal(s.queues_count, 1);
+  const struct rmq_snapshot_queue *a = find(&s, "a\"b\\");
+  assert_non_null(a);
+  assert_true(a->head_timestamp == 1.7e9);
+  assert_int_equal(a->stats[RMQ_STAT_GET], 1);
+  assert_int_equal(a->stats[RMQ_STAT_GET_NO_ACK], 2);
+  assert_int_equal(a->stats[RMQ_STAT_DELIVER], 3);
+  assert_int_equal(a->stats[RMQ_STAT_DELIVER_NO_ACK], 4);
+  assert_int_equal(a->stats[RMQ_STAT_REDELIVER], 5);
+  assert_int_equal(a->stats[RMQ_STAT_ACK], 16);
+  assert_int_equal(a->stats[RMQ_STAT_PUBLISH], 15);
+  rmq_metrics_queues_fini(&q);
+  rmq_snapshot_fini(&s);
+}
+
+static void two_nodes_that_disagree_on_a_queue_say_nothing(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  struct rmq_metrics_queues q;
+  rmq_snapshot_init(&s, 10);
+  rmq_metrics_queues_init(&q, &s);
+  rmq_metrics_begin_node(&m);
+  read_queues(&q, "4.1.0",
+              D "messages_ready{vhost=\"/\",queue=\"a\"} 5\n" D
+                "messages_unacked{vhost=\"/\",queue=\"a\"} 1\n" D
+                "messages_ready{vhost=\"/\",queue=\"b\"} 7\n");
+  read_queues(&q, "4.1.0",
+              D "messages_ready{vhost=\"/\",queue=\"a\"} 6\n" D
+                "messages_unacked{vhost=\"/\",queue=\"a\"} 1\n");
+  read_queues(&q, "4.1.0", D "messages_ready{vhost=\"/\",queue=\"a\"} 5\n");
+  assert_int_equal(s.queues_count, 2);
+  assert_true(isnan(find(&s, "a")->ready));
+  assert_true(find(&s, "a")->unacked == 1);
+  assert_true(find(&s, "b")->ready == 7);
+  rmq_metrics_queues_fini(&q);
+  rmq_snapshot_fini(&s);
+}
+
+static void nodes_add_up_and_each_counts_once(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  rmq_snapshot_init(&s, 10);
+  /* what the management API knew before */
+  struct rmq_snapshot_node *b = rmq_snapshot_add_node(&s, "rabbit@b");
+  b->running = 0;
+  b->fds_total = 500;
+  b->memory_used = 1;
+  rmq_snapshot_add_node(&s, "rabbit@c")->running = 1;
+  static const char *const texts[] = {
+      IDENTITY("rabbit@a", "4.0.5") "rabbitmq_queue_messages_ready 5\n"
+                                    "rabbitmq_connections 2\n",
+      IDENTITY("rabbit@b", "4.0.5") "rabbitmq_queue_messages_ready 7\n"
+                                    "rabbitmq_process_resident_memory_bytes 9\n"
+                                    "rabbitmq_unreachable_cluster_peers_count "
+                                    "2\n"};
+  for (size_t i = 0; i < COUNT_OF(texts); i++) {
+    read_node(texts[i], strlen(texts[i]));
+    assert_true(rmq_metrics_put_node(&m.node, &s));
+    assert_false(rmq_metrics_put_node(&m.node, &s));
+  }
+  assert_int_equal(s.nodes_count, 3);
+  assert_string_equal(s.nodes[0].name, "rabbit@b");
+  assert_true(s.nodes[0].running == 1); /* it answered */
+  assert_true(s.nodes[0].fds_total == 500);
+  assert_true(s.nodes[0].memory_used == 9);
+  assert_true(s.nodes[0].partitions == 2);
+  assert_false(s.nodes[1].has_counters);
+  assert_string_equal(s.nodes[2].name, "rabbit@a");
+  assert_true(s.ready == 12);
+  assert_true(s.connections == 2);
+  assert_true(isnan(s.unacked));
+  rmq_snapshot_fini(&s);
+}
+
+static void one_value_per_object_is_a_sum(void **state) {
+  (void)state;
+  /* prometheus.return_per_object_metrics = true, and a queue named ": */
+  static const char text[] = IDENTITY(
+      "rabbit@a",
+      "3.10.8") "rabbitmq_queue_messages_ready{vhost=\"/\",queue=\"a\"} 5\n"
+                "rabbitmq_queue_messages_ready{vhost=\"/\",queue=\"\"\"} 6\n"
+                "rabbitmq_queue_messages_ready{vhost=\"/\",queue=\"c\"} NaN\n"
+                "rabbitmq_auth_attempts_failed_total{protocol=\"http\"} 3\n"
+                "rabbitmq_auth_attempts_failed_total{protocol=\"amqp091\"} 4\n";
+  read_node(text, strlen(text));
+  assert_true(m.node.ready == 11);
+  assert_int_equal(m.node.values.tallies[RMQ_TALLY_AUTH_FAILED], 7);
+}
+
+static void what_is_no_node_is_refused(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "", "<html>hello</html>\n", "rabbitmq_queue_messages_ready 5\n",
+      "up 1\n# HELP x y\n", "rabbitmq_identity_info{rabbitmq_node=\"\"} 1\n"};
+  for (size_t i = 0; i < COUNT_OF(texts); i++) {
+    struct rmq_error err = {.text = ""};
+    rmq_metrics_begin_node(&m);
+    rmq_exposition_feed(&m.reader, texts[i], strlen(texts[i]));
+    assert_int_equal(rmq_metrics_end_node(&m, &err), -1);
+    assert_non_null(strstr(err.text, "rabbitmq_prometheus"));
+  }
+}
+
+static void absurd_numbers_are_not_known(void **state) {
+  (void)state;
+  static const char text[] =
+      IDENTITY("rabbit@a", "4.0.5") "rabbitmq_connections +Inf\n"
+                                    "rabbitmq_erlang_uptime_seconds NaN\n"
+                                    "rabbitmq_connections_opened_total -1\n"
+                                    "rabbitmq_connections_closed_total 1e300\n"
+                                    "rabbitmq_channels_closed_total NaN\n";
+  read_node(text, strlen(text));
+  assert_true(isnan(m.node.connections));
+  assert_true(isnan(m.node.values.uptime));
+  for (size_t i = 0; i < 3; i++)
+    assert_int_equal(m.node.values.tallies[i], RMQ_ABSENT);
+}
+
+static bool want(void *ctx, const char *vhost, const char *name) {
+  ++*(int *)ctx;
+  return strcmp(vhost, "/") == 0 && name[0] != 'x';
+}
+
+static void
+unwanted_queues_and_more_than_the_maximum_are_left_out(void **state) {
+  (void)state;
+  enum { MANY = 3000, MAX = 1000 };
+  struct rmq_snapshot s;
+  struct rmq_metrics_queues q;
+  int asked = 0;
+  static char text[600000];
+  size_t len = 0;
+  rmq_snapshot_init(&s, MAX);
+  rmq_metrics_queues_init(&q, &s);
+  q.want = want;
+  q.want_ctx = &asked;
+  len += (size_t)snprintf(text, sizeof(text),
+                          D "messages_ready{vhost=\"v\",queue=\"a\"} 1\n" D
+                            "messages_ready{vhost=\"/\",queue=\"x\"} 1\n" D
+                            "messages_ready{vhost=\"/\",queue=\"\"} 1\n" D
+                            "messages_ready{vhost=\"/\"} 1\n" D
+                            "messages_ready{queue=\"a\"} 1\n");
+  for (int family = 0; family < 2; family++)
+    for (int i = 0; i < MANY; i++) /* the second time in another order */
+      len += (size_t)snprintf(text + len, sizeof(text) - len,
+                              D "messages_%s{vhost=\"/\",queue=\"q%d\"} %d\n",
+                              family == 0 ? "ready" : "unacked",
+                              i * (family == 0 ? 1 : 7) % MANY,
+                              i * (family == 0 ? 1 : 7) % MANY);
+  assert_true(len < sizeof(text) - 1);
+  rmq_metrics_begin_node(&m);
+  read_queues(&q, "4.1.0", text);
+  assert_int_equal(s.queues_count, MAX);
+  assert_int_equal(s.queues_left_out, MANY - MAX);
+  assert_int_equal(asked, MANY + 2);
+  for (size_t i = 0; i < s.queues_count; i++) {
+    assert_true(s.queues[i].ready == atoi(s.queues[i].name + 1));
+    assert_true(s.queues[i].unacked == s.queues[i].ready);
+  }
+  rmq_metrics_queues_fini(&q);
+  rmq_snapshot_fini(&s);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_real_node_is_read),
+      cmocka_unit_test(counters_of_a_real_node_are_those_of_management),
+      cmocka_unit_test(queues_of_a_real_node_are_read),
+      cmocka_unit_test(queues_of_version_4_have_counters),
+      cmocka_unit_test(two_nodes_that_disagree_on_a_queue_say_nothing),
+      cmocka_unit_test(nodes_add_up_and_each_counts_once),
+      cmocka_unit_test(one_value_per_object_is_a_sum),
+      cmocka_unit_test(what_is_no_node_is_refused),
+      cmocka_unit_test(absurd_numbers_are_not_known),
+      cmocka_unit_test(unwanted_queues_and_more_than_the_maximum_are_left_out),
+  };
+  return run_all(tests);
+}
