@@ -6,6 +6,7 @@
 #include "common/base/option_text.h"
 #include "common/base/units.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,9 @@ void rmq_option_field_init(const struct rmq_option *o, void *field) {
   case RMQ_OPT_INTEGER:
   case RMQ_OPT_BYTES:
     *(int64_t *)field = 0;
+    break;
+  case RMQ_OPT_NUMBER:
+    *(double *)field = (double)NAN;
     break;
   case RMQ_OPT_DURATION:
     *(struct rmq_dur *)field = (struct rmq_dur){0};
@@ -117,6 +121,14 @@ static int parse_enum(const struct rmq_option *o, const char *text, int *ret) {
   return -1;
 }
 
+static int set_double(const struct rmq_option *o, void *field, int rc,
+                      double value) {
+  if (rc != 0 || !isfinite(value) || !in_range(o, value))
+    return -1;
+  *(double *)field = value;
+  return 0;
+}
+
 static int set_number(const struct rmq_option *o, void *field, int rc,
                       int64_t value) {
   if (rc != 0 || !in_range(o, (double)value))
@@ -137,6 +149,7 @@ static int set_duration(const struct rmq_option *o, void *field, int rc,
 static int set_plain_text(const struct rmq_option *o, void *field,
                           const char *text) {
   int64_t number = 0;
+  double real = 0;
   struct rmq_dur duration = {0};
   int rc;
   switch (o->type) {
@@ -145,6 +158,9 @@ static int set_plain_text(const struct rmq_option *o, void *field,
   case RMQ_OPT_INTEGER:
     rc = rmq_units_parse_integer(text, &number);
     return set_number(o, field, rc, number);
+  case RMQ_OPT_NUMBER:
+    rc = rmq_units_parse_number(text, &real);
+    return set_double(o, field, rc, real);
   case RMQ_OPT_BYTES:
     rc = rmq_units_parse_bytes(text, &number);
     return set_number(o, field, rc, number);
@@ -168,6 +184,8 @@ static int set_plain_number(const struct rmq_option *o, void *field,
   int64_t whole = 0;
   struct rmq_dur duration = {0};
   int rc;
+  if (o->type == RMQ_OPT_NUMBER)
+    return set_double(o, field, 0, number);
   if (o->type == RMQ_OPT_DURATION) {
     rc = rmq_units_duration_from_double(number, &duration);
     return set_duration(o, field, rc, duration);
@@ -177,7 +195,8 @@ static int set_plain_number(const struct rmq_option *o, void *field,
 }
 
 static bool is_numeric(enum rmq_option_type t) {
-  return t == RMQ_OPT_INTEGER || t == RMQ_OPT_BYTES || t == RMQ_OPT_DURATION;
+  return t == RMQ_OPT_INTEGER || t == RMQ_OPT_NUMBER || t == RMQ_OPT_BYTES ||
+         t == RMQ_OPT_DURATION;
 }
 
 static int set_plain(const struct rmq_option *o, void *field,
@@ -353,6 +372,7 @@ int rmq_option_field_set(const struct rmq_option *o, void *field,
     return add_argument(o, field, values, env, err);
   case RMQ_OPT_BOOLEAN:
   case RMQ_OPT_INTEGER:
+  case RMQ_OPT_NUMBER:
   case RMQ_OPT_BYTES:
   case RMQ_OPT_DURATION:
   case RMQ_OPT_ENUM:

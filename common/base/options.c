@@ -20,6 +20,8 @@ const char *rmq_option_type_to_str(enum rmq_option_type t) {
     return "boolean";
   case RMQ_OPT_INTEGER:
     return "integer";
+  case RMQ_OPT_NUMBER:
+    return "number";
   case RMQ_OPT_BYTES:
     return "bytes";
   case RMQ_OPT_DURATION:
@@ -269,6 +271,7 @@ void rmq_option_allowed(const struct rmq_option *o, struct rmq_buf *out) {
     rmq_buf_append_text(out, "yes or no");
     break;
   case RMQ_OPT_INTEGER:
+  case RMQ_OPT_NUMBER:
     append_range(o, out);
     break;
   case RMQ_OPT_BYTES:

@@ -24,6 +24,7 @@ enum rmq_option_type {
   RMQ_OPT_SECRET,    /* char *; like STRING, never printed, wiped when freed */
   RMQ_OPT_BOOLEAN,   /* bool */
   RMQ_OPT_INTEGER,   /* int64_t */
+  RMQ_OPT_NUMBER,    /* double, not negative; NaN until set */
   RMQ_OPT_BYTES,     /* int64_t; accepts 64KiB, 10MiB, 1GiB, 10MB ... */
   RMQ_OPT_DURATION,  /* struct rmq_dur; a number of seconds (fractions allowed),
                         or with a unit: 500ms, 30s, 5m, 2h, 1d */
@@ -85,7 +86,8 @@ struct rmq_option {
   enum rmq_option_type type;
   size_t offset;             /* of the field in the configuration struct */
   const char *default_value; /* text as a user would write it; NULL = unset */
-  double min, max; /* INTEGER, BYTES, DURATION (seconds); max 0 = none */
+  double min,
+      max; /* INTEGER, NUMBER, BYTES, DURATION (seconds); max 0 = none */
   const char *const *choices; /* ENUM: NULL-terminated words */
   const char *unit;           /* "seconds", "bytes", "messages" or NULL */
   const struct rmq_option_block *block; /* BLOCKS */
@@ -99,6 +101,9 @@ struct rmq_option_block {
   const char *argument; /* the option of the table that the text behind NAME
                            sets; NULL = there is no such text */
   size_t max;           /* most of them in one block */
+  /* Called when the argument is set and nothing else yet: gives the defaults
+   * that depend on it. Or NULL. */
+  void (*prepare)(void *object);
   /* What no single option can say, or NULL. Appends one line per error and
    * returns -1; returns 0 when there is none. */
   int (*check)(const void *object, struct rmq_buf *errors);

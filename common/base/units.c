@@ -104,6 +104,15 @@ static int parse_decimal(const char *text, double *ret_value,
   return 0;
 }
 
+int rmq_units_parse_number(const char *text, double *ret_value) {
+  double value;
+  const char *rest;
+  if (parse_decimal(text, &value, &rest) != 0 || *rest != '\0')
+    return -1;
+  *ret_value = value;
+  return 0;
+}
+
 static int parse_with_unit(const char *text, const struct unit *units,
                            bool ignore_case, double *ret_value) {
   double value;

@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 int rmq_units_parse_integer(const char *text, int64_t *ret_value);
+/* 12, 1.5, .5 */
+int rmq_units_parse_number(const char *text, double *ret_value);
 /* 512, 64KiB, 10MiB, 1.5GiB, 1TiB (powers of 1024); 10kB, 10MB, 1GB, 1TB
  * (powers of 1000); case is ignored; a fraction of a byte is dropped. A bare K
  * or M is refused: it means either. */

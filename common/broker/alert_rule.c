@@ -50,11 +50,9 @@ static bool is_about(const struct rmq_alert_config *c,
   return (int)q->kind == c->kind && has_resource(c, q);
 }
 
-static void complain(const struct rmq_alert_config *c, struct rmq_buf *errors,
-                     const char *option, const char *text) {
-  rmq_buf_appendf(errors, "Alert \"%s\": option %s: %s\n",
-                  rmq_alert_kind_to_str((enum rmq_alert_kind)c->kind), option,
-                  text);
+static void complain(struct rmq_buf *errors, const char *option,
+                     const char *text) {
+  rmq_buf_appendf(errors, "option %s: %s\n", option, text);
 }
 
 static bool has_scope(const struct rmq_alert_config *c,
@@ -73,7 +71,7 @@ static void check_limits(const struct rmq_alert_config *c,
     if (!is_about(c, q) ||
         !(limit(c->warning, q->warning) > limit(c->failure, q->failure)))
       continue;
-    complain(c, errors, "Warning",
+    complain(errors, "Warning",
              "is over Failure; a warning comes first, so it has to be the "
              "smaller one (0 = no such level)");
     return;
@@ -89,37 +87,35 @@ static void check_resources(const struct rmq_alert_config *c,
       is_known |= word != NULL && strcasecmp(c->resources.items[i], word) == 0;
     }
     if (!is_known)
-      complain(c, errors, "Resource",
-               "allowed: memory, file-handles, processes");
+      complain(errors, "Resource", "allowed: memory, file-handles, processes");
   }
 }
 
-static void check_patterns(const struct rmq_alert_config *c, const char *option,
+static void check_patterns(const char *option,
                            const struct rmq_strings *patterns, bool has_use,
                            struct rmq_buf *errors) {
   if (patterns->count > 0 && !has_use)
-    complain(c, errors, option, "this kind of alert is not about such objects");
+    complain(errors, option, "this kind of alert is not about such objects");
   else
     rmq_filter_check(option, patterns, errors);
 }
 
-int rmq_alert_config_check(const struct rmq_alert_config *c, int64_t max_queues,
-                           struct rmq_buf *errors) {
+bool rmq_alert_config_is_of_queues(const struct rmq_alert_config *c) {
+  return has_scope(c, RMQ_SERIES_QUEUE);
+}
+
+int rmq_alert_config_check(const void *config, struct rmq_buf *errors) {
+  const struct rmq_alert_config *c = config;
   size_t before = errors->len;
-  bool is_of_queues = has_scope(c, RMQ_SERIES_QUEUE);
+  bool is_of_queues = rmq_alert_config_is_of_queues(c);
   check_limits(c, errors);
-  check_patterns(c, "Queue", &c->queues, is_of_queues, errors);
-  check_patterns(c, "VHost", &c->vhosts, is_of_queues, errors);
-  check_patterns(c, "Node", &c->nodes, has_scope(c, RMQ_SERIES_NODE), errors);
+  check_patterns("Queue", &c->queues, is_of_queues, errors);
+  check_patterns("VHost", &c->vhosts, is_of_queues, errors);
+  check_patterns("Node", &c->nodes, has_scope(c, RMQ_SERIES_NODE), errors);
   if (c->resources.count > 0 && c->kind != RMQ_ALERT_RESOURCE)
-    complain(c, errors, "Resource", "is for Alert \"resource\" only");
+    complain(errors, "Resource", "is for <Alert \"resource\"> only");
   else
     check_resources(c, errors);
-  if (is_of_queues && max_queues == 0)
-    rmq_buf_appendf(errors,
-                    "Alert \"%s\": with MaxQueues 0 no queue is looked at, so "
-                    "it would never be raised\n",
-                    rmq_alert_kind_to_str((enum rmq_alert_kind)c->kind));
   return errors->len == before ? 0 : -1;
 }
 

@@ -28,9 +28,10 @@ struct rmq_alert_config {
  * priority. */
 void rmq_alert_config_prepare(void *config);
 /* What no single option can say. Appends a line per error and returns -1, or
- * returns 0. max_queues as in the monitor's options. */
-int rmq_alert_config_check(const struct rmq_alert_config *c, int64_t max_queues,
-                           struct rmq_buf *errors);
+ * returns 0. */
+int rmq_alert_config_check(const void *config, struct rmq_buf *errors);
+/* Whether queues are looked at for it. */
+bool rmq_alert_config_is_of_queues(const struct rmq_alert_config *c);
 
 struct rmq_alert_rule; /* opaque: compiled patterns */
 

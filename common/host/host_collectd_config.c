@@ -142,6 +142,8 @@ static void parse_inner(struct place *p, const struct rmq_option *row,
     set_option(p, b->table, ci, b->argument, block);
   else if (ci->values_num > 0)
     complain(p, "nothing may stand behind its name");
+  if (!p->failed && b->prepare != NULL)
+    b->prepare(block);
   for (int i = 0; block != NULL && i < ci->children_num; i++) {
     const oconfig_item_t *child = &ci->children[i];
     if (child->children_num > 0)

@@ -87,6 +87,7 @@ static const char *value_word(const struct rmq_option *row) {
   case RMQ_OPT_BOOLEAN:
     return "";
   case RMQ_OPT_INTEGER:
+  case RMQ_OPT_NUMBER:
   case RMQ_OPT_BYTES:
     return " NUMBER";
   case RMQ_OPT_DURATION:

@@ -102,25 +102,22 @@ static void wrong_configs_are_refused_with_the_option(void **state) {
     const char *kind;
     double warning, failure;
     int queues, nodes, resources; /* 1 = a good text, 2 = a bad one */
-    int64_t max_queues;
-    const char *want; /* NULL = right */
+    const char *want;             /* NULL = right */
   } rows[] = {
-      {"backlog", NAN, NAN, 0, 0, 0, 1, NULL},
-      {"backlog", NAN, NAN, 0, 0, 0, 0, "MaxQueues 0"},
-      {"errors", NAN, NAN, 0, 0, 0, 0, NULL},
-      {"backlog", 10, 20, 1, 0, 0, 1, NULL},
-      {"backlog", 60000, NAN, 0, 0, 0, 1, "option Warning: is over Failure"},
-      {"backlog", 60000, 0, 0, 0, 0, 1, NULL},
-      {"rate-drop", NAN, 20, 0, 0, 0, 1, "option Warning: is over Failure"},
-      {"rate-drop", 0, 20, 0, 0, 0, 1, NULL},
-      {"backlog", NAN, NAN, 2, 0, 0, 1, "Queue"},
-      {"backlog", NAN, NAN, 0, 1, 0, 1, "option Node: this kind"},
-      {"errors", NAN, NAN, 1, 0, 0, 1, "option Queue: this kind"},
-      {"connection", NAN, NAN, 0, 1, 0, 1, NULL},
-      {"alarm", NAN, NAN, 0, 2, 0, 1, "Node"},
-      {"resource", 60, 70, 0, 0, 1, 1, NULL},
-      {"resource", NAN, NAN, 0, 0, 2, 1, "allowed: memory, file-handles"},
-      {"alarm", NAN, NAN, 0, 0, 1, 1, "Alert \"resource\" only"},
+      {"backlog", NAN, NAN, 0, 0, 0, NULL},
+      {"backlog", 10, 20, 1, 0, 0, NULL},
+      {"backlog", 60000, NAN, 0, 0, 0, "option Warning: is over Failure"},
+      {"backlog", 60000, 0, 0, 0, 0, NULL},
+      {"rate-drop", NAN, 20, 0, 0, 0, "option Warning: is over Failure"},
+      {"rate-drop", 0, 20, 0, 0, 0, NULL},
+      {"backlog", NAN, NAN, 2, 0, 0, "Queue"},
+      {"backlog", NAN, NAN, 0, 1, 0, "option Node: this kind"},
+      {"errors", NAN, NAN, 1, 0, 0, "option Queue: this kind"},
+      {"connection", NAN, NAN, 0, 1, 0, NULL},
+      {"alarm", NAN, NAN, 0, 2, 0, "Node"},
+      {"resource", 60, 70, 0, 0, 1, NULL},
+      {"resource", NAN, NAN, 0, 0, 2, "allowed: memory, file-handles"},
+      {"alarm", NAN, NAN, 0, 0, 1, "Alert \"resource\"> only"},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     SHOW_ROW("row %zu, %s", i, rows[i].kind);
@@ -135,7 +132,7 @@ static void wrong_configs_are_refused_with_the_option(void **state) {
       c.nodes = one(rows[i].nodes == 1 ? name : bad);
     if (rows[i].resources != 0)
       c.resources = one(rows[i].resources == 1 ? memory : bad);
-    int rc = rmq_alert_config_check(&c, rows[i].max_queues, &errors);
+    int rc = rmq_alert_config_check(&c, &errors);
     assert_int_equal(rc, rows[i].want == NULL ? 0 : -1);
     const char *said = rmq_buf_text(&errors);
     if (rows[i].want == NULL)

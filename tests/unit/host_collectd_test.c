@@ -316,6 +316,10 @@ struct inner {
   char *kind;
   int64_t limit;
 };
+static void prepare_inner(void *object) {
+  struct inner *x = object;
+  x->limit = x->kind[0] == 'e' ? 8 : x->limit;
+}
 static int check_inner(const void *object, struct rmq_buf *errors) {
   const struct inner *x = object;
   if (x->limit != 13)
@@ -337,9 +341,9 @@ static const struct rmq_option inner_table[] = {
      .help = "l"},
     RMQ_OPTIONS_END};
 static const struct rmq_option_block alert_block = {
-    inner_table, sizeof(struct inner), "Kind", 2, check_inner};
+    inner_table, sizeof(struct inner), "Kind", 2, prepare_inner, check_inner};
 static const struct rmq_option_block quiet_block = {
-    inner_table, sizeof(struct inner), NULL, 1, NULL};
+    inner_table, sizeof(struct inner), NULL, 1, NULL, NULL};
 
 struct config {
   int64_t number;
@@ -484,6 +488,17 @@ static void blocks_within_a_block_are_its_own(void **state) {
   assert_string_equal(added, "a=5;backlog:7;delay:2;");
 }
 
+static void defaults_of_a_block_may_depend_on_its_argument(void **state) {
+  (void)state;
+  items_count = values_count = 0;
+  oconfig_item_t limit = item("limit", number_value(7));
+  const oconfig_item_t options[] = {inner_block("Alert", "errors", NULL),
+                                    inner_block("Alert", "each", &limit)};
+  oconfig_item_t blocks[] = {block("a", options, 2)};
+  assert_int_equal(configure(blocks, 1), 0);
+  assert_string_equal(added, "a=5;errors:8;each:7;");
+}
+
 static void errors_of_a_block_within_a_block_say_where(void **state) {
   (void)state;
   items_count = values_count = 0;
@@ -570,6 +585,7 @@ int main(void) {
       cmocka_unit_test(lines_go_to_the_log_or_to_their_file),
       cmocka_unit_test(blocks_are_added_with_their_options),
       cmocka_unit_test(blocks_within_a_block_are_its_own),
+      cmocka_unit_test(defaults_of_a_block_may_depend_on_its_argument),
       cmocka_unit_test(errors_of_a_block_within_a_block_say_where),
       cmocka_unit_test(every_error_of_every_block_is_logged),
   };

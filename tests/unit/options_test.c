@@ -15,6 +15,7 @@ struct config {
   char *vhost, *password, *empty;
   bool confirm;
   int64_t window, limit, any;
+  double share;
   struct rmq_dur heartbeat;
   int selection, sync;
   struct rmq_strings hosts, bindings;
@@ -34,6 +35,7 @@ static const struct rmq_option table[] = {
     ROW("ConfirmWindow", RMQ_OPT_INTEGER, window, .default_value = "256",
         .min = 1, .max = 65535, .unit = "messages"),
     ROW("Any", RMQ_OPT_INTEGER, any, .min = -9.3e18, .max = 9.3e18),
+    ROW("Share", RMQ_OPT_NUMBER, share, .max = 100, .unit = "percent"),
     ROW("SendQueueBytes", RMQ_OPT_BYTES, limit, .default_value = "64MiB",
         .min = 1024),
     ROW("Heartbeat", RMQ_OPT_DURATION, heartbeat, .alias = "KeepAlive",
@@ -89,6 +91,7 @@ static void defaults_are_those_of_the_table(void **state) {
   assert_true(c->confirm);
   assert_true(c->window == 256);
   assert_true(c->any == 0);
+  assert_true(isnan(c->share));
   assert_true(c->limit == 64 * 1024 * 1024);
   assert_true(c->heartbeat.ns == 30 * RMQ_NS_PER_S);
   assert_int_equal(c->selection, RANDOM);
@@ -254,6 +257,30 @@ static void integers_are_whole_and_in_range(void **state) {
                      rows[i].want_rc);
     assert_true(*field == rows[i].want);
     assert_int_equal(rmq_error_is_set(&err), rows[i].want_rc != 0);
+  }
+}
+
+static void numbers_may_have_a_fraction(void **state) {
+  struct config *c = *state;
+  static const struct {
+    struct rmq_option_value value;
+    int want_rc;
+    double want;
+  } rows[] = {
+      {NUM(0), 0, 0},          {NUM(99.5), 0, 99.5}, {STR("0.5"), 0, 0.5},
+      {STR("${PORT}"), 0, 17}, {NUM(100), 0, 100},   {NUM(100.5), -1, 4},
+      {NUM(-1), -1, 4},        {NUM(NAN), -1, 4},    {NUM(INFINITY), -1, 4},
+      {STR("1e1"), -1, 4},     {STR("5 %"), -1, 4},  {STR(""), -1, 4},
+      {STR("-1"), -1, 4},      {BOOL(true), -1, 4},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_error err = {.text = ""};
+    c->share = 4;
+    SHOW_ROW("row %zu", i);
+    assert_int_equal(set(c, "Share", rows[i].value, &err), rows[i].want_rc);
+    assert_true(c->share == rows[i].want);
+    if (rows[i].want_rc != 0)
+      assert_non_null(strstr(err.text, "allowed: 0 to 100 percent"));
   }
 }
 
@@ -577,10 +604,10 @@ static void rows_are_found_by_name_alias_and_kebab(void **state) {
 
 static void every_type_has_its_text(void **state) {
   (void)state;
-  static const char *const want[] = {"string",  "secret", "boolean",
-                                     "integer", "bytes",  "duration",
-                                     "enum",    "list",   "arguments"};
-  for (int t = RMQ_OPT_STRING; t <= RMQ_OPT_ARGUMENTS; t++)
+  static const char *const want[] = {
+      "string",   "secret", "boolean", "integer",   "number", "bytes",
+      "duration", "enum",   "list",    "arguments", "blocks"};
+  for (int t = RMQ_OPT_STRING; t <= RMQ_OPT_BLOCKS; t++)
     assert_string_equal(rmq_option_type_to_str((enum rmq_option_type)t),
                         want[t]);
   assert_string_equal(rmq_option_type_to_str((enum rmq_option_type)77),
@@ -602,6 +629,7 @@ int main(void) {
       CONFIG_TEST(nothing_of_a_secret_is_repeated),
       CONFIG_TEST(a_secret_is_wiped_before_its_memory_is_freed),
       CONFIG_TEST(integers_are_whole_and_in_range),
+      CONFIG_TEST(numbers_may_have_a_fraction),
       CONFIG_TEST(durations_are_seconds_or_have_a_unit),
       CONFIG_TEST(booleans_may_be_in_quotes),
       CONFIG_TEST(choices_are_words_even_where_they_look_like_others),
