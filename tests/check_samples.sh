@@ -66,7 +66,7 @@ for la in ${MODULES-}; do
   sample=$here/../conf.d/$module.conf
   tap_silent "$module: the sample as it is" reads "$sample"
   # Files of TLS need TLS, and a password comes from one place only.
-  sed -E 's/^( +)#([A-Z])/\1\2/; s/TLSEnabled false/TLSEnabled true/; /^ +Password /d' \
+  sed -E 's/^( +)#([A-Z<]|  [A-Z])/\1\2/; s/TLSEnabled false/TLSEnabled true/; /^ +Password /d' \
     "$sample" >"$dir/all.conf"
   tap_silent "$module: the sample with every option" reads "$dir/all.conf"
   sed -E 's/^( +)#(LogFormat).*/&\n\1Hots "typo"/' "$sample" >"$dir/typo.conf"

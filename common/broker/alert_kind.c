@@ -62,6 +62,10 @@ static double get_unreachable(const void *report) {
   return not(((const struct rmq_report_cluster *)report)->reachable);
 }
 
+static double get_unusable(const void *report) {
+  return not(((const struct rmq_report_cluster *)report)->amqp_usable);
+}
+
 static double get_memory(const void *report) {
   return ((const struct rmq_report_node *)report)->memory;
 }
@@ -123,7 +127,11 @@ const struct rmq_alert_quantity
                 .is_good = "no network partition any more"),
         CLUSTER(CONNECTION, "bool", "reachable", get_unreachable, 0, 1,
                 .is_bad = "the broker is not reachable",
-                .is_good = "the broker is reachable again"),
+                .is_good = "the broker is reachable again",
+                .needs_no_answer = true),
+        CLUSTER(CONNECTION, "bool", "amqp_usable", get_unusable, 0, 1,
+                .is_bad = "no message gets through, says the probe",
+                .is_good = "messages get through again, says the probe"),
         NODE(RESOURCE, "percent", "memory", get_memory, 80, 95,
              .resource = "memory", .counts = "memory used",
              .unit = " % of the limit"),

@@ -57,13 +57,14 @@ struct rmq_alert_quantity {
   /* For the messages: what is counted and its unit, or what is the case. */
   const char *counts, *unit;
   const char *is_bad, *is_good;
+  bool needs_no_answer; /* known of a poll that failed, too */
 };
 
 /* All of them; those of one scope stand together, in the order of the enum. */
 extern const struct rmq_alert_quantity rmq_alert_quantities[];
 enum {
-  RMQ_ALERT_QUANTITIES_COUNT = 13,
-  RMQ_ALERT_OF_CLUSTER = 4, /* how many have that scope */
+  RMQ_ALERT_QUANTITIES_COUNT = 14,
+  RMQ_ALERT_OF_CLUSTER = 5, /* how many have that scope */
   RMQ_ALERT_OF_NODE = 6,
   RMQ_ALERT_OF_QUEUE = 3
 };

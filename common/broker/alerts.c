@@ -225,14 +225,16 @@ static void say(const struct turn *t, const struct watch *w,
 /* Whether something else that is reported explains the quantity. */
 static bool is_silenced(const struct turn *t,
                         const struct rmq_alert_quantity *q) {
-  if (q->kind == RMQ_ALERT_CONNECTION)
-    return q->scope != RMQ_SERIES_CLUSTER && !t->in->is_answered;
   if (!t->in->is_answered)
-    return true;
+    return !q->needs_no_answer;
   /* Clients of a node that went or came need time to settle. */
   if (t->has_nodes_changed &&
       (q->scope == RMQ_SERIES_QUEUE || q->kind == RMQ_ALERT_ERRORS))
     return true;
+  /* The probe is a publisher, too: an alarm blocks it. */
+  if (q->kind == RMQ_ALERT_CONNECTION)
+    return q->scope == RMQ_SERIES_CLUSTER && t->has_alarm &&
+           !q->needs_no_answer;
   return q->kind == RMQ_ALERT_RATE_DROP &&
          (t->has_node_down || t->has_alarm || t->has_partition);
 }

@@ -5,12 +5,12 @@
  *
  * Never a storm. A cause silences what follows from it, as long as the rules
  * report the cause itself: while the broker does not answer nothing else is
- * judged; while a node is down, an alarm is on or the cluster is partitioned,
- * the publish rate is not. All that was silenced begins its hold anew. Of one
- * quantity at most RMQ_ALERTS_EACH objects are raised by name in
- * RMQ_ALERTS_WINDOW_S; the others share one alert of the object "*". What ends
- * is said by name too, at most RMQ_ALERTS_EACH per poll, the others with the
- * next polls.
+ * judged; while an alarm is on the probe is not, nor the publish rate, nor this
+ * while a node is down or the cluster is partitioned. All that was silenced
+ * begins its hold anew. Of one quantity at most RMQ_ALERTS_EACH objects are
+ * raised by name in RMQ_ALERTS_WINDOW_S; the others share one alert of the
+ * object "*". What ends is said by name too, at most RMQ_ALERTS_EACH per poll,
+ * the others with the next polls.
  *
  * Pure: the clock is an argument. One thread. Memory: one watch per queue and
  * node that the last poll had, and those whose end is still to be said.

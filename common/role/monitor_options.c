@@ -5,6 +5,8 @@
 
 #include "common/base/filter.h"
 #include "common/base/log.h"
+#include "common/broker/alert_rule.h"
+#include "common/role/alert_options.h"
 #include "common/role/probe_options.h"
 
 #include <string.h>
@@ -131,6 +133,11 @@ const struct rmq_option rmq_role_monitor_options[] = {
      .help =
          "Sends a message through the broker again and again: is it usable, "
          "and how fast"},
+    {.name = "Alert",
+     .type = RMQ_OPT_BLOCKS,
+     FIELD(alerts),
+     .block = &rmq_alert_option_block,
+     .help = "Notifications when something is wrong, and when it is over"},
     {.name = "LogFormat",
      .type = RMQ_OPT_ENUM,
      FIELD(log_format),
@@ -183,6 +190,20 @@ static void check_url(const char *url, struct rmq_buf *errors) {
     add_error(errors, "URL", e.text);
 }
 
+/* With MaxQueues 0 no queue is looked at. */
+static void check_alerts(const struct rmq_role_monitor_config *c,
+                         struct rmq_buf *errors) {
+  for (size_t i = 0; i < c->alerts.count && c->max_queues == 0; i++) {
+    const struct rmq_alert_config *alert = c->alerts.items[i];
+    if (rmq_alert_config_is_of_queues(alert))
+      rmq_buf_appendf(
+          errors,
+          "option MaxQueues: with 0 no queue is looked at, so <Alert "
+          "\"%s\"> would never be raised\n",
+          rmq_alert_kind_to_str((enum rmq_alert_kind)alert->kind));
+  }
+}
+
 int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   const struct rmq_role_monitor_config *c = config;
   size_t before = errors->len;
@@ -200,5 +221,6 @@ int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   rmq_filter_check("ExcludeQueue", &c->exclude_queue, errors);
   rmq_filter_check("IncludeVHost", &c->include_vhost, errors);
   rmq_filter_check("ExcludeVHost", &c->exclude_vhost, errors);
+  check_alerts(c, errors);
   return errors->len == before ? 0 : -1;
 }

@@ -8,6 +8,7 @@
 #include "common/broker/http_curl.h"
 #include "common/broker/indicators.h"
 #include "common/broker/poll.h"
+#include "common/role/monitor_alerts.h"
 #include "common/role/monitor_log.h"
 #include "common/role/monitor_probe.h"
 #include "common/role/secret.h"
@@ -24,7 +25,8 @@ struct rmq_role_monitor {
   const char *name;
   const struct rmq_role_monitor_config *config;
   struct rmq_series_object cluster;
-  struct rmq_monitor_probe *probe; /* NULL without a <Probe> */
+  struct rmq_monitor_probe *probe;   /* NULL without a <Probe> */
+  struct rmq_monitor_alerts *alerts; /* NULL without an <Alert> */
 
   /* The polling thread's own. */
   struct rmq_strings urls;    /* as configured, without a '/' at the end */
@@ -99,6 +101,20 @@ static void publish_result(struct rmq_role_monitor *m,
   m->filling = 1 - m->filling;
 }
 
+/* After the result is published: this thread alone changes it. */
+static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s) {
+  if (m->alerts == NULL)
+    return;
+  bool is_answered = m->result.cluster.reachable > 0;
+  const struct rmq_alerts_input in = {.result = &m->result,
+                                      .is_answered = is_answered,
+                                      .has_nodes = is_answered && s->has_nodes,
+                                      .has_all_queues =
+                                          is_answered && s->has_all_queues,
+                                      .now = m->host->mono(m->host->ctx)};
+  rmq_monitor_alerts_step(m->alerts, &in);
+}
+
 /* False when it was cancelled: then nothing of the host may be touched. */
 static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   struct rmq_poll_result poll = {.outcome = RMQ_POLL_REFUSED};
@@ -112,6 +128,7 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   rmq_monitor_log_poll(&m->log, &poll, s, m->urls.items[poll.url],
                        m->host->mono(m->host->ctx));
   publish_result(m, &poll, s);
+  judge(m, s);
   return true;
 }
 
@@ -150,6 +167,8 @@ static size_t emit_queues(struct rmq_role_monitor *m,
 
 size_t rmq_role_monitor_read(struct rmq_role_monitor *m) {
   size_t sent = 0;
+  if (m->alerts != NULL)
+    rmq_monitor_alerts_dispatch(m->alerts);
   /* Taken while a result is being made: that one comes with the next read. */
   if (pthread_mutex_trylock(&m->result_lock) != 0)
     return 0;
@@ -340,6 +359,13 @@ static int create_probe(struct rmq_role_monitor *m, struct rmq_error *err) {
   return m->probe != NULL ? 0 : -1;
 }
 
+static int create_alerts(struct rmq_role_monitor *m, struct rmq_error *err) {
+  if (m->config->alerts.count == 0)
+    return 0;
+  m->alerts = rmq_monitor_alerts_new(m->host, m->name, m->config, err);
+  return m->alerts != NULL ? 0 : -1;
+}
+
 static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
                   struct rmq_error *err) {
   const struct rmq_role_monitor_config *c = m->config;
@@ -358,7 +384,8 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
   m->queues = rmq_filter_new(&c->include_queue, &c->exclude_queue, err);
   m->poll.vhosts = m->vhosts;
   m->poll.queues = m->queues;
-  if (m->vhosts == NULL || m->queues == NULL || create_probe(m, err) != 0)
+  if (m->vhosts == NULL || m->queues == NULL || create_probe(m, err) != 0 ||
+      create_alerts(m, err) != 0)
     return -1;
   return set_http(m, http, err);
 }
@@ -399,6 +426,7 @@ void rmq_role_monitor_free(struct rmq_role_monitor *m) {
   if (m == NULL || m->is_left_behind)
     return;
   rmq_monitor_probe_free(m->probe);
+  rmq_monitor_alerts_free(m->alerts);
   rmq_http_curl_free(m->curl);
   rmq_poll_fini(&m->poll);
   rmq_filter_free(m->vhosts);

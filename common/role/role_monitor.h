@@ -4,7 +4,8 @@
  * the last result over when the host reads. A broker that does not answer is a
  * state that is reported, never an error of the host.
  *
- * host->log is called from the thread, host->sample from whoever reads.
+ * host->log is called from the thread, host->sample and host->event from
+ * whoever reads.
  */
 #ifndef RMQ_ROLE_MONITOR_H
 #define RMQ_ROLE_MONITOR_H
@@ -24,7 +25,8 @@ struct rmq_role_monitor_config {
   struct rmq_strings include_vhost, exclude_vhost;
   int64_t max_queues;
   struct rmq_blocks probes; /* of struct rmq_probe_options, at most one */
-  int log_format; /* enum rmq_log_format */
+  struct rmq_blocks alerts; /* of struct rmq_alert_config */
+  int log_format;           /* enum rmq_log_format */
   char *log_file;
   struct rmq_dur shutdown_timeout;
 };
@@ -49,8 +51,9 @@ void rmq_role_monitor_free(struct rmq_role_monitor *m);
 
 /* The thread; polls at once, then every Interval. 0, or -1 with err. */
 int rmq_role_monitor_start(struct rmq_role_monitor *m, struct rmq_error *err);
-/* Hands the last result's samples to host->sample, each result once, and
- * returns at once. How many samples were sent. One thread at a time. */
+/* Hands the last result's samples to host->sample, each result once, and the
+ * notifications of alerts to host->event; waits for no poll. How many samples
+ * were sent. One thread at a time. */
 size_t rmq_role_monitor_read(struct rmq_role_monitor *m);
 
 /* Without a start: polls in the calling thread, at most Interval long, then

@@ -41,9 +41,27 @@ static int keep_sample(void *ctx, const struct rmq_sample *s) {
   return 0;
 }
 
-static void ignore_event(void *ctx, const struct rmq_event *e) {
-  (void)ctx;
-  (void)e;
+static void keep_meta(const struct rmq_meta *m, char *text, size_t size) {
+  size_t used = strlen(text);
+  if (m->type == RMQ_META_STRING)
+    snprintf(text + used, size - used, "%s=%s;", m->key, m->value.string);
+  else if (m->type == RMQ_META_DOUBLE)
+    snprintf(text + used, size - used, "%s=%g;", m->key, m->value.number);
+  else
+    snprintf(text + used, size - used, "%s=?;", m->key);
+}
+
+static void keep_event(void *ctx, const struct rmq_event *e) {
+  struct fake_host *h = ctx;
+  if (h->events_count++ >= FAKE_HOST_EVENTS)
+    return;
+  struct fake_event *k = &h->events[h->events_count - 1];
+  *k = (struct fake_event){.severity = e->severity};
+  snprintf(k->name, sizeof(k->name), "%s-%s/%s-%s", e->id.plugin,
+           e->id.plugin_instance, e->id.type, e->id.type_instance);
+  snprintf(k->message, sizeof(k->message), "%s", e->message);
+  for (size_t i = 0; i < e->meta_count; i++)
+    keep_meta(&e->meta[i], k->meta, sizeof(k->meta));
 }
 
 static struct rmq_mono get_mono(void *ctx) {
@@ -71,7 +89,7 @@ void fake_host_init(struct fake_host *h) {
                               .wall = get_wall,
                               .random = no_chance,
                               .sample = keep_sample,
-                              .event = ignore_event};
+                              .event = keep_event};
 }
 
 void fake_host_advance(struct fake_host *h, struct rmq_dur d) {
@@ -82,6 +100,7 @@ void fake_host_advance(struct fake_host *h, struct rmq_dur d) {
 void fake_host_clear(struct fake_host *h) {
   h->samples_count = 0;
   h->lines_count = 0;
+  h->events_count = 0;
 }
 
 const struct fake_sample *fake_host_find(const struct fake_host *h,

@@ -8,7 +8,7 @@
 
 #include "common/base/host.h"
 
-enum { FAKE_HOST_SAMPLES = 4096, FAKE_HOST_LINES = 256 };
+enum { FAKE_HOST_SAMPLES = 4096, FAKE_HOST_LINES = 256, FAKE_HOST_EVENTS = 64 };
 
 struct fake_host {
   struct rmq_host host;
@@ -29,6 +29,13 @@ struct fake_host {
     char event[32], state[32], message[1000];
   } lines[FAKE_HOST_LINES];
   size_t lines_count;
+  struct fake_event {
+    enum rmq_severity severity;
+    char name[300];  /* as that of a sample */
+    char meta[1000]; /* KEY=VALUE; of each */
+    char message[300];
+  } events[FAKE_HOST_EVENTS];
+  size_t events_count; /* also of those that were not kept */
 };
 
 /* Static storage: it is large. The clock starts at 1000 s. */

@@ -40,6 +40,7 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
       {"alarm", "disk_alarm", 0, 1, 0, 60, "P0"},
       {"partition", "partitions", 0, 1, 0, 60, "P0"},
       {"connection", "reachable", 0, 1, 30, 30, "P0"},
+      {"connection", "amqp_usable", 0, 1, 30, 30, "P0"},
       {"connection", "running", 0, 1, 30, 30, "P0"},
   };
   assert_int_equal(COUNT_OF(rows), RMQ_ALERT_QUANTITIES_COUNT);

@@ -3,9 +3,10 @@
  * tests/manual.h and tests/sample.h. */
 #include "rmq_config.h"
 
+#include "common/role/alert_options.h"
 #include "common/role/consume_series.h"
-#include "common/role/role_consume.h"
 #include "common/role/probe_options.h"
+#include "common/role/role_consume.h"
 #include "common/role/role_monitor.h"
 #include "common/role/role_publish.h"
 
@@ -90,6 +91,10 @@ static void monitor_manual_explains_every_option(void **state) {
                      rmq_probe_option_table);
   manual_has_ranges("plugins/rabbitmq_monitor.pod", "probe options",
                     rmq_probe_option_table);
+  manual_has_options("plugins/rabbitmq_monitor.pod", "alert options",
+                     rmq_alert_option_table);
+  manual_has_ranges("plugins/rabbitmq_monitor.pod", "alert options",
+                    rmq_alert_option_table);
 }
 
 static void monitor_sample_shows_every_option(void **state) {

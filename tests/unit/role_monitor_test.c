@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
+#include "common/broker/alert_rule.h"
 #include "common/role/monitor_log.h"
 #include "common/role/role_monitor.h"
 
@@ -349,6 +350,60 @@ static void a_password_file_is_needed_before_anything_is_asked(void **state) {
   tear_down(&f);
 }
 
+static struct rmq_alert_config *add_alert(struct fixture *f,
+                                          enum rmq_alert_kind kind) {
+  struct rmq_error err = {.text = ""};
+  struct rmq_alert_config *c = rmq_options_add_block(
+      rmq_options_find(rmq_role_monitor_options, "Alert"), &f->config, &err);
+  assert_non_null(c);
+  c->kind = (int)kind;
+  rmq_alert_config_prepare(c);
+  return c;
+}
+
+static void an_outage_is_one_alert_and_its_end_is_one(void **state) {
+  (void)state;
+  struct fixture f;
+  struct rmq_error err = {.text = ""};
+  prepare(&f);
+  add_alert(&f, RMQ_ALERT_CONNECTION);
+  add_alert(&f, RMQ_ALERT_BACKLOG)->failure = 3;
+  f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, &f.http, &err);
+  assert_non_null(f.m);
+  for (int i = 0; i < 60; i++) {
+    f.broker.status = i >= 10 && i < 30 ? 0 : 200;
+    rmq_role_monitor_sample(f.m);
+    fake_host_advance(&fake, rmq_s(10));
+  }
+  assert_int_equal(fake.events_count, 2);
+  assert_int_equal(fake.events[0].severity, RMQ_FAILURE);
+  assert_string_equal(fake.events[0].name, MAIN "bool-reachable");
+  assert_string_equal(fake.events[0].meta,
+                      "indicator=connection;priority=P0;value=1;threshold=1;"
+                      "object=main;cluster=main;");
+  assert_int_equal(fake.events[1].severity, RMQ_OKAY);
+  assert_int_equal(fake_host_count(&fake, "alert"), 2);
+  tear_down(&f);
+}
+
+static void alerts_of_queues_need_queues(void **state) {
+  (void)state;
+  struct fixture f;
+  struct rmq_buf errors;
+  prepare(&f);
+  rmq_buf_init(&errors, 4096);
+  add_alert(&f, RMQ_ALERT_ERRORS);
+  add_alert(&f, RMQ_ALERT_DELAY);
+  assert_int_equal(rmq_role_monitor_check(&f.config, &errors), 0);
+  set(&f, "MaxQueues", "0");
+  assert_int_equal(rmq_role_monitor_check(&f.config, &errors), -1);
+  assert_string_equal(rmq_buf_text(&errors),
+                      "option MaxQueues: with 0 no queue is looked at, so "
+                      "<Alert \"delay\"> would never be raised\n");
+  rmq_buf_fini(&errors);
+  tear_down(&f);
+}
+
 static void manual_and_sample_have_every_option(void **state) {
   (void)state;
   manual_has_options("plugins/rabbitmq_monitor.pod", "options",
@@ -372,6 +427,8 @@ int main(void) {
       cmocka_unit_test(a_wrong_configuration_is_told_line_by_line),
       cmocka_unit_test(all_errors_of_a_block_are_told),
       cmocka_unit_test(a_password_file_is_needed_before_anything_is_asked),
+      cmocka_unit_test(an_outage_is_one_alert_and_its_end_is_one),
+      cmocka_unit_test(alerts_of_queues_need_queues),
       cmocka_unit_test(manual_and_sample_have_every_option),
   };
   return run_all(tests);
