@@ -264,6 +264,9 @@ static void report_node(const struct rmq_snapshot_node *n,
   r->processes = share(n->processes_used, n->processes_total);
   r->run_queue = n->run_queue;
   r->uptime = n->uptime;
+  r->cpu = n->cpu;
+  r->host_memory = n->host_memory;
+  r->memory_rss = n->memory_rss;
 }
 
 static int report_nodes(struct rmq_indicators *x,

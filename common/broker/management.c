@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- one field, by the type that carries its meaning ---- */
@@ -91,6 +92,14 @@ int rmq_management_overview(const char *bytes, size_t len,
   return is_overview ? 0 : -1;
 }
 
+/* A number in a text. */
+static int64_t get_pid(const json_t *item) {
+  const char *text = json_string_value(json_object_get(item, "os_pid"));
+  char *end = NULL;
+  long long pid = text == NULL ? 0 : strtoll(text, &end, 10);
+  return pid > 0 && end[0] == '\0' ? pid : RMQ_ABSENT;
+}
+
 static int take_node(const json_t *item, struct rmq_snapshot *s) {
   const char *name = get_name(item, "name");
   if (name == NULL)
@@ -114,6 +123,7 @@ static int take_node(const json_t *item, struct rmq_snapshot *s) {
   n->uptime = get_gauge(item, "uptime") / 1000;
   if (json_is_array(partitions))
     n->partitions = (double)json_array_size(partitions);
+  n->os_pid = get_pid(item);
   return 0;
 }
 

@@ -16,7 +16,7 @@
 #define RMQ_MANAGEMENT_NODES                                                   \
   "/api/nodes?columns=name,running,mem_used,mem_limit,mem_alarm,disk_free,"    \
   "disk_free_limit,disk_free_alarm,fd_used,fd_total,proc_used,proc_total,"     \
-  "run_queue,uptime,partitions"
+  "run_queue,uptime,partitions,os_pid"
 /* Behind it: page number from 1, then page size. */
 #define RMQ_MANAGEMENT_QUEUES                                                  \
   "/api/queues?page=%zu&page_size=%zu&columns=name,vhost,messages_ready,"      \

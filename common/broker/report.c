@@ -139,6 +139,16 @@ const struct rmq_series rmq_report_series[] = {
             "100 fd_used / fd_total"),
     NODE_TO(100, "percent", "processes", processes, "percent",
             "100 proc_used / proc_total"),
+    NODE_TO(100, "percent", "cpu", cpu, "percent",
+            "CPU time of the node's process since the last poll, of the CPUs "
+            "that it may use; of a node on collectd's host, from "
+            "/proc/PID/stat, PID = os_pid"),
+    NODE_TO(100, "percent", "host_memory", host_memory, "percent",
+            "100 (MemTotal - MemAvailable) / MemTotal of /proc/meminfo; of a "
+            "node on collectd's host"),
+    NODE("bytes", "memory_rss", memory_rss, "bytes",
+         "Resident memory of the node's process; of a node on collectd's host, "
+         "from /proc/PID/stat"),
     NODE("gauge", "run_queue", run_queue, "processes", "run_queue"),
     NODE_TO(1, "bool", "running", running, "0 or 1", "running"),
     NODE_TO(1, "bool", "memory_alarm", memory_alarm, "0 or 1", "mem_alarm"),
@@ -222,7 +232,10 @@ void rmq_report_node_clear(struct rmq_report_node *n) {
                                 .running = (double)NAN,
                                 .memory_alarm = (double)NAN,
                                 .disk_alarm = (double)NAN,
-                                .uptime = (double)NAN};
+                                .uptime = (double)NAN,
+                                .cpu = (double)NAN,
+                                .host_memory = (double)NAN,
+                                .memory_rss = (double)NAN};
 }
 
 void rmq_report_queue_clear(struct rmq_report_queue *q) {

@@ -44,6 +44,7 @@ struct rmq_report_node {
   const char *name; /* borrowed from the snapshot */
   double memory_used, memory_limit, disk_free, disk_limit;
   double memory, file_handles, processes, run_queue;
+  double cpu, host_memory, memory_rss; /* of nodes on this host */
   double running, memory_alarm, disk_alarm, uptime;
 };
 

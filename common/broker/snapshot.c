@@ -101,7 +101,11 @@ struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,
                                   .processes_total = (double)NAN,
                                   .run_queue = (double)NAN,
                                   .uptime = (double)NAN,
-                                  .partitions = (double)NAN};
+                                  .partitions = (double)NAN,
+                                  .os_pid = RMQ_ABSENT,
+                                  .cpu = (double)NAN,
+                                  .host_memory = (double)NAN,
+                                  .memory_rss = (double)NAN};
   clear_counters(n->stats, RMQ_STATS_COUNT);
   clear_counters(n->tallies, RMQ_TALLIES_COUNT);
   return n;

@@ -65,7 +65,10 @@ struct rmq_snapshot_node {
   double fds_used, fds_total, processes_used, processes_total;
   double run_queue, uptime; /* uptime in seconds */
   double partitions;        /* nodes that it is cut off from */
-  bool has_counters;        /* the node told its own ones: */
+  int64_t os_pid;           /* of its process, on its host */
+  /* Of nodes that run on this host (local.h), in percent and bytes: */
+  double cpu, host_memory, memory_rss;
+  bool has_counters; /* the node told its own ones: */
   int64_t stats[RMQ_STATS_COUNT], tallies[RMQ_TALLIES_COUNT];
 };
 

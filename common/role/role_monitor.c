@@ -7,6 +7,7 @@
 #include "common/base/series.h"
 #include "common/broker/http_curl.h"
 #include "common/broker/indicators.h"
+#include "common/broker/local.h"
 #include "common/broker/poll.h"
 #include "common/role/monitor_alerts.h"
 #include "common/role/monitor_log.h"
@@ -37,6 +38,7 @@ struct rmq_role_monitor {
   int filling; /* index of the snapshot to fill next */
   bool has_password;
   struct rmq_monitor_log log;
+  struct rmq_local local;
 
   /* Under result_lock. */
   pthread_mutex_t result_lock;
@@ -125,6 +127,8 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
     return false;
   if (poll.outcome == RMQ_POLL_REFUSED)
     m->has_password = false;
+  if (poll.outcome == RMQ_POLL_ANSWERED)
+    rmq_local_measure(&m->local, s, m->host->mono(m->host->ctx));
   rmq_monitor_log_poll(&m->log, &poll, s, m->urls.items[poll.url],
                        m->host->mono(m->host->ctx));
   publish_result(m, &poll, s);
@@ -375,6 +379,7 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
                               .mono = m->host->mono,
                               .wall = m->host->wall};
   rmq_poll_init(&m->poll);
+  rmq_local_init(&m->local, "/proc");
   m->indicators = rmq_indicators_new();
   if (m->indicators == NULL || copy_urls(m) != 0 ||
       rmq_series_object_init(RMQ_SERIES_CLUSTER, RMQ_MONITOR_PLUGIN, m->name,

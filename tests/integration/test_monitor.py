@@ -23,7 +23,8 @@ OVERVIEW = (
 NODE = (
     "bytes-memory_used bytes-memory_limit bytes-disk_free bytes-disk_limit "
     "percent-memory percent-file_handles percent-processes gauge-run_queue "
-    "bool-running bool-memory_alarm bool-disk_alarm uptime"
+    "bool-running bool-memory_alarm bool-disk_alarm uptime "
+    "percent-cpu percent-host_memory bytes-memory_rss"
 ).split()
 QUEUE = "queue_length-ready queue_length-unacked gauge-consumers".split()
 
@@ -67,6 +68,9 @@ def test_series_have_the_names_of_the_contract(rig, broker, vhost):
     assert 0 < node["percent-memory"] <= 100
     assert node["bytes-memory_limit"] == 1e9
     assert (node["bool-running"], node["bool-memory_alarm"]) == (1, 0)
+    with open(f"/proc/{broker.pid}/statm", encoding="ascii") as f:
+        resident = int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+    assert abs(node["bytes-memory_rss"] - resident) < 0.3 * resident
     assert m.stop() < 7
 
 

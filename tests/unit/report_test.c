@@ -23,6 +23,7 @@ static const struct {
     {"gauge", "value", RMQ_GAUGE, -INFINITY, INFINITY},
     {"percent", "value", RMQ_GAUGE, 0, 100.1},
     {"queue_length", "value", RMQ_GAUGE, 0, INFINITY},
+    {"latency", "value", RMQ_GAUGE, 0, INFINITY},
     {"response_time", "value", RMQ_GAUGE, 0, INFINITY},
     {"total_connections", "value", RMQ_DERIVE, 0, INFINITY},
     {"total_events", "value", RMQ_DERIVE, 0, INFINITY},
