@@ -28,8 +28,7 @@ const struct rmq_codec *rmq_codec_by_name(const char *name) {
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
-const struct rmq_codec *rmq_codec_by_content_type(const char *type,
-                                                  size_t len) {
+bool rmq_codec_content_type_is(const char *type, size_t len, const char *name) {
   const char *semicolon = memchr(type, ';', len);
   if (semicolon != NULL)
     len = (size_t)(semicolon - type);
@@ -37,9 +36,14 @@ const struct rmq_codec *rmq_codec_by_content_type(const char *type,
     len--;
   while (len > 0 && is_blank(type[0]))
     type++, len--;
+  return strlen(name) == len && strncasecmp(name, type, len) == 0;
+}
+
+const struct rmq_codec *rmq_codec_by_content_type(const char *type,
+                                                  size_t len) {
   for (int i = 0; i < CODECS_COUNT; i++)
-    if (codecs[i]->decode != NULL && strlen(codecs[i]->content_type) == len &&
-        strncasecmp(codecs[i]->content_type, type, len) == 0)
+    if (codecs[i]->decode != NULL &&
+        rmq_codec_content_type_is(type, len, codecs[i]->content_type))
       return codecs[i];
   return NULL;
 }

@@ -108,8 +108,11 @@ extern const struct rmq_codec rmq_codec_influx;
 
 /* By the option's word, without regard to case; NULL when unknown. */
 const struct rmq_codec *rmq_codec_by_name(const char *name);
-/* By a message's content type (parameters after ';' and case are ignored), of
- * those that can be decoded; NULL when unknown. */
+/* Whether a message's content type is name; parameters after ';' and case are
+ * ignored. */
+bool rmq_codec_content_type_is(const char *type, size_t len, const char *name);
+/* By a message's content type, of those that can be decoded; NULL when
+ * unknown. */
 const struct rmq_codec *rmq_codec_by_content_type(const char *type, size_t len);
 /* The words that rmq_codec_by_name knows, NULL-terminated, for the option
  * table; the index is that of rmq_codec_at. */

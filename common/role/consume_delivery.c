@@ -148,7 +148,7 @@ static void hand_out(struct rmq_role_consume *r, uint64_t ticket,
   struct rmq_reading reading;
   const struct rmq_reading_sink sink = {&h, hand_sample, hand_event};
   const struct rmq_reading_message message = {d, codec, &r->sink.types};
-  rmq_consume_filter_begin(r->filter, d->user_id, r->host->wall(r->host->ctx));
+  rmq_consume_filter_begin(r->filter, d, r->host->wall(r->host->ctx));
   int rc = rmq_reading_run(&r->format, &message, &r->options->trust, r->filter,
                            &sink, &reading);
   for (int i = 0; i < RMQ_REFUSALS_COUNT; i++)

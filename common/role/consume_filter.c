@@ -24,6 +24,9 @@ struct rmq_consume_filter {
   struct rmq_filter *hosts, *plugins;
   struct answer host, plugin;
   const char *user_id;
+  /* HostFromHeader: the header's text, or why it names no host. */
+  char told[RMQ_NAME_MAX + 1];
+  enum rmq_refusal told_refusal;
   struct rmq_wall oldest, newest; /* of this message's values */
   /* The last host rewritten, and what became of it; "" = it cannot be one. */
   char own[RMQ_NAME_MAX + 1], rewritten[RMQ_NAME_MAX + 1];
@@ -134,11 +137,43 @@ bool rmq_consume_filter_takes_user(const struct rmq_consume_filter *f,
   return users->count == 0;
 }
 
-void rmq_consume_filter_begin(struct rmq_consume_filter *f, const char *user_id,
+static const struct rmq_wire_header *find_text(const struct rmq_kept *kept,
+                                               const char *name) {
+  for (size_t i = 0; kept != NULL && i < kept->headers_count; i++)
+    if (rmq_span_equals(kept->headers[i].name, name) &&
+        kept->headers[i].type == RMQ_HEADER_STRING)
+      return &kept->headers[i];
+  return NULL;
+}
+
+static void take_told_host(struct rmq_consume_filter *f,
+                           const struct rmq_kept *kept) {
+  const struct rmq_wire_header *h =
+      find_text(kept, f->options->host_from_header);
+  if (h == NULL) {
+    f->told_refusal = RMQ_REFUSAL_no_host;
+  } else if (!rmq_names_are_safe(h->string.bytes, h->string.len)) {
+    f->told_refusal = RMQ_REFUSAL_bad_name;
+  } else {
+    f->told_refusal = RMQ_REFUSAL_none;
+    rmq_span_copy(h->string, f->told, sizeof(f->told));
+  }
+}
+
+/* The host that the rules are asked about. */
+static const char *source_host(const struct rmq_consume_filter *f,
+                               const char *own) {
+  return f->options->host_from_header == NULL ? own : f->told;
+}
+
+void rmq_consume_filter_begin(struct rmq_consume_filter *f,
+                              const struct rmq_delivery *d,
                               struct rmq_wall now) {
   const struct rmq_trust_options *o = f->options;
-  f->user_id = user_id;
+  f->user_id = d->user_id;
   f->has_rewritten = false;
+  if (o->host_from_header != NULL)
+    take_told_host(f, d->kept);
   f->oldest.ns = o->max_age.ns > 0 ? now.ns - o->max_age.ns : 0;
   f->newest.ns =
       o->max_clock_skew.ns > 0 ? now.ns + o->max_clock_skew.ns : INT64_MAX;
@@ -162,20 +197,36 @@ static enum rmq_refusal refuse(struct rmq_error *err, enum rmq_refusal why,
   return why;
 }
 
+static enum rmq_refusal check_told(const struct rmq_consume_filter *f,
+                                   struct rmq_error *err) {
+  const char *name = f->options->host_from_header;
+  if (name == NULL || f->told_refusal == RMQ_REFUSAL_none)
+    return RMQ_REFUSAL_none;
+  return refuse(err, f->told_refusal,
+                f->told_refusal == RMQ_REFUSAL_no_host
+                    ? "its message has no text in the header"
+                    : "no name of a host is in the header",
+                name);
+}
+
 static enum rmq_refusal check_names(struct rmq_consume_filter *f,
                                     const struct rmq_identity *id,
                                     struct rmq_error *err) {
   const struct rmq_trust_options *o = f->options;
-  if (o->allow_host.count > 0 && !is_wanted(f->hosts, &f->host, id->host))
+  const char *host = source_host(f, id->host);
+  enum rmq_refusal told = check_told(f, err);
+  if (told != RMQ_REFUSAL_none)
+    return told;
+  if (o->allow_host.count > 0 && !is_wanted(f->hosts, &f->host, host))
     return refuse(err, RMQ_REFUSAL_not_allowed,
-                  "AllowHost does not have the host", id->host);
+                  "AllowHost does not have the host", host);
   if (o->allow_plugin.count > 0 &&
       !is_wanted(f->plugins, &f->plugin, id->plugin))
     return refuse(err, RMQ_REFUSAL_not_allowed,
                   "AllowPlugin does not have the plugin", id->plugin);
-  if (o->rewrite_host != NULL && rewritten(f, id->host) == NULL)
+  if (o->rewrite_host != NULL && rewritten(f, host) == NULL)
     return refuse(err, RMQ_REFUSAL_bad_name,
-                  "RewriteHost does not make a name of the host", id->host);
+                  "RewriteHost does not make a name of the host", host);
   return RMQ_REFUSAL_none;
 }
 
@@ -198,8 +249,9 @@ enum rmq_refusal rmq_consume_filter_check(struct rmq_consume_filter *f,
 
 const char *rmq_consume_filter_host(struct rmq_consume_filter *f,
                                     const char *host) {
+  const char *source = source_host(f, host);
   if (f->options->rewrite_host == NULL)
-    return host;
-  const char *name = rewritten(f, host);
-  return name == NULL ? host : name;
+    return source;
+  const char *name = rewritten(f, source);
+  return name == NULL ? source : name;
 }

@@ -6,6 +6,7 @@
 #ifndef RMQ_ROLE_CONSUME_FILTER_H
 #define RMQ_ROLE_CONSUME_FILTER_H
 
+#include "common/amqp/connection.h"
 #include "common/base/error.h"
 #include "common/base/sample.h"
 #include "common/role/role_consume.h"
@@ -27,8 +28,9 @@ int rmq_consume_filter_check_template(const char *text, struct rmq_error *err);
 bool rmq_consume_filter_takes_user(const struct rmq_consume_filter *f,
                                    const char *user_id);
 
-/* A message begins; user_id is borrowed until the next one. */
-void rmq_consume_filter_begin(struct rmq_consume_filter *f, const char *user_id,
+/* A message begins; d is borrowed until the next one. */
+void rmq_consume_filter_begin(struct rmq_consume_filter *f,
+                              const struct rmq_delivery *d,
                               struct rmq_wall now);
 /* Whether a sample of the message is taken: RMQ_REFUSAL_none, or why not and
  * err in words. A time of 0 is now. */

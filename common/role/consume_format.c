@@ -19,6 +19,7 @@ static size_t expanded_max(int64_t max_message_bytes) {
 void rmq_consume_format_init(struct rmq_consume_format *f,
                              const struct rmq_consume_options *options) {
   *f = (struct rmq_consume_format){
+      .accepted = options->accept_content_type,
       .expanded_max = expanded_max(options->max_message_bytes)};
   if (options->format > 0) /* behind "auto" the words are the codecs' names */
     f->codec = rmq_codec_at(options->format - 1);
@@ -34,6 +35,14 @@ static bool is_gzip(const char *encoding) {
 static bool is_plain(const char *encoding) {
   return encoding[0] == '\0' || strcasecmp(encoding, "identity") == 0 ||
          strcasecmp(encoding, "utf-8") == 0;
+}
+
+/* "" in the list is a message without a content type. */
+static bool is_accepted(const struct rmq_strings *list, const char *type) {
+  for (size_t i = 0; i < list->count; i++)
+    if (rmq_codec_content_type_is(type, strlen(type), list->items[i]))
+      return true;
+  return list->count == 0;
 }
 
 static const struct rmq_codec *by_content_type(const char *type,
@@ -60,6 +69,10 @@ const struct rmq_codec *rmq_consume_format_choose(
   else if (!is_plain(d->content_encoding) && !is_gzip(d->content_encoding)) {
     *ret_cause = RMQ_REJECTION_encoding;
     rmq_error_set(detail, "%s", d->content_encoding);
+  } else if (!is_accepted(&f->accepted, d->content_type)) {
+    *ret_cause = RMQ_REJECTION_content_type;
+    rmq_error_set(detail, "%s; AcceptContentType does not have it",
+                  d->content_type[0] == '\0' ? "it has none" : d->content_type);
   } else if (f->codec != NULL)
     return f->codec;
   else

@@ -18,11 +18,12 @@ enum { RMQ_EXPANDED_TIMES = 16, RMQ_EXPANDED_BYTES_MAX = 64 << 20 };
 
 struct rmq_consume_format {
   const struct rmq_codec *codec; /* NULL: by each message's content type */
+  struct rmq_strings accepted;   /* content types, borrowed; none = all */
   size_t expanded_max;
   struct rmq_graphite_template graphite;
 };
 
-/* options have been checked. */
+/* options have been checked; their texts are borrowed for the life of f. */
 void rmq_consume_format_init(struct rmq_consume_format *f,
                              const struct rmq_consume_options *options);
 

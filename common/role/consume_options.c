@@ -3,6 +3,7 @@
 
 #include "common/role/role_consume.h"
 
+#include "common/codec/codec.h"
 #include "common/codec/graphite_template.h"
 
 #include <string.h>
@@ -135,6 +136,11 @@ const struct rmq_option rmq_consume_option_table[] = {
      .default_value = "auto",
      .choices = format_words,
      .help = "Format of the bodies; auto: by the message's content type."},
+    {.name = "AcceptContentType",
+     .type = RMQ_OPT_LIST,
+     FIELD(accept_content_type),
+     .help = "Only messages whose content type is one of these; \"\" is a "
+             "message without one."},
     {.name = "GraphiteTemplate",
      .type = RMQ_OPT_STRING,
      FIELD(graphite_template),
@@ -191,6 +197,25 @@ static int check_template(const char *text, struct rmq_buf *errors) {
   return -1;
 }
 
+/* What is accepted and could not be read would be rejected all the same. */
+static int check_accepted(const struct rmq_consume_options *o,
+                          struct rmq_buf *errors) {
+  const struct rmq_strings *list = &o->accept_content_type;
+  int rc = 0;
+  for (size_t i = 0; o->format == 0 && i < list->count; i++) {
+    const char *type = list->items[i];
+    if (rmq_codec_by_content_type(type, strlen(type)) != NULL)
+      continue;
+    rmq_buf_appendf(errors,
+                    "option AcceptContentType: \"%s\" is not read with Format "
+                    "auto; allowed are text/collectd, application/json, "
+                    "text/graphite and text/influx, or set Format\n",
+                    type);
+    rc = -1;
+  }
+  return rc;
+}
+
 static int check_quarantine(const struct rmq_consume_options *o,
                             struct rmq_buf *errors) {
   const char *option =
@@ -238,6 +263,7 @@ int rmq_consume_options_check(const void *options, struct rmq_buf *errors) {
   int rc = rmq_connection_options_check(&o->connection, errors);
   rc |= rmq_exchange_options_check(&o->exchange, errors);
   rc |= rmq_consume_queue_options_check(&o->queue, errors);
+  rc |= check_accepted(o, errors);
   rc |= check_template(o->graphite_template, errors);
   rc |= rmq_trust_options_check(&o->trust, errors);
   rc |= check_quarantine(o, errors);

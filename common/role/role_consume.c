@@ -154,7 +154,8 @@ static int create_connection(struct rmq_role_consume *r,
                              struct rmq_error *err) {
   struct rmq_connection_config config = {
       .wants_confirms = false,
-      .keeps_properties = r->options->trust.quarantine_dir != NULL};
+      .keeps_properties = r->options->trust.quarantine_dir != NULL ||
+                          r->options->trust.host_from_header != NULL};
   if (rmq_connection_setup_init(&r->setup, &r->options->connection,
                                 r->host->service, r->host->hostname, r->block,
                                 &config, err) != 0 ||

@@ -29,7 +29,7 @@ struct rmq_consume_options {
   struct rmq_connection_options connection;
   struct rmq_exchange_options exchange;
   struct rmq_trust_options trust;
-  struct rmq_strings routing_keys;
+  struct rmq_strings routing_keys, accept_content_type;
   struct rmq_consume_queue_options queue;
   int64_t prefetch_count, ack_batch, max_message_bytes;
   struct rmq_dur ack_interval, written_timeout;
@@ -57,14 +57,15 @@ int rmq_consume_options_check(const void *options, struct rmq_buf *errors);
   X(too_old, "it is older than MaxAge")                                        \
   X(future, "its time is further ahead than MaxClockSkew")                     \
   X(notification, "it is a notification, and Notifications is off")            \
-  X(rate, "it is a notification above NotificationRate")
+  X(rate, "it is a notification above NotificationRate")                       \
+  X(no_host, "its message does not have the header that HostFromHeader names")
 enum rmq_refusal {
   RMQ_REFUSAL_none,
 #define RMQ_X(name, meaning) RMQ_REFUSAL_##name,
   RMQ_REFUSALS(RMQ_X)
 #undef RMQ_X
 };
-enum { RMQ_REFUSALS_COUNT = 10 };
+enum { RMQ_REFUSALS_COUNT = 11 };
 const char *rmq_refusal_to_str(enum rmq_refusal r);
 
 /* Where samples go; called in the worker's thread. ticket (56 bits) is to be

@@ -13,7 +13,7 @@ const char *rmq_on_mixed_to_str(enum rmq_on_mixed m);
 
 struct rmq_trust_options {
   struct rmq_strings allow_host, allow_plugin, require_user_id;
-  char *rewrite_host;
+  char *host_from_header, *rewrite_host;  /* NULL = none */
   struct rmq_dur max_age, max_clock_skew; /* 0 = any */
   int on_mixed_message;                   /* enum rmq_on_mixed */
   char *quarantine_dir;                   /* NULL = none */
@@ -36,6 +36,11 @@ extern const char *const rmq_trust_mixed_words[];
        .offset = offsetof(T, trust.allow_plugin),                              \
        .help = "Plugins whose values are taken: names or /expressions/; "      \
                "without it all."},                                             \
+      {.name = "HostFromHeader",                                               \
+       .type = RMQ_OPT_STRING,                                                 \
+       .offset = offsetof(T, trust.host_from_header),                          \
+       .help = "Header of the message that names the host of its values, in "  \
+               "place of their own."},                                         \
       {.name = "RewriteHost",                                                  \
        .type = RMQ_OPT_STRING,                                                 \
        .offset = offsetof(T, trust.rewrite_host),                              \

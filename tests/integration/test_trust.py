@@ -81,6 +81,33 @@ def test_only_listed_users_hosts_and_plugins_are_believed(consumer, vhost):
     assert len(b.log_lines(r"1 record of a message .* AllowHost")) == 1
 
 
+def test_a_header_names_the_host_and_other_content_types_are_rejected(
+        consumer, vhost):
+    b = consumer(HostFromHeader="agent", AllowHost="/^web/",
+                 RewriteHost="x.%{host}", AcceptContentType=TEXT)
+    send = lambda host, **more: vhost.publish(
+        "", "q", line(host="web9", name="v"), content_type=TEXT,
+        headers=None if host is None else {"other": "web8", "agent": host},
+        **more)
+    send("web1")
+    send("db1")
+    send("../web1")
+    send(7)
+    send(None)
+    vhost.publish("", "q", b"[]", content_type="application/json",
+                  headers={"agent": "web1"})
+    has_counted(b, total_operations__acked=1,
+                total_operations__rejected_refused=4,
+                total_operations__rejected_content_type=1,
+                total_values__refused_not_allowed=1,
+                total_values__refused_bad_name=1,
+                total_values__refused_no_host=2)
+    assert recorded(b) == {"x.web1/cpu/gauge-v"}
+    assert vhost.ready("dead") == 5
+    b.wait_log("application/json; AcceptContentType does not have it")
+    b.wait_log("no text in the header")
+
+
 def test_a_mixed_message_is_rejected_where_that_is_wanted(consumer, vhost):
     b = consumer(OnMixedMessage="reject")
     body = line(name="a") + b"nonsense\n" + line(name="b")

@@ -23,6 +23,15 @@ static struct rmq_consume_filter *make(const struct rmq_trust_options *o) {
   return f;
 }
 
+/* The delivery is borrowed while its records are asked about. */
+static struct rmq_delivery delivery;
+
+static void begin_as(struct rmq_consume_filter *f, const char *user) {
+  delivery = (struct rmq_delivery){.tag = 1};
+  snprintf(delivery.user_id, sizeof(delivery.user_id), "%s", user);
+  rmq_consume_filter_begin(f, &delivery, now);
+}
+
 static enum rmq_refusal ask(struct rmq_consume_filter *f, const char *host,
                             const char *plugin, int64_t time_ns) {
   struct rmq_error err = {""};
@@ -72,7 +81,7 @@ static void listed_hosts_and_plugins_pass(void **state) {
       o.allow_plugin = list_of(plugins, 1);
     }
     struct rmq_consume_filter *f = make(&o);
-    rmq_consume_filter_begin(f, "", now);
+    begin_as(f, "");
     assert_int_equal(ask(f, rows[i].host, rows[i].plugin, NOW_NS),
                      rows[i].want);
     /* The answer is remembered, and only for this name. */
@@ -104,7 +113,7 @@ static void times_pass_between_max_age_and_max_clock_skew(void **state) {
                                   .max_clock_skew = rmq_s(rows[i].skew_s)};
     SHOW_ROW("%zu", i);
     struct rmq_consume_filter *f = make(&o);
-    rmq_consume_filter_begin(f, "", now);
+    begin_as(f, "");
     assert_int_equal(
         ask(f, "h", "p", NOW_NS + rows[i].from_now_s * RMQ_NS_PER_S),
         rows[i].want);
@@ -135,7 +144,7 @@ static void a_host_is_rewritten_or_refused(void **state) {
     struct rmq_trust_options o = {.rewrite_host = text_a};
     SHOW_ROW("%zu %s", i, rows[i].template);
     struct rmq_consume_filter *f = make(&o);
-    rmq_consume_filter_begin(f, rows[i].user, now);
+    begin_as(f, rows[i].user);
     assert_int_equal(ask(f, rows[i].host, "p", NOW_NS),
                      rows[i].want == NULL ? RMQ_REFUSAL_bad_name
                                           : RMQ_REFUSAL_none);
@@ -154,13 +163,86 @@ static void the_own_host_is_what_allow_host_sees(void **state) {
   struct rmq_trust_options o = {.rewrite_host = text_a,
                                 .allow_host = list_of(hosts, 1)};
   struct rmq_consume_filter *f = make(&o);
-  rmq_consume_filter_begin(f, "alice", now);
+  begin_as(f, "alice");
   assert_int_equal(ask(f, "h", "p", NOW_NS), RMQ_REFUSAL_none);
   assert_string_equal(rmq_consume_filter_host(f, "h"), "alice.h");
-  rmq_consume_filter_begin(f, "bob", now); /* nothing of the one before */
+  begin_as(f, "bob"); /* nothing of the one before */
   assert_int_equal(ask(f, "h", "p", NOW_NS), RMQ_REFUSAL_none);
   assert_string_equal(rmq_consume_filter_host(f, "h"), "bob.h");
   assert_int_equal(ask(f, "alice.h", "p", NOW_NS), RMQ_REFUSAL_not_allowed);
+  rmq_consume_filter_free(f);
+}
+
+static struct rmq_wire_header header(const char *name, const char *text,
+                                     size_t len) {
+  return (struct rmq_wire_header){.name = rmq_span_of(name),
+                                  .type = text == NULL ? RMQ_HEADER_INTEGER
+                                                       : RMQ_HEADER_STRING,
+                                  .string = {text, len}};
+}
+
+static void a_host_is_taken_from_the_header(void **state) {
+  (void)state;
+  static char long_name[128];
+  memset(long_name, 'h', sizeof(long_name));
+#define TEXT(t) t, sizeof(t) - 1
+  static const struct {
+    const char *name, *text; /* of the header; NULL text: a number */
+    size_t len;
+    enum rmq_refusal want;
+    const char *want_host;
+  } rows[] = {
+      {"agent", TEXT("web1"), RMQ_REFUSAL_none, "x.web1"},
+      {"agent", TEXT("web1.example.org"), RMQ_REFUSAL_none,
+       "x.web1.example.org"},
+      {"agent", TEXT("db1"), RMQ_REFUSAL_not_allowed, ""},
+      {"agent", NULL, 0, RMQ_REFUSAL_no_host, ""},
+      {"Agent", TEXT("web1"), RMQ_REFUSAL_no_host, ""},
+      {"agen", TEXT("web1"), RMQ_REFUSAL_no_host, ""},
+      {"agent", TEXT(""), RMQ_REFUSAL_bad_name, ""},
+      {"agent", TEXT("web1/../x"), RMQ_REFUSAL_bad_name, ""},
+      {"agent", TEXT(".web1"), RMQ_REFUSAL_bad_name, ""},
+      {"agent", TEXT("web1\0"), RMQ_REFUSAL_bad_name, ""},
+      {"agent", TEXT("web1\n"), RMQ_REFUSAL_bad_name, ""},
+      {"agent", TEXT("web\xff"), RMQ_REFUSAL_bad_name, ""},
+      {"agent", long_name, sizeof(long_name), RMQ_REFUSAL_bad_name, ""},
+  };
+  char name[] = "agent", template[] = "x.%{host}", allowed[] = "/^web/";
+  char *hosts[] = {allowed};
+  const struct rmq_trust_options o = {.host_from_header = name,
+                                      .rewrite_host = template,
+                                      .allow_host = list_of(hosts, 1)};
+  struct rmq_consume_filter *f = make(&o);
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_kept kept = {.headers_count = 2};
+    const struct rmq_delivery d = {.kept = &kept};
+    SHOW_ROW("%zu", i);
+    kept.headers[0] = header("other", TEXT("webx"));
+    kept.headers[1] = header(rows[i].name, rows[i].text, rows[i].len);
+    rmq_consume_filter_begin(f, &d, now);
+    /* Neither the own host nor its being allowed matters. */
+    assert_int_equal(ask(f, "web9", "p", NOW_NS), rows[i].want);
+    assert_int_equal(ask(f, "own", "p", NOW_NS), rows[i].want);
+    if (rows[i].want == RMQ_REFUSAL_none)
+      assert_string_equal(rmq_consume_filter_host(f, "own"), rows[i].want_host);
+  }
+  /* Nothing of the message before. */
+  begin_as(f, "");
+  assert_int_equal(ask(f, "web9", "p", NOW_NS), RMQ_REFUSAL_no_host);
+  rmq_consume_filter_free(f);
+}
+
+static void without_a_template_the_header_s_host_stays(void **state) {
+  (void)state;
+  char name[] = "agent";
+  const struct rmq_trust_options o = {.host_from_header = name};
+  struct rmq_consume_filter *f = make(&o);
+  struct rmq_kept kept = {.headers_count = 1};
+  const struct rmq_delivery d = {.kept = &kept};
+  kept.headers[0] = header(name, TEXT("web1"));
+  rmq_consume_filter_begin(f, &d, now);
+  assert_int_equal(ask(f, "own", "p", NOW_NS), RMQ_REFUSAL_none);
+  assert_string_equal(rmq_consume_filter_host(f, "own"), "web1");
   rmq_consume_filter_free(f);
 }
 
@@ -201,6 +283,8 @@ int main(void) {
       cmocka_unit_test(times_pass_between_max_age_and_max_clock_skew),
       cmocka_unit_test(a_host_is_rewritten_or_refused),
       cmocka_unit_test(the_own_host_is_what_allow_host_sees),
+      cmocka_unit_test(a_host_is_taken_from_the_header),
+      cmocka_unit_test(without_a_template_the_header_s_host_stays),
       cmocka_unit_test(wrong_templates_are_named),
       cmocka_unit_test(only_listed_users_are_taken),
   };

@@ -75,6 +75,59 @@ static void a_delivery_says_how_it_is_read(void **state) {
   }
 }
 
+static void only_accepted_content_types_are_read(void **state) {
+  (void)state;
+  static const struct {
+    const char *accepted[2];
+    const char *type;
+    int format;
+    const char *want_detail; /* "" = it is read */
+  } cases[] = {
+      {{NULL}, "application/json", 0, ""},
+      {{"application/json"}, "application/json", 0, ""},
+      {{"application/json"}, "Application/JSON ; charset=utf-8", 0, ""},
+      {{"text/collectd", "application/json"}, "application/json", 0, ""},
+      {{"application/json"},
+       "text/collectd",
+       0,
+       "text/collectd; AcceptContentType does not have it"},
+      {{"application/json"},
+       "application/jso",
+       0,
+       "application/jso; AcceptContentType does not have it"},
+      {{"application/json"},
+       "",
+       0,
+       "it has none; AcceptContentType does not "
+       "have it"},
+      {{"text/plain"}, "text/plain", 4, ""},
+      {{"text/plain"},
+       "text/influx",
+       4,
+       "text/influx; AcceptContentType does not have it"},
+      {{"", "text/plain"}, "", 4, ""},
+      {{""}, "text/plain", 4, "text/plain; AcceptContentType does not have it"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    char first[100], second[100], *items[] = {first, second};
+    struct rmq_consume_format f = format_of(cases[i].format);
+    struct rmq_delivery d = delivery(cases[i].type, "", "x");
+    enum rmq_rejection cause = 0;
+    struct rmq_error detail = {""};
+    SHOW_ROW("%zu %s", i, cases[i].type);
+    f.accepted.items = items;
+    for (size_t k = 0; k < 2 && cases[i].accepted[k] != NULL; k++)
+      snprintf(items[f.accepted.count++], sizeof(first), "%s",
+               cases[i].accepted[k]);
+    const struct rmq_codec *codec =
+        rmq_consume_format_choose(&f, &d, &cause, &detail);
+    assert_string_equal(detail.text, cases[i].want_detail);
+    assert_true((codec != NULL) == (cases[i].want_detail[0] == '\0'));
+    if (codec == NULL)
+      assert_int_equal(cause, RMQ_REJECTION_content_type);
+  }
+}
+
 static void what_cannot_have_a_format_is_refused_first(void **state) {
   (void)state;
   struct rmq_consume_format f = format_of(1);
@@ -200,6 +253,7 @@ static void the_bound_has_a_bound(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_delivery_says_how_it_is_read),
+      cmocka_unit_test(only_accepted_content_types_are_read),
       cmocka_unit_test(what_cannot_have_a_format_is_refused_first),
       cmocka_unit_test(gzip_is_expanded_up_to_its_bound),
       cmocka_unit_test(the_words_are_the_codecs),

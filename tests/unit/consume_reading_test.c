@@ -78,7 +78,7 @@ static int run(const char *text, const struct rmq_trust_options *o,
   struct rmq_error err = {""};
   struct rmq_consume_filter *f = rmq_consume_filter_new(o, &err);
   assert_non_null(f);
-  rmq_consume_filter_begin(f, "", (struct rmq_wall){NOW_NS});
+  rmq_consume_filter_begin(f, &d, (struct rmq_wall){NOW_NS});
   rmq_buf_init(&heard, 4096);
   int rc = rmq_reading_run(&format, &message, o, f, &sink, ret_reading);
   rmq_consume_filter_free(f);
