@@ -44,10 +44,10 @@ static inline struct rmq_dur rmq_dur_from_seconds(double s) {
   return (struct rmq_dur){(int64_t)(ns < 0 ? ns - 0.5 : ns + 0.5)};
 }
 static inline double rmq_dur_seconds(struct rmq_dur d) {
-  return (double)d.ns * 1e-9;
+  return (double)d.ns / 1e9;
 }
 static inline double rmq_wall_seconds(struct rmq_wall w) {
-  return (double)w.ns * 1e-9;
+  return (double)w.ns / 1e9;
 }
 static inline int64_t rmq_wall_ms(struct rmq_wall w) {
   return w.ns / RMQ_NS_PER_MS;

@@ -30,6 +30,9 @@ static void seconds_round_and_saturate(void **state) {
     assert_true(rmq_dur_from_seconds(rows[i].seconds).ns == rows[i].want_ns);
   }
   assert_true(rmq_dur_seconds(rmq_ms(1500)) == 1.5);
+  /* An option's own limit is not beyond it. */
+  for (int64_t s = 0; s < 100000; s++)
+    assert_true(rmq_dur_seconds(rmq_s(s)) == (double)s);
   assert_true(rmq_wall_seconds((struct rmq_wall){1500000000}) == 1.5);
 }
 
