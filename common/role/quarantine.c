@@ -17,15 +17,16 @@
 
 enum { RETRY_S = 30 }; /* before a full or failed directory is looked at */
 enum { PATH_BYTES = 4096, NAME_BYTES = 128, REASON_BYTES = 128 };
+enum { BLOCK_BYTES = 4096 };
 
 struct rmq_quarantine {
   const char *block;
   char path[PATH_BYTES]; /* DIR/BLOCK */
   const char *dir;
   int64_t max_bytes;
-  int fd; /* of the directory, -1 = not open */
-  int64_t bytes;
-  size_t files; /* messages */
+  int fd;        /* of the directory, -1 = not open */
+  int64_t bytes; /* on disk */
+  size_t files;  /* messages */
   uint64_t seq;
   struct rmq_mono retry_at; /* not before */
   struct rmq_error why;     /* it is not open */
@@ -127,6 +128,12 @@ static bool ends_with(const char *name, const char *end) {
   return len >= end_len && strcmp(name + len - end_len, end) == 0;
 }
 
+/* What a file takes of the file system, in blocks of the usual size; its place
+ * in the directory is not counted. */
+static int64_t on_disk(size_t size) {
+  return (int64_t)((size + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES);
+}
+
 static void count_file(struct rmq_quarantine *q, const char *name) {
   struct stat st;
   if (name[0] == '.') { /* half written when the daemon died */
@@ -136,7 +143,7 @@ static void count_file(struct rmq_quarantine *q, const char *name) {
   }
   if (fstatat(q->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
     return;
-  q->bytes += st.st_size;
+  q->bytes += on_disk((size_t)st.st_size);
   if (ends_with(name, ".json"))
     q->files++;
 }
@@ -264,7 +271,7 @@ write_message(struct rmq_quarantine *q, const struct rmq_quarantine_item *item,
     rmq_error_set(err, "no memory for its description");
     return RMQ_QUARANTINE_FAILED;
   }
-  int64_t size = (int64_t)(json->len + body.len);
+  int64_t size = on_disk(json->len) + on_disk(body.len);
   if (q->files >= RMQ_QUARANTINE_FILES || size > q->max_bytes - q->bytes)
     return RMQ_QUARANTINE_FULL;
   if (body.len > 0 && write_file(q, ".body", body.bytes, body.len) != 0) {

@@ -5,8 +5,8 @@
  * another name and renamed, the body first; nothing is synced. One thread,
  * which waits for the disk meanwhile.
  *
- * Bounded by bytes and by number. What somebody takes out of the directory
- * makes room again.
+ * Bounded by bytes on disk and by number. What somebody takes out of the
+ * directory makes room again.
  */
 #ifndef RMQ_ROLE_QUARANTINE_H
 #define RMQ_ROLE_QUARANTINE_H

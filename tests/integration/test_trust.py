@@ -124,7 +124,7 @@ def test_a_quarantined_message_leaves_the_broker_until_there_is_no_room(
         consumer, vhost, rig):
     where = rig.dir / "quarantine"
     b = consumer(OnParseError="quarantine", QuarantineDir=str(where),
-                 QuarantineMaxBytes="64KiB")
+                 QuarantineMaxBytes="80KiB")
     bodies = [bytes([65 + i]) * 30_000 for i in range(3)]
     for i, body in enumerate(bodies):
         vhost.publish("", "q", body, content_type=TEXT, message_id=f"m{i}",

@@ -166,11 +166,14 @@ static void an_oversized_body_is_not_kept_and_the_file_says_so(void **state) {
   rmq_quarantine_free(q);
 }
 
+#define BLOCKS(n) ((int64_t)(n)*4096)
+
 static void it_is_bounded_and_what_is_taken_out_makes_room(void **state) {
   (void)state;
   static char body[1000];
   memset(body, 'b', sizeof(body));
-  struct rmq_quarantine *q = opened(4000); /* two with their descriptions */
+  struct rmq_quarantine *q = opened(BLOCKS(5));
+  /* Two with their descriptions, each file a block. */
   struct rmq_delivery d = delivery(body, sizeof(body));
   const char *name = "untouched";
   struct rmq_error err = {""};
@@ -189,8 +192,11 @@ static void it_is_bounded_and_what_is_taken_out_makes_room(void **state) {
   assert_int_equal(put_at(q, &d, 1, &name, &err), RMQ_QUARANTINE_FILED);
   assert_int_equal(count_files("q/block"), 7);
   rmq_quarantine_free(q);
-  q = opened(5000);
+  q = opened(BLOCKS(9) - 1); /* seven are there, and two would come */
   assert_int_equal(put_at(q, &d, 1, &name, &err), RMQ_QUARANTINE_FULL);
+  rmq_quarantine_free(q);
+  q = opened(BLOCKS(9));
+  assert_int_equal(put_at(q, &d, 1, &name, &err), RMQ_QUARANTINE_FILED);
   rmq_quarantine_free(q);
 }
 
