@@ -211,14 +211,23 @@ static int check_twice(const char *table, const struct rmq_arguments *arguments,
   return -1;
 }
 
+/* What the plugin does depends on it, so the plugin has to know it. */
+static int check_own(const char *table, const struct rmq_arguments *arguments,
+                     const char *argument, const char *option,
+                     struct rmq_buf *errors) {
+  if (find(arguments, argument) == NULL)
+    return 0;
+  rmq_buf_appendf(errors, "option %s: use %s instead of \"%s\"\n", table,
+                  option, argument);
+  return -1;
+}
+
 static int check_arguments(const struct rmq_consume_queue_options *o,
                            struct rmq_buf *errors) {
   const struct {
     const char *argument, *option;
     bool is_set;
   } rows[] = {
-      /* What the plugin does depends on the type, so it has to know it. */
-      {"x-queue-type", "QueueType", true},
       {"x-expires", "QueueExpires", o->expires.ns > 0},
       {"x-message-ttl", "QueueMessageTTL", o->message_ttl.ns > 0},
       {"x-max-length", "QueueMaxLength", o->max_length > 0},
@@ -239,8 +248,10 @@ static int check_arguments(const struct rmq_consume_queue_options *o,
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
     rc |= check_twice("QueueArgument", &o->arguments, rows[i].argument,
                       rows[i].option, rows[i].is_set, errors);
-  rc |= check_twice("ConsumeArgument", &o->consumer_arguments,
-                    "x-stream-offset", "StreamOffset", true, errors);
+  rc |= check_own("QueueArgument", &o->arguments, "x-queue-type", "QueueType",
+                  errors);
+  rc |= check_own("ConsumeArgument", &o->consumer_arguments, "x-stream-offset",
+                  "StreamOffset", errors);
   return rc | check_twice("ConsumeArgument", &o->consumer_arguments,
                           "x-priority", "ConsumerPriority",
                           o->consumer_priority != 0, errors);

@@ -62,7 +62,7 @@ static void what_does_not_fit_together_is_said(void **state) {
         {"DeadLetterStrategy", "at-least-once"}},
        NULL},
       {{{"Queue", "q"}, {"QueueArgument", "x-queue-type=quorum"}},
-       "option QueueType: QueueArgument \"x-queue-type\" says it, too"},
+       "option QueueArgument: use QueueType instead of \"x-queue-type\""},
       {{{"Queue", "q"}, {"QueueArgument", "x-expires=5"}}, NULL},
       {{{"Queue", "q"},
         {"QueueExpires", "5"},
