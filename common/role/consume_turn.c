@@ -53,21 +53,40 @@ static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
   } while (ticket != 0 && --left > 0);
 }
 
-static void log_backpressure(struct rmq_role_consume *r, int64_t values,
-                             struct rmq_mono now) {
-  if (!rmq_mono_reached(now, r->backpressure_line))
+static void say_backpressure(struct rmq_role_consume *r,
+                             const struct rmq_error *text) {
+  rmq_session_log_write(&r->session,
+                        &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
+                                                 .event = "backpressure",
+                                                 .message = text->text});
+}
+
+static void log_withheld(struct rmq_role_consume *r, int64_t values,
+                         struct rmq_mono now) {
+  struct rmq_error text = {""};
+  r->withheld_since = now;
+  r->has_said_withheld = rmq_mono_reached(now, r->backpressure_line);
+  if (!r->has_said_withheld)
     return;
   r->backpressure_line = rmq_mono_add(now, rmq_s(BACKPRESSURE_LINE_S));
-  struct rmq_error text = {""};
   rmq_error_set(&text,
                 "the writers are slow: %" PRIi64
                 " values are on their way to them, acknowledgements wait until "
                 "fewer than half of BackpressureQueueLength are",
                 values);
-  rmq_session_log_write(&r->session,
-                        &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
-                                                 .event = "backpressure",
-                                                 .message = text.text});
+  say_backpressure(r, &text);
+}
+
+/* Of what had a line when it began. */
+static void log_flowing(struct rmq_role_consume *r, struct rmq_mono now) {
+  struct rmq_error text = {""};
+  if (!r->has_said_withheld)
+    return;
+  rmq_error_set(&text,
+                "the writers have caught up after %.1f s: acknowledgements "
+                "flow again",
+                rmq_dur_seconds(rmq_mono_since(now, r->withheld_since)));
+  say_backpressure(r, &text);
 }
 
 /* Above the limit acks are withheld, so that the prefetch stops the broker, and
@@ -90,7 +109,9 @@ static void regulate(struct rmq_role_consume *r, int64_t values,
   rmq_consumer_withhold(r->consumer, r->is_withheld);
   rmq_connection_hold(r->connection, r->is_withheld && !r->is_draining);
   if (r->is_withheld && !was_withheld && !r->is_draining)
-    log_backpressure(r, values, now);
+    log_withheld(r, values, now);
+  if (!r->is_withheld && was_withheld && !r->is_draining)
+    log_flowing(r, now);
 }
 
 static bool has_values_out(struct rmq_role_consume *r) {

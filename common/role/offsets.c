@@ -221,7 +221,7 @@ struct rmq_mono rmq_offsets_step(struct rmq_offsets *o, int64_t next,
                                  struct rmq_mono now) {
   if (o->argument == NULL)
     return RMQ_NEVER;
-  if (next >= 0 && next != o->next) {
+  if (next > o->next) { /* what is done stays done, acked or not */
     o->next = next;
     aim(o);
   }

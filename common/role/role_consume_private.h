@@ -46,7 +46,9 @@ struct rmq_role_consume {
   struct rmq_rejections rejections;
   struct rmq_consume_filter *filter;
   struct rmq_mono overdue_check;
-  struct rmq_mono backpressure_line; /* not before */
+  struct rmq_mono backpressure_line; /* the next one not before */
+  struct rmq_mono withheld_since;
+  bool has_said_withheld;
   bool is_draining, is_cancelled, is_withheld;
   size_t left; /* deliveries that came while draining: not begun, not settled */
 

@@ -196,7 +196,8 @@ void fake_rig_free(struct fake_rig *r) {
                r->brokers_count);
     }
   }
-  rmq_connection_free(r->connection);
+  if (!r->is_borrowed)
+    rmq_connection_free(r->connection);
   fake_bytes_fini(&r->events);
   fake_bytes_fini(&r->held);
   free(r);
@@ -225,6 +226,13 @@ void fake_rig_start(struct fake_rig *r) {
   r->connection = rmq_connection_new(&r->config, &h, r->seed);
   assert_non_null(r->connection);
   rmq_connection_start(r->connection, r->now);
+  fake_rig_run(r);
+}
+
+void fake_rig_start_with(struct fake_rig *r, struct rmq_connection *c) {
+  r->connection = c;
+  r->is_borrowed = true;
+  rmq_connection_start(c, r->now);
   fake_rig_run(r);
 }
 

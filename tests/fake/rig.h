@@ -25,6 +25,7 @@ struct fake_rig {
   const char *password; /* NULL = cannot be read */
 
   struct rmq_connection *connection;
+  bool is_borrowed; /* the machine */
   struct rmq_mono now;
   enum fake_split split;
   uint32_t seed;
@@ -65,6 +66,8 @@ void fake_rig_free(struct fake_rig *r);
 struct fake_broker *fake_rig_next_broker(struct fake_rig *r);
 /* Creates the machine from r->config and starts it. */
 void fake_rig_start(struct fake_rig *r);
+/* The same with a machine of somebody else, who frees it after the rig. */
+void fake_rig_start_with(struct fake_rig *r, struct rmq_connection *c);
 /* Carries bytes until nothing moves. Called by the functions below. */
 void fake_rig_run(struct fake_rig *r);
 /* Lets time pass without reaching a deadline. */

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/* The consuming job's turns against the fake broker's scripts: when it listens
+ * and acknowledges, how it ends, what becomes of messages that fail. Nothing of
+ * it runs in a thread here. */
+#include "rmq_config.h"
+
+#include "common/role/role_consume_private.h"
+
+#include "common/base/stream_offset.h"
+
+#include "tests/alloc.h"
+#include "tests/testing.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/fake/host.h"
+#include "tests/fake/rig.h"
+#include "tests/fake/sample_text.h"
+
+enum { TICKETS_MAX = 200 };
+
+#define VALUE "PUTVAL h/p/gauge 1700000000:1\n"
+#define TWO VALUE VALUE
+
+struct fixture {
+  struct rmq_consume_options options;
+  struct fake_rig *rig;
+  struct rmq_role_consume *role;
+  uint64_t tickets[TICKETS_MAX]; /* of values that are out */
+  size_t out, dispatched;
+  enum rmq_refusal refusal; /* of the next values */
+};
+
+static struct fake_host host;
+
+static enum rmq_refusal take_value(void *ctx, const struct rmq_sample *s,
+                                   uint64_t ticket) {
+  struct fixture *f = ctx;
+  assert_string_equal(s->id.host, "h");
+  if (f->refusal != RMQ_REFUSAL_none)
+    return f->refusal;
+  assert_true(f->out < TICKETS_MAX);
+  f->tickets[f->out++] = ticket;
+  f->dispatched++;
+  return RMQ_REFUSAL_none;
+}
+
+#define OPTIONS (const char *const[][2])
+
+static void create(struct fixture *f, const char *const set[][2]) {
+  struct rmq_error err = {""};
+  *f = (struct fixture){.rig = fake_rig_new(FAKE_WHOLE, 3)};
+  fake_host_init(&host);
+  assert_int_equal(
+      rmq_options_init(rmq_consume_option_table, &f->options, &err), 0);
+  for (size_t i = 0; set[i][0] != NULL; i++)
+    if (rmq_options_set_text(rmq_consume_option_table, &f->options, set[i][0],
+                             set[i][1], NULL, &err) != 0)
+      fail_msg("%s", err.text);
+  const struct rmq_consume_sink sink = {f, take_value, fake_types};
+  f->role = rmq_role_consume_new(&f->options, "b", &host.host, &sink, &err);
+  if (f->role == NULL)
+    fail_msg("%s", err.text);
+}
+
+static void start(struct fixture *f) {
+  f->rig->now = host.now;
+  fake_rig_start_with(f->rig, f->role->connection);
+}
+
+static void end(struct fixture *f) {
+  fake_rig_free(f->rig);
+  rmq_role_consume_free(f->role);
+  rmq_options_fini(rmq_consume_option_table, &f->options);
+}
+
+static void script_channel(struct fake_broker *b, const char *consume) {
+  fake_script_channel(b);
+  fake_rpc(b, "queue.declare", "queue=q", "queue=q");
+  fake_rpc(b, "basic.qos", "prefetch-count=10", "");
+  fake_rpc(b, "basic.consume", consume, "consumer-tag=w");
+}
+
+static struct fake_broker *broker(struct fixture *f) {
+  struct fake_broker *b = fake_rig_next_broker(f->rig);
+  fake_script_login(b, NULL);
+  script_channel(b, "queue=q");
+  return b;
+}
+
+/* Messages of two values each. */
+static void send_messages(struct fake_broker *b, int first, int last) {
+  for (int tag = first; tag <= last; tag++) {
+    char fields[64];
+    snprintf(fields, sizeof(fields), "consumer-tag=w delivery-tag=%d", tag);
+    fake_send_deliver(b, .fields = fields, .body = TWO,
+                      .props = "content-type=text/collectd");
+  }
+}
+
+/* A turn of the worker. */
+static void turn(struct fixture *f) {
+  f->rig->now = host.now;
+  fake_rig_run(f->rig);
+  rmq_consume_step(f->role, host.now);
+  fake_rig_run(f->rig);
+}
+
+static void pass(struct fixture *f, struct rmq_dur d) {
+  fake_host_advance(&host, d);
+  f->rig->now = host.now;
+  rmq_connection_tick(f->role->connection, host.now);
+  turn(f);
+}
+
+/* The oldest values have been written. */
+static void come_back(struct fixture *f, size_t values) {
+  assert_true(values <= f->out);
+  for (size_t i = 0; i < values; i++)
+    rmq_role_consume_written(f->role, f->tickets[i]);
+  f->out -= values;
+  memmove(f->tickets, f->tickets + values, f->out * sizeof(*f->tickets));
+}
+
+static const char *last_line(const char *event) {
+  for (size_t i = host.lines_count; i > 0; i--)
+    if (strcmp(host.lines[i - 1].event, event) == 0)
+      return host.lines[i - 1].message;
+  fail_msg("no line about %s", event);
+  return "";
+}
+
+/* ---- back-pressure ---- */
+
+#define PRESSED(limit)                                                         \
+  OPTIONS {                                                                    \
+    {"Queue", "q"}, {"PrefetchCount", "10"}, {"AckBatch", "1"},                \
+        {"IdleCheckInterval", "0"}, {"Heartbeat", "0"},                        \
+        {"BackpressureQueueLength", limit}, {                                  \
+      NULL, NULL                                                               \
+    }                                                                          \
+  }
+
+static void
+above_the_limit_nothing_is_read_or_acked_until_half_is_back(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, PRESSED("5"));
+  struct fake_broker *b = broker(&f);
+  send_messages(b, 1, 5);
+  fake_expect_nothing(b);
+  fake_expect(b, "basic.ack", "delivery-tag=2 multiple=1");
+  start(&f);
+  turn(&f);
+  assert_int_equal(f.dispatched, 6); /* two of the five wait in the socket */
+  assert_true(rmq_connection_is_held(f.role->connection));
+  assert_string_equal(
+      last_line("backpressure"),
+      "the writers are slow: 6 values are on their way to them, "
+      "acknowledgements wait until fewer than half of "
+      "BackpressureQueueLength are");
+  come_back(&f, 4);
+  pass(&f, rmq_ms(2500));
+  assert_true(f.role->shared.is_withheld);
+  assert_int_equal(f.dispatched, 6);
+  assert_int_equal(fake_host_count(&host, "backpressure"), 1);
+  fake_broker_resume(b);
+  come_back(&f, 1);
+  pass(&f, rmq_ms(500));
+  assert_string_equal(last_line("backpressure"),
+                      "the writers have caught up after 3.0 s: "
+                      "acknowledgements flow again");
+  assert_int_equal(f.dispatched, 10);
+  turn(&f);
+  assert_false(f.role->shared.is_withheld);
+  end(&f);
+}
+
+static void back_pressure_has_two_lines_a_minute_and_no_more(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, PRESSED("1"));
+  struct fake_broker *b = broker(&f);
+  send_messages(b, 1, 9);
+  fake_silence(b);
+  start(&f);
+  for (int i = 0; i < 9; i++) {
+    turn(&f); /* a message comes, and is too much */
+    assert_true(f.role->shared.is_withheld);
+    come_back(&f, 2);
+    turn(&f); /* and is over */
+    assert_int_equal(fake_host_count(&host, "backpressure"), i < 6 ? 2 : 4);
+    pass(&f, rmq_s(10));
+  }
+  end(&f);
+}
+
+/* ---- the end ---- */
+
+/* An ack would wait for a minute otherwise. */
+#define ENDING(when, limit)                                                    \
+  OPTIONS {                                                                    \
+    {"Queue", "q"}, {"PrefetchCount", "10"}, {"AckBatch", "100"},              \
+        {"AckInterval", "60"}, {"IdleCheckInterval", "0"}, {"Heartbeat", "0"}, \
+        {"AckWhen", when}, {"BackpressureQueueLength", limit}, {               \
+      NULL, NULL                                                               \
+    }                                                                          \
+  }
+
+static void the_end_waits_for_the_writers_and_acks_at_once(void **state) {
+  (void)state;
+  static const char *const whens[] = {"written", "dispatched"};
+  for (size_t i = 0; i < COUNT_OF(whens); i++) {
+    struct fixture f;
+    SHOW_ROW("%s", whens[i]);
+    create(&f, ENDING(whens[i], "100"));
+    struct fake_broker *b = broker(&f);
+    send_messages(b, 1, 2);
+    if (f.options.ack_when == RMQ_ACK_DISPATCHED) /* until the end comes */
+      fake_expect(b, "basic.ack", "delivery-tag=2 multiple=1");
+    fake_expect(b, "basic.cancel", "consumer-tag=w");
+    send_messages(b, 3, 3); /* was under way */
+    fake_send(b, "basic.cancel-ok", "consumer-tag=w");
+    fake_expect_nothing(b);
+    fake_expect(b, "basic.ack", "delivery-tag=3 multiple=1");
+    start(&f);
+    turn(&f);
+    rmq_consume_drain(f.role, host.now);
+    turn(&f);
+    assert_int_equal(f.dispatched, 6);
+    come_back(&f, 5);
+    turn(&f);
+    assert_false(rmq_consume_is_drained(f.role));
+    fake_broker_resume(b);
+    come_back(&f, 1);
+    turn(&f);
+    assert_true(rmq_consume_is_drained(f.role));
+    end(&f);
+  }
+}
+
+/* What the writers have no room for goes back with the connection, and all
+ * behind it: a queue would give it back in another order. */
+static void
+what_the_writers_have_no_room_for_is_not_begun_at_the_end(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, ENDING("written", "3"));
+  struct fake_broker *b = broker(&f);
+  send_messages(b, 1, 5);
+  fake_expect(b, "basic.cancel", "consumer-tag=w");
+  fake_send(b, "basic.cancel-ok", "consumer-tag=w");
+  fake_expect(b, "basic.ack", "delivery-tag=2 multiple=1");
+  start(&f);
+  turn(&f);
+  assert_int_equal(f.dispatched, 4);
+  rmq_consume_drain(f.role, host.now);
+  turn(&f); /* the socket is read to its end, which the cancel-ok is */
+  turn(&f);
+  assert_int_equal(f.dispatched, 4);
+  assert_false(rmq_consume_is_drained(f.role));
+  come_back(&f, 4);
+  turn(&f);
+  assert_int_equal(f.dispatched, 4);
+  assert_true(rmq_consume_is_drained(f.role));
+  assert_int_equal(rmq_consumer_unacked(f.role->consumer), 3);
+  end(&f);
+}
+
+static void without_a_connection_the_end_waits_for_the_writers(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, ENDING("written", "100"));
+  struct fake_broker *b = broker(&f);
+  send_messages(b, 1, 1);
+  start(&f);
+  turn(&f);
+  rmq_connection_fail(f.role->connection, "a test", host.now);
+  rmq_consume_drain(f.role, host.now);
+  turn(&f);
+  assert_false(rmq_consume_is_drained(f.role));
+  come_back(&f, 2);
+  turn(&f);
+  assert_true(rmq_consume_is_drained(f.role));
+  end(&f);
+}
+
+/* ---- what fails ---- */
+
+static void each_failure_has_its_policy(void **state) {
+  (void)state;
+  static const struct {
+    enum rmq_refusal refusal;
+    const char *body, *props, *on_parse, *on_dispatch, *want, *fields;
+  } rows[] = {
+      {RMQ_REFUSAL_failed, VALUE, "text/collectd", "drop", "requeue",
+       "basic.reject", "requeue=1"},
+      {RMQ_REFUSAL_failed, VALUE, "text/collectd", "requeue", "drop",
+       "basic.ack", "multiple=0"},
+      /* it would fail for ever */
+      {RMQ_REFUSAL_unknown_type, VALUE, "text/collectd", "drop", "requeue",
+       "basic.reject", "requeue=0"},
+      {RMQ_REFUSAL_none, "nothing", "text/collectd", "requeue", "drop",
+       "basic.reject", "requeue=1"},
+      {RMQ_REFUSAL_none, "nothing", "text/collectd", "dead-letter", "drop",
+       "basic.reject", "requeue=0"},
+      {RMQ_REFUSAL_none, VALUE, "text/html", "drop", "requeue", "basic.ack",
+       "multiple=0"},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct fixture f;
+    char props[64];
+    SHOW_ROW("%zu", i);
+    create(&f, OPTIONS{{"Queue", "q"},
+                       {"PrefetchCount", "10"},
+                       {"Heartbeat", "0"},
+                       {"OnParseError", rows[i].on_parse},
+                       {"OnDispatchError", rows[i].on_dispatch},
+                       {NULL, NULL}});
+    f.refusal = rows[i].refusal;
+    struct fake_broker *b = broker(&f);
+    snprintf(props, sizeof(props), "content-type=%s", rows[i].props);
+    fake_send_deliver(b, .fields = "consumer-tag=w delivery-tag=1",
+                      .body = rows[i].body, .props = props);
+    fake_expect(b, rows[i].want, "delivery-tag=1 %s", rows[i].fields);
+    start(&f);
+    turn(&f);
+    pass(&f, rmq_s(1)); /* RedeliveryDelay */
+    assert_int_equal(rmq_consumer_unacked(f.role->consumer), 0);
+    end(&f);
+  }
+}
+
+/* Whichever allocation fails: the message is taken, or comes again. */
+static void a_message_without_memory_comes_again(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, OPTIONS{{"Queue", "q"},
+                     {"PrefetchCount", "10"},
+                     {"Heartbeat", "0"},
+                     {"RedeliveryDelay", "0"},
+                     {"MaxRedeliveries", "1000"},
+                     {"OnParseError", "dead-letter"},
+                     {NULL, NULL}});
+  fake_silence(broker(&f));
+  start(&f);
+  uint64_t requeued = 0;
+  struct rmq_delivery d = {.content_type = "text/collectd",
+                           .body = rmq_span_of(TWO),
+                           .body_size = strlen(TWO),
+                           .delivery_count = -1,
+                           .stream_offset = -1};
+  for (bool has_failed = true; has_failed;) {
+    d.tag++;
+    alloc_fail_at(d.tag);
+    rmq_consumer_delivered(f.role->consumer, &d, host.now);
+    has_failed = alloc_works_again();
+    requeued = rmq_consumer_counters(f.role->consumer).requeued;
+    assert_int_equal(requeued * 2 + f.dispatched, d.tag * 2);
+    come_back(&f, f.out);
+    turn(&f);
+  }
+  assert_true(requeued >= 3);
+  assert_int_equal(rmq_consumer_counters(f.role->consumer).dead_lettered, 0);
+  assert_non_null(strstr(last_line("rejected"),
+                         "requeued: memory was too short to read it"));
+  end(&f);
+}
+
+/* ---- a stream ---- */
+
+static char directory[] = "/tmp/role_consume.XXXXXX";
+
+static int64_t stored_offset(struct fixture *f) {
+  char text[4096], path[256];
+  struct rmq_error err = {""};
+  int64_t next = -1;
+  rmq_offsets_flush(&f->role->offsets, host.now); /* as the end does */
+  snprintf(path, sizeof(path), "%s/rabbitmq_consume-b-q.offset", directory);
+  FILE *file = fopen(path, "rb");
+  if (file == NULL)
+    return -1;
+  size_t n = fread(text, 1, sizeof(text), file);
+  fclose(file);
+  if (rmq_stream_offset_read(text, n, "/", "q", &next, &err) != 0)
+    fail_msg("%s", err.text);
+  return next;
+}
+
+static void send_offset(struct fake_broker *b, int tag, int offset) {
+  char fields[64], props[160];
+  snprintf(fields, sizeof(fields), "consumer-tag=w delivery-tag=%d", tag);
+  snprintf(props, sizeof(props),
+           "content-type=text/collectd message-id=m%d "
+           "headers={x-stream-offset=l:%d}",
+           offset, offset);
+  fake_send_deliver(b, .fields = fields, .body = TWO, .props = props);
+}
+
+/* Held by slow writers, broken, subscribed anew, stopped: the file never says
+ * more than what has been written. */
+static void a_stream_is_never_stored_past_what_was_written(void **state) {
+  (void)state;
+  struct fixture f;
+  assert_non_null(mkdtemp(directory));
+  create(&f, OPTIONS{{"Queue", "q"},
+                     {"QueueType", "stream"},
+                     {"StreamOffset", "first"},
+                     {"StateDir", directory},
+                     {"PrefetchCount", "10"},
+                     {"AckBatch", "1"},
+                     {"Heartbeat", "0"},
+                     {"OnParseError", "drop"},
+                     {"OnDispatchError", "drop"},
+                     {"OnWrittenTimeout", "ack"},
+                     {"BackpressureQueueLength", "1"},
+                     {NULL, NULL}});
+  struct fake_broker *b = broker(&f);
+  send_offset(b, 1, 70);
+  fake_pause(b); /* what comes now is in the socket when the link breaks */
+  send_offset(b, 2, 71);
+  start(&f);
+  turn(&f);
+  fake_broker_resume(b);
+  turn(&f);
+  assert_int_equal(f.dispatched, 2);
+  assert_int_equal(stored_offset(&f), 70);
+
+  b = fake_rig_next_broker(f.rig);
+  fake_script_login(b, NULL);
+  script_channel(b, "queue=q arguments={x-stream-offset=l:69}");
+  for (int i = 0; i < 4; i++)
+    send_offset(b, i + 1, 69 + i);
+  fake_skip_until(b, "basic.cancel", "");
+  fake_send(b, "basic.cancel-ok", "consumer-tag=w");
+  fake_silence(b);
+  fake_rig_wait(f.rig, rmq_s(0));
+  rmq_connection_fail(f.role->connection, "a test", host.now);
+  pass(&f, rmq_s(2));
+  assert_int_equal(rmq_connection_state(f.role->connection), RMQ_SESSION_READY);
+  assert_int_equal(stored_offset(&f), 70);
+  come_back(&f, 2); /* 70; its copy shares that, 69 was done before */
+  turn(&f);
+  turn(&f);
+  assert_int_equal(f.dispatched, 4); /* 71 is out, 72 waits in the socket */
+  assert_int_equal(stored_offset(&f), 70); /* not acked yet */
+
+  rmq_consume_drain(f.role, host.now);
+  turn(&f);
+  turn(&f);
+  assert_int_equal(f.role->left, 1);
+  assert_int_equal(stored_offset(&f), 71);
+  come_back(&f, 2);
+  turn(&f);
+  assert_true(rmq_consume_is_drained(f.role));
+  assert_int_equal(f.dispatched, 4);
+  assert_int_equal(stored_offset(&f), 72);
+  end(&f);
+}
+
+static int remove_directory(void **state) {
+  char command[64];
+  (void)state;
+  snprintf(command, sizeof(command), "rm -rf %s", directory);
+  return system(command);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(
+          above_the_limit_nothing_is_read_or_acked_until_half_is_back),
+      cmocka_unit_test(back_pressure_has_two_lines_a_minute_and_no_more),
+      cmocka_unit_test(the_end_waits_for_the_writers_and_acks_at_once),
+      cmocka_unit_test(
+          what_the_writers_have_no_room_for_is_not_begun_at_the_end),
+      cmocka_unit_test(without_a_connection_the_end_waits_for_the_writers),
+      cmocka_unit_test(each_failure_has_its_policy),
+      cmocka_unit_test(a_message_without_memory_comes_again),
+      cmocka_unit_test_teardown(a_stream_is_never_stored_past_what_was_written,
+                                remove_directory),
+  };
+  return run_all(tests);
+}
