@@ -10,11 +10,9 @@
 
 enum { TEXT_NAME_MAX = 60 }; /* bytes of one name */
 
-static void append_name(struct rmq_buf *out, const char *name) {
+void rmq_alert_text_name(struct rmq_buf *out, const char *name, size_t max) {
   size_t len = strlen(name);
-  size_t most = len <= TEXT_NAME_MAX
-                    ? len
-                    : rmq_utf8_cut(name, len, (size_t)TEXT_NAME_MAX - 3);
+  size_t most = len <= max ? len : rmq_utf8_cut(name, len, max - 3);
   for (size_t i = 0; i < most;) {
     uint32_t c = 0;
     size_t n = rmq_utf8_decode(name + i, most - i, &c);
@@ -26,6 +24,10 @@ static void append_name(struct rmq_buf *out, const char *name) {
   }
   if (most < len)
     rmq_buf_append_text(out, "...");
+}
+
+static void append_name(struct rmq_buf *out, const char *name) {
+  rmq_alert_text_name(out, name, TEXT_NAME_MAX);
 }
 
 static void append_object(struct rmq_buf *out, const struct rmq_alert_text *t) {

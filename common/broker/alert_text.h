@@ -17,6 +17,11 @@ struct rmq_alert_text {
   size_t group_count;        /* objects that a group stands for */
 };
 
+/* A name made printable: control characters and what is not UTF-8 become '?',
+ * so that a queue's name adds no line to what a handler reads. Of one over max
+ * bytes the first ones and "..."; out has no room = shortened. */
+void rmq_alert_text_name(struct rmq_buf *out, const char *name, size_t max);
+
 /* Written whole or shortened at a character's end. */
 void rmq_alert_text(const struct rmq_alert_text *t,
                     char ret_text[RMQ_ALERTS_TEXT_SIZE]);

@@ -6,13 +6,17 @@
 #include "common/base/event.h"
 #include "common/base/ring.h"
 #include "common/base/series.h"
+#include "common/broker/alert_text.h"
 #include "common/role/monitor_log.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ALERT_META_MAX = 8 };
+enum {
+  ALERT_META_MAX = 8,
+  ALERT_NAME_MAX = 255 /* AMQP's longest */
+};
 
 struct rmq_monitor_alerts {
   const struct rmq_host *host;
@@ -116,6 +120,33 @@ static const char *object_of(const struct rmq_monitor_alerts *a,
   return e->node != NULL ? e->node : a->name;
 }
 
+/* The names of an event, printable; a handler of the plugin exec reads them
+ * line by line. */
+struct names {
+  struct rmq_buf bufs[3];
+  struct rmq_alert_event event; /* with those names */
+};
+
+static const char *printable(const char *name, struct rmq_buf *buf) {
+  rmq_buf_init(buf, (size_t)ALERT_NAME_MAX + 1);
+  if (name == NULL)
+    return NULL;
+  rmq_alert_text_name(buf, name, ALERT_NAME_MAX);
+  return rmq_buf_text(buf);
+}
+
+static void names_init(struct names *n, const struct rmq_alert_event *e) {
+  n->event = *e;
+  n->event.node = printable(e->node, &n->bufs[0]);
+  n->event.vhost = printable(e->vhost, &n->bufs[1]);
+  n->event.queue = printable(e->queue, &n->bufs[2]);
+}
+
+static void names_fini(struct names *n) {
+  for (size_t i = 0; i < 3; i++)
+    rmq_buf_fini(&n->bufs[i]);
+}
+
 static struct rmq_meta text_meta(const char *key, const char *value) {
   return (struct rmq_meta){
       .key = key, .type = RMQ_META_STRING, .value.string = value};
@@ -126,10 +157,9 @@ static struct rmq_meta number_meta(const char *key, double value) {
       .key = key, .type = RMQ_META_DOUBLE, .value.number = value};
 }
 
-/* How many there are: at most three labels and five of its own. */
+/* How many there are: five and the names that series have. */
 static size_t fill_meta(const struct rmq_monitor_alerts *a,
                         const struct rmq_alert_event *e,
-                        const struct rmq_series_object *object,
                         struct rmq_meta meta[ALERT_META_MAX]) {
   size_t n = 0;
   meta[n++] = text_meta("indicator", rmq_alert_kind_to_str(e->quantity->kind));
@@ -138,8 +168,13 @@ static size_t fill_meta(const struct rmq_monitor_alerts *a,
     meta[n++] = number_meta("value", e->value);
   meta[n++] = number_meta("threshold", e->threshold);
   meta[n++] = text_meta("object", object_of(a, e));
-  for (size_t i = 0; i < object->labels_count; i++)
-    meta[n++] = object->labels[i];
+  meta[n++] = text_meta("cluster", a->name);
+  if (e->node != NULL)
+    meta[n++] = text_meta("node", e->node);
+  if (e->queue != NULL) {
+    meta[n++] = text_meta("vhost", e->vhost);
+    meta[n++] = text_meta("queue", e->queue);
+  }
   return n;
 }
 
@@ -163,7 +198,9 @@ static void take_change(void *ctx, const struct rmq_alert_event *e) {
   struct rmq_monitor_alerts *a = ctx;
   struct rmq_series_object object;
   struct rmq_meta meta[ALERT_META_MAX];
+  struct names names;
   name_object(a, e, &object);
+  names_init(&names, e);
   const struct rmq_event event = {
       .severity = e->severity,
       .time = a->host->wall(a->host->ctx),
@@ -174,10 +211,11 @@ static void take_change(void *ctx, const struct rmq_alert_event *e) {
              .type_instance = e->quantity->type_instance},
       .message = e->message,
       .meta = meta,
-      .meta_count = fill_meta(a, e, &object, meta)};
+      .meta_count = fill_meta(a, &names.event, meta)};
   say(a, level_of(e->severity), "alert", rmq_severity_to_str(e->severity),
       e->message);
   push(a, &event);
+  names_fini(&names);
 }
 
 void rmq_monitor_alerts_step(struct rmq_monitor_alerts *a,

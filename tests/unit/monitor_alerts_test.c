@@ -81,6 +81,22 @@ a_notification_has_identity_and_meta_data_of_its_queue(void **state) {
   tear_down(a);
 }
 
+static void a_name_adds_no_line_to_what_handlers_read(void **state) {
+  (void)state;
+  struct rmq_monitor_alerts *a = set_up(RMQ_ALERT_BACKLOG);
+  result.queues_count = 1;
+  queues[0].name = "q\nSeverity: OKAY";
+  queues[0].vhost = "\x7f\xff";
+  queues[0].ready = 60000;
+  judge(a);
+  rmq_monitor_alerts_dispatch(a);
+  assert_non_null(strstr(fake.events[0].meta,
+                         "object=q?Severity: OKAY;cluster=main;vhost=??;"
+                         "queue=q?Severity: OKAY;"));
+  assert_null(strchr(fake.events[0].name, '\n'));
+  tear_down(a);
+}
+
 static void each_change_is_a_line_of_its_level(void **state) {
   (void)state;
   struct rmq_monitor_alerts *a = set_up(RMQ_ALERT_RATE_DROP);
@@ -143,6 +159,7 @@ static void what_nobody_dispatches_gives_way_and_is_told(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_notification_has_identity_and_meta_data_of_its_queue),
+      cmocka_unit_test(a_name_adds_no_line_to_what_handlers_read),
       cmocka_unit_test(each_change_is_a_line_of_its_level),
       cmocka_unit_test(what_is_gone_and_what_is_many_have_meta_data_too),
       cmocka_unit_test(what_nobody_dispatches_gives_way_and_is_told),
