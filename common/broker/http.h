@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One HTTP GET, whoever performs it: libcurl, or a fake in a test.
+ * HTTP GETs, one or several at once, whoever performs them: libcurl, or a fake
+ * in a test.
  */
 #ifndef RMQ_BROKER_HTTP_H
 #define RMQ_BROKER_HTTP_H
@@ -8,6 +9,9 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 #include "common/base/rmqtime.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 /* What the caller may do next. */
 enum rmq_http_outcome {
@@ -17,6 +21,20 @@ enum rmq_http_outcome {
 };
 const char *rmq_http_outcome_to_str(enum rmq_http_outcome o);
 
+/* One of several GETs. */
+struct rmq_http_request {
+  const char *url; /* borrowed */
+  size_t max;      /* bytes of its body */
+  /* The body as it arrives, whatever the status. False = it is refused. */
+  bool (*take)(void *ctx, const char *bytes, size_t len);
+  void *ctx;
+  /* Set by get_all: */
+  enum rmq_http_outcome outcome;
+  int status;            /* of what was answered */
+  double bytes, seconds; /* whatever came, and how long that took */
+  struct rmq_error error;
+};
+
 struct rmq_http {
   void *ctx;
   /* Returns within timeout, whatever the server does, or as soon as the
@@ -25,6 +43,10 @@ struct rmq_http {
   enum rmq_http_outcome (*get)(void *ctx, const char *url,
                                struct rmq_dur timeout, struct rmq_buf *body,
                                int *ret_status, struct rmq_error *err);
+  /* All of them at the same time, within timeout. CANCELLED, or ANSWERED: then
+   * each has an outcome of its own. */
+  enum rmq_http_outcome (*get_all)(void *ctx, struct rmq_http_request *requests,
+                                   size_t count, struct rmq_dur timeout);
 };
 
 #endif

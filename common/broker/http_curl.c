@@ -20,33 +20,39 @@ enum {
   HTTP_HEADERS_MAX = 256 * 1024
 };
 
-struct rmq_http_curl {
-  CURLM *multi;
+/* A request while it runs, and the handle for the next one. */
+struct transfer {
   CURL *easy;
-  atomic_bool is_cancelled;
-  char reason[CURL_ERROR_SIZE]; /* of the running request */
-  struct rmq_buf *body;         /* of the running request, borrowed */
-  size_t headers_bytes;
+  struct rmq_http_request *request; /* borrowed while it runs */
+  char reason[CURL_ERROR_SIZE];
+  size_t headers_bytes, body_bytes;
   bool is_too_large;
 };
 
+struct rmq_http_curl {
+  CURLM *multi;
+  CURL *model; /* with what all requests have in common; never runs */
+  struct transfer **transfers; /* as many as ever ran at once */
+  size_t transfers_count;
+  atomic_bool is_cancelled;
+};
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
-  struct rmq_http_curl *h = ctx;
+  struct transfer *t = ctx;
   size_t len = size * count;
-  if (rmq_buf_append(h->body, bytes, len) == 0)
-    return len;
-  h->is_too_large = true;
-  return 0;
+  t->is_too_large = len > t->request->max - t->body_bytes;
+  if (t->is_too_large)
+    return 0;
+  t->body_bytes += len;
+  return t->request->take(t->request->ctx, bytes, len) ? len : 0;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *ctx) {
-  struct rmq_http_curl *h = ctx;
+  struct transfer *t = ctx;
   (void)bytes;
-  h->headers_bytes += size * count;
-  if (h->headers_bytes <= HTTP_HEADERS_MAX)
-    return size * count;
-  h->is_too_large = true;
-  return 0;
+  t->headers_bytes += size * count;
+  t->is_too_large = t->headers_bytes > HTTP_HEADERS_MAX;
+  return t->is_too_large ? 0 : size * count;
 }
 
 /* Zero when all of it is accepted; the first refusal counts. */
@@ -104,19 +110,13 @@ static void set_identity(struct setter *s,
 
 static CURLcode configure(struct rmq_http_curl *h,
                           const struct rmq_http_curl_config *config) {
-  struct setter s = {.easy = h->easy, .failed = CURLE_OK};
+  struct setter s = {.easy = h->model, .failed = CURLE_OK};
   set_limits(&s, config);
   set_identity(&s, config);
   if (s.failed == CURLE_OK)
-    s.failed = curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, on_body);
+    s.failed = curl_easy_setopt(h->model, CURLOPT_WRITEFUNCTION, on_body);
   if (s.failed == CURLE_OK)
-    s.failed = curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, h);
-  if (s.failed == CURLE_OK)
-    s.failed = curl_easy_setopt(h->easy, CURLOPT_HEADERFUNCTION, on_header);
-  if (s.failed == CURLE_OK)
-    s.failed = curl_easy_setopt(h->easy, CURLOPT_HEADERDATA, h);
-  if (s.failed == CURLE_OK)
-    s.failed = curl_easy_setopt(h->easy, CURLOPT_ERRORBUFFER, h->reason);
+    s.failed = curl_easy_setopt(h->model, CURLOPT_HEADERFUNCTION, on_header);
   return s.failed;
 }
 
@@ -128,9 +128,9 @@ rmq_http_curl_new(const struct rmq_http_curl_config *config,
   if (h != NULL) {
     atomic_init(&h->is_cancelled, false);
     h->multi = curl_multi_init();
-    h->easy = curl_easy_init();
-    rc = h->multi == NULL || h->easy == NULL ? CURLE_OUT_OF_MEMORY
-                                             : configure(h, config);
+    h->model = curl_easy_init();
+    rc = h->multi == NULL || h->model == NULL ? CURLE_OUT_OF_MEMORY
+                                              : configure(h, config);
   } else if (rc == CURLE_OK) {
     rc = CURLE_OUT_OF_MEMORY;
   }
@@ -144,8 +144,13 @@ rmq_http_curl_new(const struct rmq_http_curl_config *config,
 void rmq_http_curl_free(struct rmq_http_curl *h) {
   if (h == NULL)
     return;
-  if (h->easy != NULL)
-    curl_easy_cleanup(h->easy);
+  for (size_t i = 0; i < h->transfers_count; i++) {
+    curl_easy_cleanup(h->transfers[i]->easy);
+    free(h->transfers[i]);
+  }
+  free(h->transfers);
+  if (h->model != NULL)
+    curl_easy_cleanup(h->model);
   if (h->multi != NULL)
     curl_multi_cleanup(h->multi);
   free(h);
@@ -158,9 +163,26 @@ void rmq_http_curl_cancel(struct rmq_http_curl *h) {
 #endif
 }
 
+/* For the requests to come, which are copies of the model. */
+static int set_secret(struct rmq_http_curl *h, CURLoption option,
+                      const char *value, long auth) {
+  for (size_t i = 0; i <= h->transfers_count; i++) {
+    struct setter s = {.easy = i == 0 ? h->model : h->transfers[i - 1]->easy,
+                       .failed = CURLE_OK};
+    set_text(&s, option, value);
+    set_long(&s, CURLOPT_HTTPAUTH, auth);
+    if (s.failed != CURLE_OK)
+      return -1;
+  }
+  return 0;
+}
+
 int rmq_http_curl_set_password(struct rmq_http_curl *h, const char *password) {
-  return curl_easy_setopt(h->easy, CURLOPT_PASSWORD, password) == CURLE_OK ? 0
-                                                                           : -1;
+  return set_secret(h, CURLOPT_PASSWORD, password, (long)CURLAUTH_BASIC);
+}
+
+int rmq_http_curl_set_token(struct rmq_http_curl *h, const char *token) {
+  return set_secret(h, CURLOPT_XOAUTH2_BEARER, token, (long)CURLAUTH_BEARER);
 }
 
 /* A proxy of the environment is for the world, not for this machine. */
@@ -174,29 +196,91 @@ static const char *no_proxy_for(const char *url) {
   return NULL;
 }
 
-static CURLcode prepare(struct rmq_http_curl *h, const char *url,
-                        struct rmq_dur timeout, struct rmq_buf *body) {
-  rmq_buf_clear(body);
-  h->body = body;
-  h->headers_bytes = 0;
-  h->is_too_large = false;
-  h->reason[0] = '\0';
-  struct setter s = {.easy = h->easy, .failed = CURLE_OK};
-  set_text(&s, CURLOPT_URL, url);
+/* At least so many handles; connections are the multi handle's. */
+static CURLcode grow(struct rmq_http_curl *h, size_t count) {
+  if (count <= h->transfers_count)
+    return CURLE_OK;
+  struct transfer **transfers =
+      realloc(h->transfers, count * sizeof(struct transfer *));
+  if (transfers == NULL)
+    return CURLE_OUT_OF_MEMORY;
+  h->transfers = transfers;
+  while (h->transfers_count < count) {
+    struct transfer *t = calloc(1, sizeof(*t));
+    CURL *easy = t == NULL ? NULL : curl_easy_duphandle(h->model);
+    if (easy == NULL) {
+      free(t);
+      return CURLE_OUT_OF_MEMORY;
+    }
+    t->easy = easy;
+    h->transfers[h->transfers_count++] = t;
+  }
+  return CURLE_OK;
+}
+
+static CURLcode set_pointer(struct transfer *t) {
+  static const CURLoption options[] = {CURLOPT_WRITEDATA, CURLOPT_HEADERDATA,
+                                       CURLOPT_PRIVATE};
+  CURLcode rc = curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->reason);
+  for (size_t i = 0; rc == CURLE_OK && i < 3; i++)
+    rc = curl_easy_setopt(t->easy, options[i], (void *)t);
+  return rc;
+}
+
+static CURLcode prepare(struct transfer *t, struct rmq_http_request *request,
+                        struct rmq_dur timeout) {
+  t->request = request;
+  t->headers_bytes = t->body_bytes = 0;
+  t->is_too_large = false;
+  t->reason[0] = '\0';
+  struct setter s = {.easy = t->easy, .failed = set_pointer(t)};
+  set_text(&s, CURLOPT_URL, request->url);
   set_long(&s, CURLOPT_TIMEOUT_MS, (long)(timeout.ns / RMQ_NS_PER_MS) + 1);
   if (s.failed == CURLE_OK) /* NULL is a value here */
-    s.failed = curl_easy_setopt(h->easy, CURLOPT_NOPROXY, no_proxy_for(url));
+    s.failed =
+        curl_easy_setopt(t->easy, CURLOPT_NOPROXY, no_proxy_for(request->url));
   return s.failed;
+}
+
+static void explain(struct rmq_http_request *r, CURLcode rc,
+                    const struct transfer *t) {
+  r->outcome = RMQ_HTTP_FAILED;
+  if (t != NULL && t->is_too_large)
+    rmq_error_set(&r->error, "the answer is larger than %zu bytes", r->max);
+  else
+    rmq_error_set(&r->error, "%s",
+                  t != NULL && t->reason[0] != '\0' ? t->reason
+                                                    : curl_easy_strerror(rc));
+}
+
+/* What became of a request that has ended. */
+static void finish(const CURLMsg *m) {
+  struct transfer *t = NULL;
+  long status = 0;
+  curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+  curl_easy_getinfo(m->easy_handle, CURLINFO_RESPONSE_CODE, &status);
+  struct rmq_http_request *r = t->request;
+  curl_easy_getinfo(m->easy_handle, CURLINFO_TOTAL_TIME, &r->seconds);
+  r->bytes = (double)t->body_bytes;
+  r->status = (int)status;
+  if (m->data.result == CURLE_OK)
+    r->outcome = RMQ_HTTP_ANSWERED;
+  else
+    explain(r, m->data.result, t);
 }
 
 /* CURL_LAST: cancelled. */
 static CURLcode run(struct rmq_http_curl *h) {
-  int running = 1;
+  int running = 1, left = 0;
+  const CURLMsg *m = NULL;
   while (running > 0) {
     if (atomic_load(&h->is_cancelled))
       return CURL_LAST;
     if (curl_multi_perform(h->multi, &running) != CURLM_OK)
       return CURLE_FAILED_INIT;
+    while ((m = curl_multi_info_read(h->multi, &left)) != NULL)
+      if (m->msg == CURLMSG_DONE)
+        finish(m);
     if (running == 0)
       break;
 #if HTTP_CAN_WAKE
@@ -206,45 +290,66 @@ static CURLcode run(struct rmq_http_curl *h) {
 #endif
       return CURLE_FAILED_INIT;
   }
-  int left = 0;
-  const CURLMsg *m = curl_multi_info_read(h->multi, &left);
-  return m != NULL && m->msg == CURLMSG_DONE ? m->data.result
-                                             : CURLE_FAILED_INIT;
+  return CURLE_OK;
 }
 
-static void explain(const struct rmq_http_curl *h, CURLcode rc,
-                    struct rmq_error *err) {
-  if (h->is_too_large)
-    rmq_error_set(err, "the answer is larger than %zu bytes", h->body->max);
-  else
-    rmq_error_set(err, "%s",
-                  h->reason[0] != '\0' ? h->reason : curl_easy_strerror(rc));
+/* Each request has failed until it has ended otherwise. */
+static void start(struct rmq_http_curl *h, struct rmq_http_request *requests,
+                  size_t count, struct rmq_dur timeout) {
+  CURLcode rc = grow(h, count);
+  for (size_t i = 0; i < count; i++) {
+    struct rmq_http_request *r = &requests[i];
+    struct transfer *t = rc == CURLE_OK ? h->transfers[i] : NULL;
+    CURLcode one = t == NULL ? rc : prepare(t, r, timeout);
+    r->outcome = RMQ_HTTP_FAILED;
+    r->status = 0;
+    r->bytes = r->seconds = 0;
+    rmq_error_clear(&r->error);
+    if (one == CURLE_OK && t != NULL &&
+        curl_multi_add_handle(h->multi, t->easy) != CURLM_OK)
+      one = CURLE_OUT_OF_MEMORY;
+    if (one != CURLE_OK)
+      explain(r, one, t);
+  }
+}
+
+static enum rmq_http_outcome get_all(void *ctx,
+                                     struct rmq_http_request *requests,
+                                     size_t count, struct rmq_dur timeout) {
+  struct rmq_http_curl *h = ctx;
+  if (count == 0)
+    return RMQ_HTTP_ANSWERED;
+  start(h, requests, count, timeout);
+  CURLcode rc = run(h);
+  for (size_t i = 0; i < h->transfers_count; i++)
+    curl_multi_remove_handle(h->multi, h->transfers[i]->easy);
+  for (size_t i = 0; i < count; i++)
+    if (requests[i].outcome == RMQ_HTTP_FAILED &&
+        !rmq_error_is_set(&requests[i].error))
+      explain(&requests[i], rc == CURL_LAST ? CURLE_ABORTED_BY_CALLBACK : rc,
+              NULL);
+  return rc == CURL_LAST ? RMQ_HTTP_CANCELLED : RMQ_HTTP_ANSWERED;
+}
+
+static bool take_into_buf(void *ctx, const char *bytes, size_t len) {
+  return rmq_buf_append(ctx, bytes, len) == 0;
 }
 
 static enum rmq_http_outcome get(void *ctx, const char *url,
                                  struct rmq_dur timeout, struct rmq_buf *body,
                                  int *ret_status, struct rmq_error *err) {
-  struct rmq_http_curl *h = ctx;
-  CURLcode rc = prepare(h, url, timeout, body);
-  if (rc == CURLE_OK) {
-    if (curl_multi_add_handle(h->multi, h->easy) != CURLM_OK)
-      rc = CURLE_OUT_OF_MEMORY;
-    else
-      rc = run(h);
-    curl_multi_remove_handle(h->multi, h->easy);
-  }
-  if (rc == CURL_LAST)
+  struct rmq_http_request r = {
+      .url = url, .max = body->max, .take = take_into_buf, .ctx = body};
+  rmq_buf_clear(body);
+  if (get_all(ctx, &r, 1, timeout) == RMQ_HTTP_CANCELLED)
     return RMQ_HTTP_CANCELLED;
-  if (rc != CURLE_OK) {
-    explain(h, rc, err);
-    return RMQ_HTTP_FAILED;
-  }
-  long status = 0;
-  curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
-  *ret_status = (int)status;
-  return RMQ_HTTP_ANSWERED;
+  if (r.outcome == RMQ_HTTP_ANSWERED)
+    *ret_status = r.status;
+  else
+    rmq_error_set(err, "%s", r.error.text);
+  return r.outcome;
 }
 
 struct rmq_http rmq_http_curl_http(struct rmq_http_curl *h) {
-  return (struct rmq_http){.ctx = h, .get = get};
+  return (struct rmq_http){.ctx = h, .get = get, .get_all = get_all};
 }

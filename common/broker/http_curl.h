@@ -35,5 +35,7 @@ struct rmq_http rmq_http_curl_http(struct rmq_http_curl *h);
 void rmq_http_curl_cancel(struct rmq_http_curl *h);
 /* For the next request; copied. */
 int rmq_http_curl_set_password(struct rmq_http_curl *h, const char *password);
+/* Instead of user and password. */
+int rmq_http_curl_set_token(struct rmq_http_curl *h, const char *token);
 
 #endif

@@ -402,39 +402,37 @@ static struct rmq_snapshot_node *find_node(struct rmq_snapshot *s,
 }
 
 /* What the node did not say stays as another source had it. */
-static void keep_known(struct rmq_metrics_node *n,
-                       const struct rmq_snapshot_node *before) {
+static void copy_known(const struct rmq_metrics_node *from,
+                       struct rmq_snapshot_node *to) {
   const size_t start = offsetof(struct rmq_metrics_node, values);
   for (size_t i = 0; i < NODE_FAMILIES; i++) {
     const struct family *f = &node_families[i];
-    bool is_value = f->offset >= start &&
-                    f->offset < start + sizeof(struct rmq_snapshot_node);
-    if (f->is_counter || !is_value)
+    const char *field = (const char *)from + f->offset;
+    if (f->offset < start || f->offset >= start + sizeof(*to))
       continue;
-    double *field = (double *)(void *)((char *)n + f->offset);
-    if (isnan(*field))
-      memcpy(field, (const char *)before + (f->offset - start), sizeof(*field));
+    char *field_to = (char *)to + (f->offset - start);
+    if (f->is_counter)
+      memcpy(field_to, field, sizeof(int64_t));
+    else if (!isnan(*(const double *)(const void *)field))
+      memcpy(field_to, field, sizeof(double));
   }
 }
 
-bool rmq_metrics_put_node(const struct rmq_metrics_node *node,
+bool rmq_metrics_put_node(const struct rmq_metrics_node *n,
                           struct rmq_snapshot *s) {
-  struct rmq_metrics_node n = *node;
-  struct rmq_snapshot_node *to = find_node(s, n.name);
+  struct rmq_snapshot_node *to = find_node(s, n->name);
   if (to == NULL)
-    to = rmq_snapshot_add_node(s, n.name);
+    to = rmq_snapshot_add_node(s, n->name);
   if (to == NULL || to->has_counters)
     return false;
-  keep_known(&n, to);
-  n.values.name = to->name;
-  n.values.has_counters = true;
-  n.values.running = 1; /* it has just answered */
-  *to = n.values;
-  add_gauge(&s->ready, n.ready);
-  add_gauge(&s->unacked, n.unacked);
-  add_gauge(&s->connections, n.connections);
-  add_gauge(&s->unconfirmed, n.unconfirmed);
+  copy_known(n, to);
+  to->has_counters = true;
+  to->running = 1; /* it has just answered */
+  add_gauge(&s->ready, n->ready);
+  add_gauge(&s->unacked, n->unacked);
+  add_gauge(&s->connections, n->connections);
+  add_gauge(&s->unconfirmed, n->unconfirmed);
   if (s->version[0] == '\0')
-    memcpy(s->version, n.version, sizeof(s->version));
+    memcpy(s->version, n->version, sizeof(s->version));
   return true;
 }

@@ -24,12 +24,32 @@ const char *rmq_poll_outcome_to_str(enum rmq_poll_outcome o) {
   return "unknown";
 }
 
-void rmq_poll_init(struct rmq_poll *p) {
-  p->current = 0;
-  rmq_buf_init(&p->body, RMQ_POLL_BODY_MAX);
+const char *rmq_source_to_str(enum rmq_source s) {
+  switch (s) {
+  case RMQ_SOURCE_AUTO:
+    return "auto";
+  case RMQ_SOURCE_MANAGEMENT:
+    return "management";
+  case RMQ_SOURCE_PROMETHEUS:
+    return "prometheus";
+  }
+  return "unknown";
 }
 
-void rmq_poll_fini(struct rmq_poll *p) { rmq_buf_fini(&p->body); }
+void rmq_poll_init(struct rmq_poll *p) {
+  p->current = 0;
+  p->taken = RMQ_SOURCE_AUTO;
+  p->version[0] = '\0';
+  p->probe_at.ns = 0;
+  p->lacking = 0;
+  rmq_buf_init(&p->body, RMQ_POLL_BODY_MAX);
+  rmq_scrape_init(&p->scrape);
+}
+
+void rmq_poll_fini(struct rmq_poll *p) {
+  rmq_scrape_fini(&p->scrape);
+  rmq_buf_fini(&p->body);
+}
 
 /* One poll while it runs. */
 struct run {
@@ -181,7 +201,8 @@ static void find_url(struct run *r, struct rmq_poll_result *result) {
     enum rmq_poll_outcome outcome = ask_overview(r, &result->error);
     if (outcome == RMQ_POLL_ANSWERED || outcome == RMQ_POLL_CANCELLED) {
       result->outcome = outcome;
-      result->url = p->current = url;
+      p->current = url;
+      result->url = r->base;
       return;
     }
     if (outcome == RMQ_POLL_REFUSED)
@@ -189,20 +210,127 @@ static void find_url(struct run *r, struct rmq_poll_result *result) {
   }
 }
 
+/* ---- sources ---- */
+
+static void run_management(struct run *r, struct rmq_poll_result *result) {
+  rmq_snapshot_clear(r->snapshot);
+  result->source = RMQ_SOURCE_MANAGEMENT;
+  find_url(r, result);
+  if (result->outcome == RMQ_POLL_ANSWERED)
+    ask_queues(r, &result->queues_error);
+  if (result->outcome == RMQ_POLL_ANSWERED && !r->is_cancelled)
+    ask_nodes(r, &result->nodes_error);
+  if (r->is_cancelled)
+    result->outcome = RMQ_POLL_CANCELLED;
+}
+
+static struct rmq_scrape_result scrape(struct run *r, const char *management) {
+  struct rmq_poll *p = r->poll;
+  struct rmq_scrape_result got;
+  p->scrape.urls = p->metrics_urls;
+  p->scrape.timeout = p->timeout;
+  p->scrape.http = p->http;
+  p->scrape.clock_ctx = p->clock_ctx;
+  p->scrape.mono = p->mono;
+  p->scrape.wall = p->wall;
+  p->scrape.want = want_queue;
+  p->scrape.want_ctx = p;
+  p->scrape.body = &p->body;
+  rmq_scrape_run(&p->scrape, management, r->deadline, r->snapshot, &got);
+  r->bytes += got.bytes;
+  return got;
+}
+
+/* The nodes' answers are the poll's result. */
+static void use(const struct rmq_scrape_result *got,
+                struct rmq_poll_result *result) {
+  result->source = RMQ_SOURCE_PROMETHEUS;
+  result->url = got->url;
+  result->nodes_error = got->list_error;
+  result->queues_error = got->queues_error;
+  result->metrics_error = got->error;
+  result->outcome = RMQ_POLL_ANSWERED;
+  if (got->is_cancelled)
+    result->outcome = RMQ_POLL_CANCELLED;
+  else if (got->answered == 0)
+    result->outcome = got->is_refused ? RMQ_POLL_REFUSED : RMQ_POLL_UNREACHABLE;
+  if (got->answered == 0)
+    result->error = got->error;
+}
+
+/* The other list of URLs answers first from the next poll on. */
+static void take(struct rmq_poll *p, enum rmq_source source, const char *why,
+                 struct rmq_poll_result *result) {
+  result->is_switched = p->taken != source;
+  rmq_error_set(&result->reason, "%s", why);
+  p->taken = source;
+  p->lacking = 0;
+  p->probe_at = rmq_mono_add(p->mono(p->clock_ctx), rmq_s(RMQ_POLL_PROBE_S));
+}
+
+/* True when the nodes' answers are good enough. */
+static bool try_prometheus(struct run *r, struct rmq_poll_result *result) {
+  struct rmq_poll *p = r->poll;
+  bool was_taken = p->taken == RMQ_SOURCE_PROMETHEUS;
+  struct rmq_scrape_result got = scrape(r, p->urls->items[p->current]);
+  bool is_enough = !rmq_error_is_set(&got.lacks);
+  if (!got.is_cancelled && !got.has_list) /* perhaps another one knows */
+    p->current = (p->current + 1) % p->urls->count;
+  /* What was good before may come back in a moment. */
+  bool is_patient =
+      was_taken && got.answered > 0 && ++p->lacking < RMQ_POLL_PATIENCE;
+  if (got.is_cancelled || is_enough || is_patient) {
+    use(&got, result);
+    if (is_enough && !got.is_cancelled && (was_taken || got.has_list))
+      take(p, RMQ_SOURCE_PROMETHEUS,
+           "every running node answers at a MetricsURL", result);
+    return true;
+  }
+  take(p, RMQ_SOURCE_MANAGEMENT, got.lacks.text, result);
+  return false;
+}
+
+static bool is_time_to_try(struct rmq_poll *p) {
+  return p->taken != RMQ_SOURCE_MANAGEMENT ||
+         p->mono(p->clock_ctx).ns >= p->probe_at.ns;
+}
+
+static void run_auto(struct run *r, struct rmq_poll_result *result) {
+  struct rmq_poll *p = r->poll;
+  bool was_taken = p->taken == RMQ_SOURCE_MANAGEMENT;
+  bool has_choice = p->metrics_urls != NULL && p->metrics_urls->count > 0;
+  if (has_choice && is_time_to_try(p) && try_prometheus(r, result))
+    return;
+  run_management(r, result);
+  /* An upgrade, or no answer at all: the next poll finds out anew. */
+  bool is_upgraded = result->outcome == RMQ_POLL_ANSWERED && was_taken &&
+                     strcmp(p->version, r->snapshot->version) != 0;
+  if (is_upgraded || result->outcome == RMQ_POLL_UNREACHABLE)
+    p->probe_at = p->mono(p->clock_ctx);
+  if (result->outcome == RMQ_POLL_ANSWERED)
+    memcpy(p->version, r->snapshot->version, sizeof(p->version));
+}
+
 void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
                   struct rmq_snapshot *s, struct rmq_poll_result *ret_result) {
-  struct rmq_poll_result result = {.url = 0};
+  struct rmq_poll_result result = {.url = p->urls->items[0]};
   struct run r = {.poll = p, .snapshot = s, .deadline = deadline};
   struct rmq_mono start = p->mono(p->clock_ctx);
   rmq_snapshot_clear(s);
-  find_url(&r, &result);
-  if (result.outcome == RMQ_POLL_ANSWERED)
-    ask_queues(&r, &result.queues_error);
-  if (result.outcome == RMQ_POLL_ANSWERED && !r.is_cancelled)
-    ask_nodes(&r, &result.nodes_error);
-  if (r.is_cancelled)
-    result.outcome = RMQ_POLL_CANCELLED;
-  else
+  switch (p->source) {
+  case RMQ_SOURCE_AUTO:
+    run_auto(&r, &result);
+    break;
+  case RMQ_SOURCE_MANAGEMENT:
+    run_management(&r, &result);
+    break;
+  case RMQ_SOURCE_PROMETHEUS: {
+    const struct rmq_scrape_result got = scrape(&r, NULL);
+    use(&got, &result);
+    break;
+  }
+  }
+  if (result.outcome != RMQ_POLL_CANCELLED)
     result.seconds =
         rmq_dur_seconds(rmq_mono_since(p->mono(p->clock_ctx), start));
   result.bytes = r.bytes;

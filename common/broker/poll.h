@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What to ask a broker, and of whom: overview, queues page by page, nodes last
- * (members.h says why). The URL that answered last is asked first; when it does
- * not answer, the others are tried in turn.
+ * What to ask a broker, and of whom.
+ *
+ * Management: overview, queues page by page, nodes last (members.h says why).
+ * The URL that answered last is asked first; when it does not answer, the
+ * others are tried in turn.
+ *
+ * Prometheus: scrape.h. AUTO takes it when every running node that the
+ * management API names answers at a MetricsURL, and finds that out in the first
+ * poll, after an upgrade, when the source it took stops answering, and some
+ * minutes after it had to give it up. Without a MetricsURL it has no choice.
  */
 #ifndef RMQ_BROKER_POLL_H
 #define RMQ_BROKER_POLL_H
@@ -10,12 +17,24 @@
 #include "common/base/filter.h"
 #include "common/base/options.h"
 #include "common/broker/http.h"
+#include "common/broker/scrape.h"
 #include "common/broker/snapshot.h"
 
 enum {
   RMQ_POLL_PAGE = 500, /* the management API's largest */
-  RMQ_POLL_BODY_MAX = 32 * 1024 * 1024
+  RMQ_POLL_BODY_MAX = 32 * 1024 * 1024,
+  RMQ_POLL_PROBE_S = 300, /* until a source that failed is tried again */
+  RMQ_POLL_PATIENCE = 3   /* polls in which it lacks a part */
 };
+
+/* Whom to ask; the order is that of the option's words. */
+enum rmq_source {
+  RMQ_SOURCE_AUTO,
+  RMQ_SOURCE_MANAGEMENT,
+  RMQ_SOURCE_PROMETHEUS
+};
+/* "auto", "management", "prometheus". */
+const char *rmq_source_to_str(enum rmq_source s);
 
 /* What the caller may do next. */
 enum rmq_poll_outcome {
@@ -34,19 +53,31 @@ struct rmq_poll {
   void *clock_ctx;
   struct rmq_mono (*mono)(void *ctx);
   struct rmq_wall (*wall)(void *ctx);
-  size_t current; /* index of the URL to ask first */
+  enum rmq_source source;
+  const struct rmq_strings *metrics_urls; /* NULL or empty = none */
+  size_t current;                         /* index of the URL to ask first */
   struct rmq_buf body;
+  struct rmq_scrape scrape;
+  /* What AUTO took; AUTO = nothing yet. */
+  enum rmq_source taken;
+  char version[32];         /* of the broker then */
+  struct rmq_mono probe_at; /* when the other one is tried again */
+  unsigned lacking;         /* polls in a row in which a part was missing */
 };
 
 struct rmq_poll_result {
   enum rmq_poll_outcome outcome;
-  size_t url; /* that answered */
+  const char *url;        /* that answered; borrowed */
+  enum rmq_source source; /* that it was asked through */
+  bool is_switched;       /* this poll took another source; reason says why */
+  struct rmq_error reason;
   double seconds, bytes;
   struct rmq_error error; /* why no URL answered: the first one's reason */
-  struct rmq_error nodes_error, queues_error; /* why a part is missing */
+  /* why a part is missing */
+  struct rmq_error nodes_error, queues_error, metrics_error;
 };
 
-/* Sets body and current; the caller sets the rest before. */
+/* Sets what is the poll's own; the caller sets the rest before. */
 void rmq_poll_init(struct rmq_poll *p);
 void rmq_poll_fini(struct rmq_poll *p);
 /* Fills the snapshot (cleared first) before deadline, however many requests

@@ -95,10 +95,20 @@ static void say_part(struct rmq_monitor_log *l, struct rmq_monitor_part *p,
   }
 }
 
+/* What Source auto chose, and why; nothing when it chose so before. */
+static void say_source(struct rmq_monitor_log *l,
+                       const struct rmq_poll_result *poll) {
+  if (poll->is_switched)
+    say(l, RMQ_LOG_INFO, "source", "the broker is observed through %s: %s",
+        poll->source == RMQ_SOURCE_PROMETHEUS ? "its Prometheus plugin"
+                                              : "the management API",
+        poll->reason.text);
+}
+
 void rmq_monitor_log_poll(struct rmq_monitor_log *l,
                           const struct rmq_poll_result *poll,
-                          const struct rmq_snapshot *s, const char *url,
-                          struct rmq_mono now) {
+                          const struct rmq_snapshot *s, struct rmq_mono now) {
+  say_source(l, poll);
   if (poll->outcome != RMQ_POLL_ANSWERED) {
     say_down(l,
              poll->outcome == RMQ_POLL_REFUSED ? RMQ_MONITOR_REFUSED
@@ -112,10 +122,11 @@ void rmq_monitor_log_poll(struct rmq_monitor_log *l,
              "there are more than MaxQueues %lld; raise it, or choose with "
              "IncludeQueue and ExcludeQueue",
              (long long)l->config->max_queues);
-  say_answering(l, s, url, now);
+  say_answering(l, s, poll->url, now);
   say_part(l, &l->nodes, "nodes", poll->nodes_error.text, now);
   say_part(l, &l->queues, "queues", poll->queues_error.text, now);
   say_part(l, &l->too_many, "queues", more, now);
+  say_part(l, &l->metrics, "a node's numbers", poll->metrics_error.text, now);
 }
 
 static void init_part(struct rmq_monitor_part *p, const char *event) {
@@ -135,4 +146,5 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
   init_part(&l->nodes, "nodes_missing");
   init_part(&l->queues, "queues_missing");
   init_part(&l->too_many, "too_many_queues");
+  init_part(&l->metrics, "metrics_missing");
 }

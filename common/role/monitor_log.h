@@ -41,17 +41,16 @@ struct rmq_monitor_log {
   enum rmq_monitor_state state;
   struct rmq_mono state_since;
   struct rmq_complain unreachable;
-  struct rmq_monitor_part nodes, queues, too_many;
+  struct rmq_monitor_part nodes, queues, too_many, metrics;
 };
 
 /* All borrowed. */
 void rmq_monitor_log_init(struct rmq_monitor_log *l,
                           const struct rmq_host *host, const char *name,
                           const struct rmq_role_monitor_config *config);
-/* After every poll that was not cancelled; url is that of the answer. */
+/* After every poll that was not cancelled. */
 void rmq_monitor_log_poll(struct rmq_monitor_log *l,
                           const struct rmq_poll_result *poll,
-                          const struct rmq_snapshot *s, const char *url,
-                          struct rmq_mono now);
+                          const struct rmq_snapshot *s, struct rmq_mono now);
 
 #endif

@@ -6,12 +6,15 @@
 #include "common/base/filter.h"
 #include "common/base/log.h"
 #include "common/broker/alert_rule.h"
+#include "common/broker/poll.h"
 #include "common/role/alert_options.h"
 #include "common/role/probe_options.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+static const char *const sources[] = {"auto", "management", "prometheus", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
 enum { PROBES_MAX = 1 };
@@ -35,6 +38,18 @@ const struct rmq_option rmq_role_monitor_options[] = {
      .default_value = "http://localhost:15672",
      .help = "Management API of the cluster, http or https; several are tried "
              "in turn"},
+    {.name = "MetricsURL",
+     .type = RMQ_OPT_LIST,
+     FIELD(metrics_urls),
+     .help = "Prometheus plugin of each node, http://HOST:15692, all that the "
+             "cluster has"},
+    {.name = "Source",
+     .type = RMQ_OPT_ENUM,
+     FIELD(source),
+     .default_value = "auto",
+     .choices = sources,
+     .help = "Whom to ask; auto asks the nodes where every one that runs "
+             "answers at a MetricsURL, else the management API"},
     {.name = "User",
      .alias = "Username",
      .type = RMQ_OPT_STRING,
@@ -52,6 +67,11 @@ const struct rmq_option rmq_role_monitor_options[] = {
      FIELD(password_file),
      .help = "File whose first line is the password; read again when the "
              "broker refuses it"},
+    {.name = "BearerTokenFile",
+     .type = RMQ_OPT_STRING,
+     FIELD(bearer_token_file),
+     .help = "File whose first line is an OAuth 2 token to show instead of "
+             "user and password; read before every poll"},
     {.name = "Interval",
      .type = RMQ_OPT_DURATION,
      FIELD(interval),
@@ -166,7 +186,8 @@ static void add_error(struct rmq_buf *errors, const char *option,
   rmq_buf_appendf(errors, "option %s: %s\n", option, text);
 }
 
-static void check_url(const char *url, struct rmq_buf *errors) {
+static void check_url(const char *option, const char *url,
+                      struct rmq_buf *errors) {
   const char *at = strstr(url, "://");
   bool is_http = strncasecmp(url, "http://", 7) == 0 ||
                  strncasecmp(url, "https://", 8) == 0;
@@ -187,7 +208,24 @@ static void check_url(const char *url, struct rmq_buf *errors) {
                   "https://HOST:PORT, with a path prefix if need be",
                   url);
   if (rmq_error_is_set(&e))
-    add_error(errors, "URL", e.text);
+    add_error(errors, option, e.text);
+}
+
+static void check_sources(const struct rmq_role_monitor_config *c,
+                          struct rmq_buf *errors) {
+  char text[80];
+  for (size_t i = 0; i < c->metrics_urls.count; i++)
+    check_url("MetricsURL", c->metrics_urls.items[i], errors);
+  snprintf(text, sizeof(text), "at most %d are allowed", RMQ_SCRAPE_NODES_MAX);
+  if (c->metrics_urls.count > RMQ_SCRAPE_NODES_MAX)
+    add_error(errors, "MetricsURL", text);
+  if (c->source == RMQ_SOURCE_PROMETHEUS && c->metrics_urls.count == 0)
+    add_error(errors, "MetricsURL",
+              "one per node is needed with Source prometheus");
+  if (c->bearer_token_file != NULL &&
+      (c->password != NULL || c->password_file != NULL))
+    add_error(errors, "BearerTokenFile",
+              "a password is given too; only one of them is allowed");
 }
 
 /* With MaxQueues 0 no queue is looked at. */
@@ -210,7 +248,8 @@ int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   if (c->urls.count == 0)
     add_error(errors, "URL", "at least one is needed");
   for (size_t i = 0; i < c->urls.count; i++)
-    check_url(c->urls.items[i], errors);
+    check_url("URL", c->urls.items[i], errors);
+  check_sources(c, errors);
   if (c->password != NULL && c->password_file != NULL)
     add_error(errors, "PasswordFile",
               "Password is given too; only one of them is allowed");

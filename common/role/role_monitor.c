@@ -30,7 +30,8 @@ struct rmq_role_monitor {
   struct rmq_monitor_alerts *alerts; /* NULL without an <Alert> */
 
   /* The polling thread's own. */
-  struct rmq_strings urls;    /* as configured, without a '/' at the end */
+  /* As configured, without a '/' at the end. */
+  struct rmq_strings urls, metrics_urls;
   struct rmq_http_curl *curl; /* NULL with a fake */
   struct rmq_filter *vhosts, *queues;
   struct rmq_poll poll;
@@ -69,6 +70,19 @@ static int load_password(struct rmq_role_monitor *m, struct rmq_error *err) {
   rmq_secret_free(secret);
   m->has_password = !rmq_error_is_set(err);
   return m->has_password ? 0 : -1;
+}
+
+/* A token is short-lived and replaced in its file. */
+static int load_token(struct rmq_role_monitor *m, struct rmq_error *err) {
+  const char *path = m->config->bearer_token_file;
+  char *secret = NULL;
+  if (path == NULL || m->curl == NULL)
+    return 0;
+  if (rmq_secret_read(path, &secret, err) != 0)
+    return -1;
+  int rc = rmq_http_curl_set_token(m->curl, secret);
+  rmq_secret_free(secret);
+  return rc == 0 ? 0 : rmq_error_set(err, "out of memory");
 }
 
 /* What the probe found out since the last poll; all is absent without one, or
@@ -121,7 +135,7 @@ static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s) {
 static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   struct rmq_poll_result poll = {.outcome = RMQ_POLL_REFUSED};
   struct rmq_snapshot *s = &m->snapshots[m->filling];
-  if (load_password(m, &poll.error) == 0)
+  if (load_password(m, &poll.error) == 0 && load_token(m, &poll.error) == 0)
     rmq_poll_run(&m->poll, rmq_mono_add(now, m->config->interval), s, &poll);
   if (poll.outcome == RMQ_POLL_CANCELLED)
     return false;
@@ -129,8 +143,7 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
     m->has_password = false;
   if (poll.outcome == RMQ_POLL_ANSWERED)
     rmq_local_measure(&m->local, s, m->host->mono(m->host->ctx));
-  rmq_monitor_log_poll(&m->log, &poll, s, m->urls.items[poll.url],
-                       m->host->mono(m->host->ctx));
+  rmq_monitor_log_poll(&m->log, &poll, s, m->host->mono(m->host->ctx));
   publish_result(m, &poll, s);
   judge(m, s);
   return true;
@@ -315,10 +328,9 @@ int rmq_role_monitor_await_stop(struct rmq_role_monitor *m,
 
 /* ---- life ---- */
 
-static int copy_urls(struct rmq_role_monitor *m) {
-  const struct rmq_strings *from = &m->config->urls;
-  m->urls.items = calloc(from->count + 1, sizeof(*m->urls.items));
-  if (m->urls.items == NULL)
+static int copy_urls(const struct rmq_strings *from, struct rmq_strings *to) {
+  to->items = calloc(from->count + 1, sizeof(*to->items));
+  if (to->items == NULL)
     return -1;
   for (size_t i = 0; i < from->count; i++) {
     size_t len = strlen(from->items[i]);
@@ -327,9 +339,15 @@ static int copy_urls(struct rmq_role_monitor *m) {
     char *url = strndup(from->items[i], len);
     if (url == NULL)
       return -1;
-    m->urls.items[m->urls.count++] = url;
+    to->items[to->count++] = url;
   }
   return 0;
+}
+
+static void free_urls(struct rmq_strings *urls) {
+  for (size_t i = 0; i < urls->count; i++)
+    free(urls->items[i]);
+  free(urls->items);
 }
 
 static int set_http(struct rmq_role_monitor *m, const struct rmq_http *http,
@@ -374,6 +392,8 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
                   struct rmq_error *err) {
   const struct rmq_role_monitor_config *c = m->config;
   m->poll = (struct rmq_poll){.urls = &m->urls,
+                              .metrics_urls = &m->metrics_urls,
+                              .source = (enum rmq_source)c->source,
                               .timeout = c->timeout,
                               .clock_ctx = m->host->ctx,
                               .mono = m->host->mono,
@@ -381,7 +401,8 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
   rmq_poll_init(&m->poll);
   rmq_local_init(&m->local, "/proc");
   m->indicators = rmq_indicators_new();
-  if (m->indicators == NULL || copy_urls(m) != 0 ||
+  if (m->indicators == NULL || copy_urls(&c->urls, &m->urls) != 0 ||
+      copy_urls(&c->metrics_urls, &m->metrics_urls) != 0 ||
       rmq_series_object_init(RMQ_SERIES_CLUSTER, RMQ_MONITOR_PLUGIN, m->name,
                              NULL, NULL, NULL, &m->cluster) != 0)
     return rmq_error_set(err, "out of memory");
@@ -439,9 +460,8 @@ void rmq_role_monitor_free(struct rmq_role_monitor *m) {
   for (size_t i = 0; i < 2; i++)
     rmq_snapshot_fini(&m->snapshots[i]);
   rmq_indicators_free(m->indicators);
-  for (size_t i = 0; i < m->urls.count; i++)
-    free(m->urls.items[i]);
-  free(m->urls.items);
+  free_urls(&m->urls);
+  free_urls(&m->metrics_urls);
   pthread_cond_destroy(&m->life_changed);
   pthread_mutex_destroy(&m->life_lock);
   pthread_mutex_destroy(&m->result_lock);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The monitor: asks a cluster's management API in a thread of its own and hands
- * the last result over when the host reads. A broker that does not answer is a
- * state that is reported, never an error of the host.
+ * The monitor: asks a cluster's management API, or the Prometheus plugin of its
+ * nodes, in a thread of its own and hands the last result over when the host
+ * reads. A broker that does not answer is a state that is reported, never an
+ * error of the host.
  *
  * host->log is called from the thread, host->sample and host->event from
  * whoever reads.
@@ -16,8 +17,9 @@
 
 /* What rmq_role_monitor_options fills. */
 struct rmq_role_monitor_config {
-  struct rmq_strings urls;
-  char *user, *password, *password_file;
+  struct rmq_strings urls, metrics_urls;
+  int source; /* enum rmq_source */
+  char *user, *password, *password_file, *bearer_token_file;
   struct rmq_dur interval, timeout, connect_timeout;
   bool verify_peer, verify_host;
   char *ca_cert, *client_cert, *client_key;

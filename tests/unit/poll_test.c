@@ -3,9 +3,10 @@
 
 #include "common/broker/poll.h"
 
-#include "tests/fake/host.h"
+#include "tests/fake/web.h"
 #include "tests/testing.h"
 
+#include <math.h>
 #include <string.h>
 
 #define OVERVIEW "{\"rabbitmq_version\":\"3.10.8\",\"queue_totals\":{}}"
@@ -14,65 +15,24 @@
   "{\"page_count\":" #pages ",\"page\":" #page ",\"items\":[" item "]}"
 #define QUEUE(name) "{\"name\":\"" name "\",\"vhost\":\"/\"}"
 
-/* One answer of a fake server; the first rule whose text is in the URL counts.
- * status 0 = it does not answer (err says why), -1 = cancelled. */
-struct rule {
-  const char *in_url;
-  int status;
-  const char *body;
-  double seconds; /* that it takes, or the timeout where that is shorter */
-};
-
-struct server {
-  const struct rule *rules; /* ends with a NULL in_url */
-  struct fake_host *clock;
-  char asked[32][400];
-  size_t asked_count;
-};
-
 static struct fake_host fake;
 
-static enum rmq_http_outcome get(void *ctx, const char *url,
-                                 struct rmq_dur timeout, struct rmq_buf *body,
-                                 int *ret_status, struct rmq_error *err) {
-  struct server *s = ctx;
-  const struct rule *r = s->rules;
-  assert_true(timeout.ns > 0);
-  assert_true(s->asked_count < COUNT_OF(s->asked));
-  snprintf(s->asked[s->asked_count++], sizeof(s->asked[0]), "%s", url);
-  while (r->in_url != NULL && strstr(url, r->in_url) == NULL)
-    r++;
-  assert_non_null(r->in_url);
-  struct rmq_dur took = rmq_dur_from_seconds(r->seconds);
-  rmq_buf_clear(body);
-  fake_host_advance(s->clock, took.ns > timeout.ns ? timeout : took);
-  if (r->status < 0)
-    return RMQ_HTTP_CANCELLED;
-  if (r->status == 0 || took.ns > timeout.ns) {
-    rmq_error_set(err, "%s", r->status == 0 ? r->body : "timed out");
-    return RMQ_HTTP_FAILED;
-  }
-  if (rmq_buf_append_text(body, r->body) != 0) {
-    rmq_error_set(err, "the answer is larger than %zu bytes", body->max);
-    return RMQ_HTTP_FAILED;
-  }
-  *ret_status = r->status;
-  return RMQ_HTTP_ANSWERED;
-}
-
 struct fixture {
-  struct server server;
+  struct fake_web server;
   struct rmq_poll poll;
   struct rmq_strings urls;
   char *items[3];
+  struct rmq_strings metrics;
+  char *metrics_items[2];
   struct rmq_filter *all;
   struct rmq_snapshot s;
   struct rmq_poll_result r;
 };
 
+static char metrics_a[] = "http://a:15692", metrics_b[] = "http://b:15692";
 static char url_a[] = "http://a", url_b[] = "http://b", url_c[] = "http://c/p";
 
-static void set_up(struct fixture *f, const struct rule *rules,
+static void set_up(struct fixture *f, const struct fake_web_rule *rules,
                    size_t max_queues) {
   static const struct rmq_strings none = {.count = 0};
   memset(f, 0, sizeof(*f));
@@ -83,12 +43,16 @@ static void set_up(struct fixture *f, const struct rule *rules,
   f->items[1] = url_b;
   f->items[2] = url_c;
   f->urls = (struct rmq_strings){.items = f->items, .count = 3};
+  f->metrics_items[0] = metrics_a;
+  f->metrics_items[1] = metrics_b;
+  f->metrics = (struct rmq_strings){.items = f->metrics_items, .count = 0};
   f->all = rmq_filter_new(&none, &none, NULL);
   f->poll = (struct rmq_poll){.urls = &f->urls,
+                              .metrics_urls = &f->metrics,
                               .timeout = rmq_s(5),
                               .vhosts = f->all,
                               .queues = f->all,
-                              .http = {&f->server, get},
+                              .http = fake_web_http(&f->server),
                               .clock_ctx = &fake,
                               .mono = fake.host.mono,
                               .wall = fake.host.wall};
@@ -109,7 +73,7 @@ static void run(struct fixture *f) {
 
 static void overview_pages_and_nodes_are_asked_in_that_order(void **state) {
   (void)state;
-  static const struct rule rules[] = {
+  static const struct fake_web_rule rules[] = {
       {"overview", 200, OVERVIEW, 0.25},
       {"queues?page=1&page_size=500&", 200,
        PAGE(1, 2, QUEUE("a") "," QUEUE("b")), 1},
@@ -136,17 +100,18 @@ static void overview_pages_and_nodes_are_asked_in_that_order(void **state) {
 
 static void the_next_url_is_tried_and_the_last_good_one_kept(void **state) {
   (void)state;
-  static const struct rule rules[] = {{"http://a", 0, "Connection refused", 0},
-                                      {"http://b", 500, "<html>oops", 0},
-                                      {"/p/api/overview", 200, OVERVIEW, 0},
-                                      {"/p/api/queues", 200, PAGE(1, 1, ""), 0},
-                                      {"/p/api/nodes", 200, NODES, 0},
-                                      {NULL, 0, NULL, 0}};
+  static const struct fake_web_rule rules[] = {
+      {"http://a", 0, "Connection refused", 0},
+      {"http://b", 500, "<html>oops", 0},
+      {"/p/api/overview", 200, OVERVIEW, 0},
+      {"/p/api/queues", 200, PAGE(1, 1, ""), 0},
+      {"/p/api/nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
   struct fixture f;
   set_up(&f, rules, 100);
   run(&f);
   assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
-  assert_int_equal(f.r.url, 2);
+  assert_string_equal(f.r.url, "http://c/p");
   assert_int_equal(f.server.asked_count, 5);
   run(&f);
   assert_int_equal(f.server.asked_count, 3);
@@ -158,7 +123,7 @@ static void what_no_url_answers_is_said_by_the_first_one(void **state) {
   (void)state;
   static const struct {
     const char *name;
-    struct rule rules[3];
+    struct fake_web_rule rules[3];
     enum rmq_poll_outcome want;
     const char *want_error;
   } rows[] = {
@@ -204,8 +169,8 @@ static void what_no_url_answers_is_said_by_the_first_one(void **state) {
 
 static void a_hanging_server_costs_its_timeout_and_no_more(void **state) {
   (void)state;
-  static const struct rule rules[] = {{"http", 200, OVERVIEW, 1000},
-                                      {NULL, 0, NULL, 0}};
+  static const struct fake_web_rule rules[] = {{"http", 200, OVERVIEW, 1000},
+                                               {NULL, 0, NULL, 0}};
   struct fixture f;
   set_up(&f, rules, 100);
   struct rmq_mono before = fake.now;
@@ -220,7 +185,7 @@ static void a_hanging_server_costs_its_timeout_and_no_more(void **state) {
 
 static void parts_that_fail_leave_the_rest(void **state) {
   (void)state;
-  static const struct rule rules[] = {
+  static const struct fake_web_rule rules[] = {
       {"overview", 200, OVERVIEW, 0},
       {"queues?page=1&", 200, PAGE(1, 3, QUEUE("a")), 0},
       {"queues?page=2&", 500, "{\"reason\":\"timeout\"}", 0},
@@ -242,7 +207,7 @@ static void parts_that_fail_leave_the_rest(void **state) {
 
 static void a_page_that_is_gone_is_the_end_of_the_list(void **state) {
   (void)state;
-  static const struct rule rules[] = {
+  static const struct fake_web_rule rules[] = {
       {"overview", 200, OVERVIEW, 0},
       {"queues?page=1&", 200, PAGE(1, 2, QUEUE("a")), 0},
       {"queues?page=2&", 400, "{\"error\":\"page_out_of_range\"}", 0},
@@ -258,7 +223,7 @@ static void a_page_that_is_gone_is_the_end_of_the_list(void **state) {
 
 static void no_page_is_asked_for_beyond_the_maximum(void **state) {
   (void)state;
-  static const struct rule rules[] = {
+  static const struct fake_web_rule rules[] = {
       {"overview", 200, OVERVIEW, 0},
       {"queues?page=1&", 200, PAGE(1, 9, QUEUE("a") "," QUEUE("b")), 0},
       {"nodes", 200, NODES, 0},
@@ -283,11 +248,11 @@ static void a_cancelled_poll_asks_nothing_more(void **state) {
     size_t want_asked;
   } rows[] = {{"overview", 1}, {"queues", 2}, {"nodes", 3}};
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
-    const struct rule rules[] = {{rows[i].cancelled, -1, "", 0},
-                                 {"overview", 200, OVERVIEW, 0},
-                                 {"queues", 200, PAGE(1, 1, ""), 0},
-                                 {"nodes", 200, NODES, 0},
-                                 {NULL, 0, NULL, 0}};
+    const struct fake_web_rule rules[] = {{rows[i].cancelled, -1, "", 0},
+                                          {"overview", 200, OVERVIEW, 0},
+                                          {"queues", 200, PAGE(1, 1, ""), 0},
+                                          {"nodes", 200, NODES, 0},
+                                          {NULL, 0, NULL, 0}};
     struct fixture f;
     set_up(&f, rules, 100);
     run(&f);
@@ -299,8 +264,8 @@ static void a_cancelled_poll_asks_nothing_more(void **state) {
 
 static void a_body_over_the_maximum_is_a_failure(void **state) {
   (void)state;
-  static const struct rule rules[] = {{"http", 200, OVERVIEW, 0},
-                                      {NULL, 0, NULL, 0}};
+  static const struct fake_web_rule rules[] = {{"http", 200, OVERVIEW, 0},
+                                               {NULL, 0, NULL, 0}};
   struct fixture f;
   set_up(&f, rules, 100);
   f.poll.body.max = 10;
@@ -309,6 +274,290 @@ static void a_body_over_the_maximum_is_a_failure(void **state) {
   assert_string_equal(f.r.error.text,
                       "http://a: the answer is larger than 10 bytes");
   tear_down(&f);
+}
+
+/* ---- sources ---- */
+
+#define METRICS(node)                                                          \
+  "rabbitmq_build_info{rabbitmq_version=\"3.13.7\"} 1\n"                       \
+  "rabbitmq_identity_info{rabbitmq_node=\"rabbit@" node "\"} 1\n"              \
+  "rabbitmq_erlang_uptime_seconds 100\nrabbitmq_queue_messages_ready 4\n"
+#define DETAILED(queue)                                                        \
+  "rabbitmq_detailed_queue_messages_ready{vhost=\"/\",queue=\"" queue "\"} "   \
+  "4\n"
+#define TWO_NODES                                                              \
+  "[{\"name\":\"rabbit@a\",\"running\":true},"                                 \
+  "{\"name\":\"rabbit@b\",\"running\":true}]"
+#define B_IS_DOWN                                                              \
+  "[{\"name\":\"rabbit@a\",\"running\":true},"                                 \
+  "{\"name\":\"rabbit@b\",\"running\":false}]"
+
+/* A server that speaks of two nodes through both sources; the first rules can
+ * be replaced. */
+struct cluster {
+  struct fake_web_rule rules[12];
+};
+
+enum { DETAILED_A, DETAILED_B, METRICS_A, METRICS_B, LIST, OVERVIEW_RULE };
+
+static struct cluster make_cluster(void) {
+  return (struct cluster){
+      {{"a:15692/metrics/detailed", 200, DETAILED("qa"), 0},
+       {"b:15692/metrics/detailed", 200, DETAILED("qb"), 0},
+       {"a:15692/metrics", 200, METRICS("a"), 0.5},
+       {"b:15692/metrics", 200, METRICS("b"), 0.25},
+       {"api/nodes", 200, TWO_NODES, 0},
+       {"api/overview", 200, "{\"rabbitmq_version\":\"3.13.7\"}", 0},
+       {"api/queues", 200, PAGE(1, 1, QUEUE("from management")), 0},
+       {NULL, 0, NULL, 0}}};
+}
+
+static void poll_cluster(struct fixture *f, const struct cluster *c) {
+  f->server.rules = c->rules;
+  fake_host_advance(&fake, rmq_s(10));
+  run(f);
+}
+
+static void begin_cluster(struct fixture *f, const struct cluster *c) {
+  set_up(f, c->rules, 100);
+  f->metrics.count = 2;
+}
+
+static void auto_takes_prometheus_when_every_node_answers(void **state) {
+  (void)state;
+  struct cluster c = make_cluster();
+  struct fixture f;
+  begin_cluster(&f, &c);
+  poll_cluster(&f, &c);
+  assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
+  assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+  assert_true(f.r.is_switched);
+  assert_string_equal(f.r.reason.text,
+                      "every running node answers at a MetricsURL");
+  assert_string_equal(f.r.url, "http://a:15692");
+  assert_int_equal(f.server.asked_count, 5); /* two nodes, the list, queues */
+  assert_int_equal(f.s.queues_count, 2);
+  assert_int_equal(f.s.nodes_count, 2);
+  assert_true(f.s.ready == 8);
+  assert_true(f.s.metrics_time == 0.5);
+  assert_true(f.s.has_all_queues);
+  poll_cluster(&f, &c);
+  assert_false(f.r.is_switched); /* it is said once */
+  assert_int_equal(f.server.asked_count, 5);
+  tear_down(&f);
+}
+
+static void auto_takes_management_when_a_part_would_be_missing(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    int rule;
+    struct fake_web_rule with;
+    size_t metrics_count;
+    const char *want_reason;
+  } rows[] = {
+      {"one for two nodes",
+       LIST,
+       {"api/nodes", 200, TWO_NODES, 0},
+       1,
+       "rabbit@b runs and does not answer at any MetricsURL"},
+      {"the plugin is absent",
+       METRICS_B,
+       {"b:15692/metrics", 0, "Connection refused", 0},
+       2,
+       "rabbit@b runs and does not answer at any MetricsURL; "
+       "http://b:15692/metrics: Connection refused"},
+      {"another server",
+       METRICS_B,
+       {"b:15692/metrics", 200, "<html>", 0},
+       2,
+       "rabbit@b runs and does not answer at any MetricsURL; "
+       "http://b:15692/metrics: the answer is not of a RabbitMQ node"},
+      {"nodes that do not want us",
+       METRICS_B,
+       {"b:15692/metrics", 401, "", 0},
+       2,
+       "rabbit@b runs and does not answer at any MetricsURL; "
+       "http://b:15692/metrics was answered with HTTP status 401; check User"},
+      {"an old version",
+       DETAILED_A,
+       {"a:15692/metrics/detailed", 404, "", 0},
+       2,
+       "http://a:15692/metrics/detailed was answered with HTTP status 404; "
+       "RabbitMQ before 3.9.8 does not have it"},
+      {"both URLs lead to one node",
+       METRICS_B,
+       {"b:15692/metrics", 200, METRICS("a"), 0},
+       2,
+       "rabbit@b runs and does not answer at any MetricsURL; "
+       "http://b:15692/metrics: rabbit@a answers at another MetricsURL"},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    struct cluster c = make_cluster();
+    struct fixture f;
+    begin_cluster(&f, &c);
+    f.metrics.count = rows[i].metrics_count;
+    c.rules[rows[i].rule] = rows[i].with;
+    poll_cluster(&f, &c);
+    assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
+    assert_int_equal(f.r.source, RMQ_SOURCE_MANAGEMENT);
+    assert_true(f.r.is_switched);
+    assert_ptr_equal(strstr(f.r.reason.text, rows[i].want_reason),
+                     f.r.reason.text);
+    assert_int_equal(f.s.queues_count, 1);
+    assert_string_equal(f.s.queues[0].name, "from management");
+    assert_false(f.s.is_per_node);
+    poll_cluster(&f, &c);
+    assert_false(f.r.is_switched);
+    assert_int_equal(f.server.asked_count, 3); /* nobody else is asked */
+    tear_down(&f);
+  }
+}
+
+static void auto_has_no_choice_without_a_metrics_url(void **state) {
+  (void)state;
+  struct cluster c = make_cluster();
+  struct fixture f;
+  begin_cluster(&f, &c);
+  f.metrics.count = 0;
+  for (int i = 0; i < 2; i++) {
+    poll_cluster(&f, &c);
+    assert_int_equal(f.r.source, RMQ_SOURCE_MANAGEMENT);
+    assert_false(f.r.is_switched);
+    assert_int_equal(f.server.asked_count, 3);
+  }
+  tear_down(&f);
+}
+
+static void auto_finds_out_anew(void **state) {
+  (void)state;
+  struct cluster whole = make_cluster(), broken = make_cluster(), newer;
+  broken.rules[METRICS_B].status = 0;
+  newer = whole;
+  newer.rules[OVERVIEW_RULE].body = "{\"rabbitmq_version\":\"4.0.5\"}";
+  struct fixture f;
+  begin_cluster(&f, &whole);
+  poll_cluster(&f, &broken);
+  assert_int_equal(f.r.source, RMQ_SOURCE_MANAGEMENT);
+  poll_cluster(&f, &whole); /* not at once */
+  assert_int_equal(f.r.source, RMQ_SOURCE_MANAGEMENT);
+  poll_cluster(&f, &newer); /* an upgrade */
+  assert_int_equal(f.r.source, RMQ_SOURCE_MANAGEMENT);
+  poll_cluster(&f, &newer);
+  assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+  assert_true(f.r.is_switched);
+  /* what was good is waited for */
+  for (int i = 1; i < RMQ_POLL_PATIENCE; i++) {
+    poll_cluster(&f, &broken);
+    assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+    assert_false(f.r.is_switched);
+    assert_int_equal(f.s.silent, 1);
+    assert_int_equal(f.s.queues_count, 1);
+    assert_false(f.s.has_all_queues);
+  }
+  poll_cluster(&f, &broken);
+  assert_int_equal(f.r.source, RMQ_SOURCE_MANAGEMENT);
+  assert_true(f.r.is_switched);
+  /* and tried again after some minutes */
+  int polls = 0;
+  do {
+    poll_cluster(&f, &whole);
+    polls++;
+  } while (f.r.source == RMQ_SOURCE_MANAGEMENT && polls < 100);
+  assert_int_equal(polls, RMQ_POLL_PROBE_S / 10);
+  tear_down(&f);
+}
+
+static void a_node_that_is_down_is_no_reason_to_switch(void **state) {
+  (void)state;
+  struct cluster whole = make_cluster(), down = make_cluster();
+  down.rules[METRICS_B] =
+      (struct fake_web_rule){"b:15692/metrics", 0, "Connection refused", 0};
+  down.rules[LIST].body = B_IS_DOWN;
+  struct fixture f;
+  begin_cluster(&f, &whole);
+  poll_cluster(&f, &whole);
+  for (int i = 0; i < 10; i++) {
+    poll_cluster(&f, &down);
+    assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+    assert_int_equal(f.s.silent, 0);
+    assert_true(f.s.ready == 4); /* of the other one */
+    assert_true(f.s.nodes[1].running == 0);
+    assert_true(rmq_error_is_set(&f.r.metrics_error));
+  }
+  tear_down(&f);
+}
+
+static void without_management_the_nodes_are_observed(void **state) {
+  (void)state;
+  struct cluster c = make_cluster();
+  c.rules[LIST] = c.rules[OVERVIEW_RULE] =
+      (struct fake_web_rule){"api/", 0, "Connection refused", 0};
+  struct fixture f;
+  begin_cluster(&f, &c);
+  for (int i = 0; i < 3; i++) {
+    poll_cluster(&f, &c);
+    assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+    assert_int_equal(f.s.nodes_count, 2);
+    assert_true(f.s.has_nodes);
+    assert_true(isnan(f.s.response_time));
+    assert_true(rmq_error_is_set(&f.r.nodes_error));
+  }
+  /* neither of them */
+  c.rules[METRICS_A] = c.rules[LIST];
+  c.rules[METRICS_A].in_url = "/metrics";
+  for (int i = 0; i < 2; i++) {
+    poll_cluster(&f, &c);
+    assert_int_equal(f.r.outcome, RMQ_POLL_UNREACHABLE);
+  }
+  c = make_cluster();
+  poll_cluster(&f, &c);
+  assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+  tear_down(&f);
+}
+
+static void prometheus_alone_knows_what_its_nodes_say(void **state) {
+  (void)state;
+  struct cluster whole = make_cluster(), half = make_cluster();
+  half.rules[METRICS_B] =
+      (struct fake_web_rule){"b:15692/metrics", 200, METRICS("b"), 1000};
+  struct fixture f;
+  begin_cluster(&f, &whole);
+  f.poll.source = RMQ_SOURCE_PROMETHEUS;
+  poll_cluster(&f, &half);
+  assert_false(f.s.has_nodes); /* who is the other one? */
+  assert_int_equal(f.server.asked_count, 3);
+  poll_cluster(&f, &whole);
+  assert_int_equal(f.server.asked_count, 4); /* no management */
+  assert_true(f.s.has_nodes);
+  assert_int_equal(f.s.silent, 0);
+  for (int i = 0; i < 2 * RMQ_SCRAPE_SILENT_MAX; i++) {
+    struct rmq_mono before = fake.now;
+    poll_cluster(&f, &half);
+    /* the one that hangs costs half of the time, and not the other's queues */
+    assert_int_equal(rmq_mono_since(fake.now, before).ns, rmq_s(15).ns);
+    assert_int_equal(f.s.silent, i < RMQ_SCRAPE_SILENT_MAX ? 1 : 0);
+    assert_int_equal(isnan(f.s.ready), f.s.silent);
+    assert_int_equal(f.s.queues_count, 1);
+    assert_int_equal(f.s.nodes_count, 2);
+    assert_true(isnan(f.s.nodes[1].running)); /* nobody knows */
+  }
+  tear_down(&f);
+}
+
+static void a_cancelled_scrape_is_cancelled(void **state) {
+  (void)state;
+  for (int rule = DETAILED_A; rule <= LIST; rule++) {
+    struct cluster c = make_cluster();
+    struct fixture f;
+    begin_cluster(&f, &c);
+    c.rules[rule].status = -1;
+    poll_cluster(&f, &c);
+    assert_int_equal(f.r.outcome, RMQ_POLL_CANCELLED);
+    assert_false(f.r.is_switched);
+    tear_down(&f);
+  }
 }
 
 int main(void) {
@@ -322,6 +571,14 @@ int main(void) {
       cmocka_unit_test(no_page_is_asked_for_beyond_the_maximum),
       cmocka_unit_test(a_cancelled_poll_asks_nothing_more),
       cmocka_unit_test(a_body_over_the_maximum_is_a_failure),
+      cmocka_unit_test(auto_takes_prometheus_when_every_node_answers),
+      cmocka_unit_test(auto_takes_management_when_a_part_would_be_missing),
+      cmocka_unit_test(auto_has_no_choice_without_a_metrics_url),
+      cmocka_unit_test(auto_finds_out_anew),
+      cmocka_unit_test(a_node_that_is_down_is_no_reason_to_switch),
+      cmocka_unit_test(without_management_the_nodes_are_observed),
+      cmocka_unit_test(prometheus_alone_knows_what_its_nodes_say),
+      cmocka_unit_test(a_cancelled_scrape_is_cancelled),
   };
   return run_all(tests);
 }

@@ -79,7 +79,7 @@ static void prepare(struct fixture *f) {
   f->broker.status = f->broker.nodes_status = 200;
   sem_init(&f->broker.asked, 0, 0);
   sem_init(&f->broker.go_on, 0, 0);
-  f->http = (struct rmq_http){&f->broker, get};
+  f->http = (struct rmq_http){.ctx = &f->broker, .get = get};
   assert_int_equal(rmq_options_init(rmq_role_monitor_options, &f->config, &err),
                    0);
 }

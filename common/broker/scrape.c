@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/scrape.h"
+
+#include "common/broker/management.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCRAPE_URL_SIZE = 2048 };
+
+struct rmq_scrape_target {
+  char url[SCRAPE_URL_SIZE];           /* of the request that runs */
+  char node[RMQ_METRICS_NAME_MAX + 1]; /* that answered there last; "" = none */
+  unsigned silent;                     /* polls in a row */
+  bool has_answered;                   /* in this one */
+  struct rmq_metrics metrics;
+};
+
+void rmq_scrape_init(struct rmq_scrape *x) {
+  x->targets = NULL;
+  x->requests = NULL;
+  x->has_many = false;
+}
+
+void rmq_scrape_fini(struct rmq_scrape *x) {
+  free(x->targets);
+  free(x->requests);
+  rmq_scrape_init(x);
+}
+
+/* One run. */
+struct run {
+  struct rmq_scrape *scrape;
+  struct rmq_snapshot *snapshot;
+  struct rmq_mono deadline;
+  struct rmq_scrape_result result;
+  char nodes_url[SCRAPE_URL_SIZE];
+};
+
+static int allocate(struct rmq_scrape *x) {
+  size_t count = x->urls->count;
+  if (x->targets != NULL)
+    return 0;
+  struct rmq_scrape_target *targets = calloc(count, sizeof(*targets));
+  struct rmq_http_request *requests = calloc(count + 1, sizeof(*requests));
+  if (targets == NULL || requests == NULL) {
+    free(targets);
+    free(requests);
+    return -1;
+  }
+  x->targets = targets;
+  x->requests = requests;
+  return 0;
+}
+
+/* The share of what is left until the deadline, at most the timeout. */
+static struct rmq_dur take_time(const struct run *r, int64_t share) {
+  const struct rmq_scrape *x = r->scrape;
+  struct rmq_dur left = rmq_mono_since(r->deadline, x->mono(x->clock_ctx));
+  left.ns /= share;
+  return left.ns > x->timeout.ns ? x->timeout : left;
+}
+
+static bool feed(void *ctx, const char *bytes, size_t len) {
+  struct rmq_metrics *m = ctx;
+  rmq_exposition_feed(&m->reader, bytes, len);
+  return true;
+}
+
+static bool feed_buf(void *ctx, const char *bytes, size_t len) {
+  return rmq_buf_append(ctx, bytes, len) == 0;
+}
+
+/* Where the URL has no path it is the plugin's usual one. */
+static int set_url(struct rmq_scrape_target *t, const char *base,
+                   const char *rest) {
+  const char *host = strstr(base, "://");
+  bool has_path = host != NULL && strchr(host + 3, '/') != NULL;
+  return (size_t)snprintf(t->url, sizeof(t->url), "%s%s%s", base,
+                          has_path ? "" : "/metrics", rest) < sizeof(t->url)
+             ? 0
+             : -1;
+}
+
+static struct rmq_http_request request(struct rmq_scrape_target *t) {
+  return (struct rmq_http_request){.url = t->url,
+                                   .max = RMQ_SCRAPE_BODY_MAX,
+                                   .take = feed,
+                                   .ctx = &t->metrics};
+}
+
+/* What a request that did not bring what was asked for means to the reader of
+ * the log. */
+static void explain(const struct rmq_http_request *r, const char *not_found,
+                    struct rmq_error *err) {
+  int len = (int)strcspn(r->url, "?"); /* without fields and families */
+  if (r->outcome != RMQ_HTTP_ANSWERED) {
+    rmq_error_set(err, "%.*s: %s", len, r->url, r->error.text);
+    return;
+  }
+  const char *remedy = "";
+  if (r->status == 401 || r->status == 403)
+    remedy = "; check User and Password, or BearerTokenFile";
+  if (r->status == 404)
+    remedy = not_found;
+  rmq_error_set(err, "%.*s was answered with HTTP status %d%s", len, r->url,
+                r->status, remedy);
+}
+
+/* ---- the nodes ---- */
+
+static void read_list(struct run *r, const struct rmq_http_request *q) {
+  struct rmq_buf *body = r->scrape->body;
+  struct rmq_error cause = {.text = ""};
+  if (q->outcome != RMQ_HTTP_ANSWERED || q->status != 200)
+    explain(q, "", &r->result.list_error);
+  else if (rmq_management_nodes(rmq_buf_bytes(body), body->len, r->snapshot,
+                                &cause) != 0)
+    rmq_error_set(&r->result.list_error, "%s: %s", q->url, cause.text);
+  r->result.has_list = r->snapshot->has_nodes;
+  if (r->result.has_list)
+    r->snapshot->response_time = q->seconds;
+}
+
+static void read_node(struct run *r, struct rmq_scrape_target *t,
+                      const struct rmq_http_request *q) {
+  struct rmq_error cause = {.text = ""};
+  if (q->outcome != RMQ_HTTP_ANSWERED || q->status != 200) {
+    r->result.is_refused |= q->status == 401 || q->status == 403;
+    explain(q, "; is the plugin rabbitmq_prometheus enabled?",
+            &r->result.error);
+  } else if (rmq_metrics_end_node(&t->metrics, &cause) != 0) {
+    rmq_error_set(&r->result.error, "%s: %s", q->url, cause.text);
+  } else if (!rmq_metrics_put_node(&t->metrics.node, r->snapshot)) {
+    rmq_error_set(&r->result.error, "%s: %s answers at another MetricsURL, too",
+                  q->url, t->metrics.node.name);
+  } else {
+    t->has_answered = true;
+  }
+  if (!t->has_answered)
+    return;
+  memcpy(t->node, t->metrics.node.name, sizeof(t->node));
+  t->silent = 0;
+  if (r->result.answered++ == 0)
+    r->result.url = r->scrape->urls->items[t - r->scrape->targets];
+  r->snapshot->metrics_time = fmax(r->snapshot->metrics_time, q->seconds);
+}
+
+/* All of them at once; the list of nodes is one more request. */
+static void ask_nodes(struct run *r, const char *management) {
+  struct rmq_scrape *x = r->scrape;
+  size_t count = x->urls->count;
+  for (size_t i = 0; i < count; i++) {
+    struct rmq_scrape_target *t = &x->targets[i];
+    t->has_answered = false;
+    rmq_metrics_begin_node(&t->metrics);
+    set_url(t, x->urls->items[i], "");
+    x->requests[i] = request(t);
+  }
+  if (management != NULL) {
+    rmq_buf_clear(x->body);
+    snprintf(r->nodes_url, sizeof(r->nodes_url), "%s%s", management,
+             RMQ_MANAGEMENT_NODES);
+    x->requests[count] = (struct rmq_http_request){.url = r->nodes_url,
+                                                   .max = x->body->max,
+                                                   .take = feed_buf,
+                                                   .ctx = x->body};
+  }
+  size_t all = count + (management != NULL);
+  /* One that hangs must leave time for the others' queues. */
+  if (x->http.get_all(x->http.ctx, x->requests, all, take_time(r, 2)) ==
+      RMQ_HTTP_CANCELLED) {
+    r->result.is_cancelled = true;
+    return;
+  }
+  r->snapshot->taken = x->mono(x->clock_ctx);
+  r->snapshot->time = x->wall(x->clock_ctx);
+  if (management != NULL)
+    read_list(r, &x->requests[count]);
+  for (size_t i = 0; i < all; i++)
+    r->result.bytes += x->requests[i].bytes;
+  for (size_t i = 0; i < count; i++)
+    read_node(r, &x->targets[i], &x->requests[i]);
+}
+
+static const struct rmq_snapshot_node *find(const struct rmq_snapshot *s,
+                                            const char *name) {
+  for (size_t i = 0; i < s->nodes_count; i++)
+    if (strcmp(s->nodes[i].name, name) == 0)
+      return &s->nodes[i];
+  return NULL;
+}
+
+/* Nodes that have no counters and are not known to be down. A list of nodes
+ * says which are; without one, time has to. */
+static void count_silent(struct run *r) {
+  const struct rmq_scrape *x = r->scrape;
+  struct rmq_snapshot *s = r->snapshot;
+  for (size_t i = 0; r->result.has_list && i < s->nodes_count; i++)
+    if (s->nodes[i].running > 0 && !s->nodes[i].has_counters) {
+      s->silent++;
+      rmq_error_set(
+          &r->result.lacks, "%s runs and does not answer at any MetricsURL%s%s",
+          s->nodes[i].name, rmq_error_is_set(&r->result.error) ? "; " : "",
+          r->result.error.text);
+    }
+  for (size_t i = 0; i < x->urls->count; i++) {
+    struct rmq_scrape_target *t = &x->targets[i];
+    if (t->has_answered)
+      continue;
+    t->silent++;
+    if (r->result.has_list)
+      continue;
+    s->silent += t->silent <= RMQ_SCRAPE_SILENT_MAX;
+    /* Of the node there is its name; whether it runs is not known. */
+    if (t->node[0] != '\0' && find(s, t->node) == NULL)
+      rmq_snapshot_add_node(s, t->node);
+  }
+}
+
+static bool knows_all(const struct rmq_scrape *x) {
+  for (size_t i = 0; i < x->urls->count; i++)
+    if (x->targets[i].node[0] == '\0')
+      return false;
+  return true;
+}
+
+/* ---- their queues ---- */
+
+/* Few of them are asked for more than many, with some room between the two. */
+static bool has_many(const struct rmq_scrape *x) {
+  double queues = 0;
+  for (size_t i = 0; i < x->urls->count; i++)
+    if (x->targets[i].has_answered && x->targets[i].metrics.node.queues > 0)
+      queues += x->targets[i].metrics.node.queues;
+  return queues > (x->has_many ? 0.8 : 1) * RMQ_METRICS_FEW;
+}
+
+static void read_queues(struct run *r, struct rmq_scrape_target *t,
+                        const struct rmq_http_request *q) {
+  r->result.bytes += q->bytes;
+  if (q->outcome != RMQ_HTTP_ANSWERED || q->status != 200) {
+    explain(q, "; RabbitMQ before 3.9.8 does not have it",
+            &r->result.queues_error);
+    rmq_error_set(&r->result.lacks, "%s", r->result.queues_error.text);
+    return;
+  }
+  rmq_metrics_end_queues(&t->metrics);
+  r->result.with_queues++;
+  if (t->metrics.reader.malformed > 0)
+    rmq_error_set(&r->result.queues_error,
+                  "%s: %llu lines cannot be read, since RabbitMQ before 3.11 "
+                  "does not escape names",
+                  t->url, (unsigned long long)t->metrics.reader.malformed);
+}
+
+static void ask_queues(struct run *r) {
+  struct rmq_scrape *x = r->scrape;
+  struct rmq_metrics_queues queues;
+  size_t count = 0;
+  rmq_metrics_queues_init(&queues, r->snapshot);
+  queues.want = x->want;
+  queues.want_ctx = x->want_ctx;
+  x->has_many = has_many(x);
+  for (size_t i = 0; i < x->urls->count; i++) {
+    struct rmq_scrape_target *t = &x->targets[i];
+    if (!t->has_answered)
+      continue;
+    set_url(t, x->urls->items[i],
+            x->has_many ? RMQ_METRICS_QUEUES_MANY : RMQ_METRICS_QUEUES_FEW);
+    rmq_metrics_begin_queues(&t->metrics, &queues);
+    x->requests[count++] = request(t);
+  }
+  struct rmq_dur left = take_time(r, 1);
+  if (left.ns <= 0) {
+    rmq_error_set(&r->result.queues_error, "no time left in this interval");
+  } else if (x->http.get_all(x->http.ctx, x->requests, count, left) ==
+             RMQ_HTTP_CANCELLED) {
+    r->result.is_cancelled = true;
+  } else {
+    for (size_t i = 0, at = 0; i < x->urls->count; i++)
+      if (x->targets[i].has_answered)
+        read_queues(r, &x->targets[i], &x->requests[at++]);
+  }
+  if (queues.is_out_of_memory)
+    rmq_error_set(&r->result.queues_error, "no memory for the list of queues");
+  rmq_metrics_queues_fini(&queues);
+}
+
+void rmq_scrape_run(struct rmq_scrape *x, const char *management,
+                    struct rmq_mono deadline, struct rmq_snapshot *s,
+                    struct rmq_scrape_result *ret_result) {
+  struct run r = {.scrape = x,
+                  .snapshot = s,
+                  .deadline = deadline,
+                  .result = {.url = x->urls->items[0]}};
+  if (allocate(x) != 0) {
+    rmq_error_set(&r.result.error, "out of memory");
+    *ret_result = r.result;
+    return;
+  }
+  s->is_per_node = true;
+  ask_nodes(&r, management);
+  if (!r.result.is_cancelled) {
+    count_silent(&r);
+    s->has_nodes = r.result.has_list || knows_all(x);
+  }
+  if (s->silent > 0)
+    s->ready = s->unacked = s->connections = s->unconfirmed = (double)NAN;
+  bool is_wanted = !r.result.is_cancelled && s->queues_max > 0;
+  if (is_wanted && r.result.answered > 0)
+    ask_queues(&r);
+  s->has_all_queues =
+      s->queues_max == 0 ||
+      (s->silent == 0 && !rmq_error_is_set(&r.result.queues_error));
+  if (r.result.answered == 0)
+    rmq_error_set(&r.result.lacks, "%s", r.result.error.text);
+  *ret_result = r.result;
+}
