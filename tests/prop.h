@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/testing.h"
+
 struct prop {
   uint64_t state;
   bool is_replay;
@@ -52,6 +54,7 @@ static inline void prop_run(unsigned sequences,
     sequence(&p);
     return;
   }
+  sequences = property_rounds(sequences);
   for (unsigned seed = 1; seed <= sequences; seed++) {
     struct prop p = {.state = seed};
     printf("# PROP_SEED=%u\n", seed);

@@ -37,6 +37,18 @@ static inline uint64_t property_seed(uint64_t otherwise) {
   return seed;
 }
 
+/* PROP_ONE_IN=n has one in n of so many rounds done, where each takes long:
+ * under valgrind. 1 without it. */
+static inline unsigned property_one_in(void) {
+  const char *text = getenv("PROP_ONE_IN");
+  unsigned n = text == NULL ? 1 : (unsigned)strtoul(text, NULL, 0);
+  return n == 0 ? 1 : n;
+}
+static inline unsigned property_rounds(unsigned all) {
+  unsigned n = all / property_one_in();
+  return n == 0 ? 1 : n;
+}
+
 #define run_all(tests)                                                         \
   (cmocka_set_message_output(CM_OUTPUT_TAP),                                   \
    cmocka_run_group_tests(tests, NULL, NULL))

@@ -5,7 +5,7 @@
 # contrib/run-tests, whose variables and functions they use.
 #
 #   --bench         bench                     20 to 30 minutes
-#   --long          long, fuzz, quiet         two hours
+#   --long          long, fuzz, quiet         two hours and a half
 #   --root trixie   root                      30 minutes
 
 # shellcheck disable=SC2154  # work, pytest_args: of run-tests
@@ -38,6 +38,7 @@ group_long() {
   WARREN_LONG=1 WARREN_LONG_KILLS=$kills WARREN_FIGURES=$figures \
     WARREN_TEST_LIMIT=${WARREN_TEST_LIMIT:-7200} group_integration || status=$?
   tiers_note integration "{\"kills_a_mode\": $kills, \"status\": $status,
+    \"pytest\": \"${pytest_args[*]}\",
     \"seconds\": $((SECONDS - began)),
     \"passed\": $(last_pytest passed "$work/long.log"),
     \"failed\": $(last_pytest failed "$work/long.log"),

@@ -67,11 +67,24 @@ def load_average():
     return round(os.getloadavg()[0], 2)
 
 
+def _path(name):
+    directory = os.environ.get("WARREN_RESULTS") or os.path.join(_HERE, "results")
+    return os.path.join(directory, f"{name}.json")
+
+
+def read(name):
+    """What NAME.json says, {} where there is none."""
+    try:
+        with open(_path(name), encoding="utf-8") as f:
+            return json.load(f)
+    except FileNotFoundError:
+        return {}
+
+
 def write(name, figures):
     """Writes NAME.json, what all results say first; returns its path."""
-    directory = os.environ.get("WARREN_RESULTS") or os.path.join(_HERE, "results")
-    os.makedirs(directory, exist_ok=True)
-    path = os.path.join(directory, f"{name}.json")
+    path = _path(name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     now = datetime.datetime.now(datetime.timezone.utc)
     with open(f"{path}.tmp", "w", encoding="utf-8") as f:
         json.dump({"commit": commit(),

@@ -635,7 +635,7 @@ static void undamaged_record_comes_to_its_end(void **state) {
 
 static void every_flipped_bit_is_survived(void **state) {
   struct fake_bytes bytes = recorded();
-  for (size_t bit = 0; bit < bytes.len * 8; bit++) {
+  for (size_t bit = 0; bit < bytes.len * 8; bit += property_one_in()) {
     bytes.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
     must_live_on(state, &bytes, false);
     bytes.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
@@ -672,7 +672,8 @@ static void random_damage_is_survived(void **state) {
   uint64_t seed = property_seed(20260726);
   struct fake_bytes bytes = recorded();
   uint64_t x = seed | 1;
-  for (int run = 0; run < 2000; run++) {
+  unsigned runs = property_rounds(2000);
+  for (unsigned run = 0; run < runs; run++) {
     struct fake_bytes damaged = {0};
     fake_bytes_put(&damaged, bytes.data, bytes.len);
     for (int i = 0; i < 8; i++) {
