@@ -878,8 +878,8 @@ static void deliveries_come_whole_with_what_they_carry(void **state) {
                     .body = "one");
   fake_pause(b);
   fake_send_deliver(b, .fields = FOR("2 redelivered=1"), .exchange = "x",
-                    .routing_key = "", .props = "timestamp=1700000000",
-                    .body = "");
+                    .routing_key = "",
+                    .props = "timestamp=1700000000 type=amqp-1.0", .body = "");
   fake_pause(b);
   fake_send_deliver(b, .fields = FOR("3"), .body = large,
                     .body_len = sizeof(large), .body_per_frame = 1000);
@@ -896,6 +896,7 @@ static void deliveries_come_whole_with_what_they_carry(void **state) {
   assert_string_equal(d->traceparent, "00-aa-bb-01");
   assert_string_equal(d->user_id, "alice");
   assert_null(d->kept); /* nobody asked for it */
+  assert_false(d->is_amqp1);
   assert_true(d->has_timestamp);
   assert_int_equal(d->timestamp_ms, 1700000000123);
   assert_int_equal(d->delivery_count, 3);
@@ -903,7 +904,7 @@ static void deliveries_come_whole_with_what_they_carry(void **state) {
   fake_broker_resume(b);
   fake_rig_run(r);
   assert_int_equal(r->deliveries, 2);
-  assert_true(d->is_redelivered);
+  assert_true(d->is_redelivered && d->is_amqp1);
   assert_int_equal(d->timestamp_ms, 1700000000000);
   assert_int_equal(d->delivery_count, -1);
   assert_string_equal(d->message_id, ""); /* nothing of the one before */
@@ -912,6 +913,7 @@ static void deliveries_come_whole_with_what_they_carry(void **state) {
   fake_broker_resume(b);
   fake_rig_run(r);
   assert_int_equal(r->deliveries, 3);
+  assert_false(d->is_amqp1);
   assert_int_equal(d->body.len, sizeof(large));
   assert_false(d->has_timestamp);
   fake_rig_free(r);
