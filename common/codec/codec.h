@@ -22,6 +22,7 @@ struct rmq_codec_style {
 extern const struct rmq_codec_style rmq_codec_style_default;
 
 struct rmq_graphite_template;
+struct rmq_samples;
 
 /* A message that is to be read; nothing of it is trusted. Borrowed. */
 struct rmq_codec_input {
@@ -29,6 +30,9 @@ struct rmq_codec_input {
   size_t len;
   const struct rmq_types *types; /* what get returns stays valid meanwhile */
   const struct rmq_graphite_template *graphite; /* NULL: the default one */
+  /* Memory for the work, which is kept for the next message up to
+   * RMQ_SAMPLES_KEPT_BYTES (samples.h); NULL: none is kept. */
+  struct rmq_samples *samples;
 };
 
 /* What a decoder hands over; everything is borrowed for the call. All of

@@ -121,7 +121,7 @@ static int begin_list(struct decoding *d, const struct rmq_identity *id,
   l->filled = 0;
   if (rmq_samples_check_identity(id, false, err) != 0)
     return -1;
-  return rmq_samples_find_type(d->in->types, id->type, l->values,
+  return rmq_samples_find_type(d->set, d->in->types, id->type, l->values,
                                &l->sample.values_count, err);
 }
 
@@ -206,32 +206,29 @@ static int read_lines(struct decoding *d, char *text, size_t len,
   return rmq_samples_hand_over(d->set, "no line in the message", err);
 }
 
-int rmq_codec_graphite_decode(const struct rmq_codec_input *in,
-                              const struct rmq_codec_sink *sink,
-                              struct rmq_error *err) {
-  if (in->len == 0)
-    return rmq_error_set(err, "the message is empty");
-  if (memchr(in->bytes, '\0', in->len) != NULL)
+static int read_message(const struct rmq_codec_input *in, char *text,
+                        struct rmq_samples *set, struct rmq_error *err) {
+  if (memchr(text, '\0', in->len) != NULL)
     return rmq_error_set(err, "the message has a NUL byte");
-  struct decoding *d = calloc(1, sizeof(*d) + in->len + 1);
+  struct decoding *d = calloc(1, sizeof(*d));
   if (d == NULL)
     return rmq_samples_no_memory(err);
-  struct rmq_samples set;
-  rmq_samples_init(&set, sink);
   d->in = in;
-  d->set = &set;
+  d->set = set;
   int rc = 0;
   if (in->graphite != NULL)
     d->pattern = *in->graphite;
   else
     rc = rmq_graphite_template_parse(RMQ_GRAPHITE_TEMPLATE_DEFAULT, &d->pattern,
                                      err);
-  if (rc == 0) {
-    char *copy = (char *)(d + 1);
-    memcpy(copy, in->bytes, in->len);
-    rc = read_lines(d, copy, in->len, err);
-  }
-  rc = rmq_samples_fini(&set, rc);
+  if (rc == 0)
+    rc = read_lines(d, text, in->len, err);
   free(d);
   return rc;
+}
+
+int rmq_codec_graphite_decode(const struct rmq_codec_input *in,
+                              const struct rmq_codec_sink *sink,
+                              struct rmq_error *err) {
+  return rmq_samples_read(in, sink, read_message, err);
 }

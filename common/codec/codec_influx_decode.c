@@ -202,7 +202,7 @@ static int push_fields(struct decoding *d, struct rmq_identity *id) {
   struct rmq_datum value[RMQ_SAMPLE_VALUES_MAX];
   struct rmq_sample s = {.time = {d->line.time_ns}, .values = value};
   size_t before = d->set->entries_count;
-  if (rmq_samples_find_type(d->types, id->type, value, &s.values_count,
+  if (rmq_samples_find_type(d->set, d->types, id->type, value, &s.values_count,
                             &d->why) != 0)
     return -1;
   for (size_t i = 0; i < d->line.fields_count; i++) {
@@ -277,25 +277,23 @@ static int read_lines(struct decoding *d, struct rmq_influx_text *text,
   return rmq_samples_hand_over(d->set, "no line in the message", err);
 }
 
+static int read_message(const struct rmq_codec_input *in, char *text,
+                        struct rmq_samples *set, struct rmq_error *err) {
+  if (memchr(text, '\0', in->len) != NULL)
+    return rmq_error_set(err, "the message has a NUL byte");
+  struct decoding *d = malloc(sizeof(*d));
+  if (d == NULL)
+    return rmq_samples_no_memory(err);
+  d->types = in->types;
+  d->set = set;
+  int rc = read_lines(
+      d, &(struct rmq_influx_text){.at = text, .end = text + in->len}, err);
+  free(d);
+  return rc;
+}
+
 int rmq_codec_influx_decode(const struct rmq_codec_input *in,
                             const struct rmq_codec_sink *sink,
                             struct rmq_error *err) {
-  if (in->len == 0)
-    return rmq_error_set(err, "the message is empty");
-  if (memchr(in->bytes, '\0', in->len) != NULL)
-    return rmq_error_set(err, "the message has a NUL byte");
-  struct decoding *d = malloc(sizeof(*d) + in->len + 1);
-  if (d == NULL)
-    return rmq_samples_no_memory(err);
-  char *copy = (char *)(d + 1);
-  memcpy(copy, in->bytes, in->len);
-  struct rmq_influx_text text = {.at = copy, .end = copy + in->len};
-  struct rmq_samples set;
-  rmq_samples_init(&set, sink);
-  d->types = in->types;
-  d->set = &set;
-  int rc = read_lines(d, &text, err);
-  rc = rmq_samples_fini(&set, rc);
-  free(d);
-  return rc;
+  return rmq_samples_read(in, sink, read_message, err);
 }

@@ -9,7 +9,6 @@
 #include "common/codec/samples.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -251,8 +250,8 @@ static int read_sample(const struct rmq_json_record *r,
   struct rmq_meta meta[RMQ_SAMPLE_META_MAX];
   struct rmq_sample s = {.values = values, .meta = meta};
   if (read_identity(r, &s.id, err) != 0 ||
-      rmq_samples_find_type(types, s.id.type, values, &s.values_count, err) !=
-          0 ||
+      rmq_samples_find_type(set, types, s.id.type, values, &s.values_count,
+                            err) != 0 ||
       read_values(r, s.id.type, values, s.values_count, err) != 0 ||
       check_sources(r, RMQ_JSON_DSTYPES, s.id.type, values, s.values_count,
                     err) != 0 ||
@@ -297,19 +296,21 @@ static int read_element(struct rmq_json *j, size_t number,
   return rc == 0 ? 0 : rmq_samples_refuse(set, "sample", number, &why, err);
 }
 
-static int read_message(struct rmq_json *j, const struct rmq_types *types,
+static int read_message(const struct rmq_codec_input *in, char *text,
                         struct rmq_samples *set, struct rmq_error *err) {
+  struct rmq_json j;
   size_t number = 0;
   int more = 0;
-  if (rmq_json_peek(j) == '{')
-    more = read_element(j, 1, types, set, err);
-  else if (rmq_json_open(j, '[') != 0)
+  rmq_json_init(&j, text, in->len, err);
+  if (rmq_json_peek(&j) == '{')
+    more = read_element(&j, 1, in->types, set, err);
+  else if (rmq_json_open(&j, '[') != 0)
     return -1;
   else
-    while ((more = rmq_json_more(j)) == 1)
-      if (read_element(j, ++number, types, set, err) != 0)
+    while ((more = rmq_json_more(&j)) == 1)
+      if (read_element(&j, ++number, in->types, set, err) != 0)
         return -1;
-  if (more != 0 || rmq_json_end(j) != 0)
+  if (more != 0 || rmq_json_end(&j) != 0)
     return -1;
   return rmq_samples_hand_over(set, "no sample in the array", err);
 }
@@ -317,18 +318,5 @@ static int read_message(struct rmq_json *j, const struct rmq_types *types,
 int rmq_codec_json_decode(const struct rmq_codec_input *in,
                           const struct rmq_codec_sink *sink,
                           struct rmq_error *err) {
-  if (in->len == 0)
-    return rmq_error_set(err, "the message is empty");
-  char *copy = malloc(in->len);
-  if (copy == NULL)
-    return rmq_samples_no_memory(err);
-  memcpy(copy, in->bytes, in->len);
-  struct rmq_json j;
-  struct rmq_samples set;
-  rmq_json_init(&j, copy, in->len, err);
-  rmq_samples_init(&set, sink);
-  int rc = read_message(&j, in->types, &set, err);
-  rc = rmq_samples_fini(&set, rc);
-  free(copy);
-  return rc;
+  return rmq_samples_read(in, sink, read_message, err);
 }

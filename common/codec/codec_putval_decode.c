@@ -10,7 +10,6 @@
 #include "common/codec/samples.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -195,7 +194,7 @@ static int read_putval(struct rmq_command_line *l,
   if (rc == 0)
     return rmq_error_set(err, "no identifier");
   if (rc < 0 || read_identifier(text, &c->sample.id, err) != 0 ||
-      rmq_samples_find_type(types, c->sample.id.type, c->values,
+      rmq_samples_find_type(set, types, c->sample.id.type, c->values,
                             &c->sources_count, err) != 0)
     return -1;
   return read_rest(c, l, set, err);
@@ -218,11 +217,13 @@ static int read_line(struct rmq_command_line *l, const struct rmq_types *types,
 }
 
 /* A line is one record: what is wrong with a part of it is wrong with all. */
-static int read_lines(char *text, size_t len, const struct rmq_types *types,
+static int read_lines(const struct rmq_codec_input *in, char *text,
                       struct rmq_samples *set, struct rmq_error *err) {
   struct command c;
-  char *end = text + len;
+  char *end = text + in->len;
   size_t number = 0;
+  if (memchr(text, '\0', in->len) != NULL)
+    return rmq_error_set(err, "the message has a NUL byte");
   while (text < end) {
     char *newline = memchr(text, '\n', (size_t)(end - text));
     struct rmq_command_line l = {.at = text,
@@ -230,7 +231,7 @@ static int read_lines(char *text, size_t len, const struct rmq_types *types,
     struct rmq_error why = {""};
     size_t count = set->entries_count;
     number++;
-    if (read_line(&l, types, &c, set, &why) != 0) {
+    if (read_line(&l, in->types, &c, set, &why) != 0) {
       rmq_samples_rewind(set, count);
       if (rmq_samples_refuse(set, "line", number, &why, err) != 0)
         return -1;
@@ -243,19 +244,5 @@ static int read_lines(char *text, size_t len, const struct rmq_types *types,
 int rmq_codec_putval_decode(const struct rmq_codec_input *in,
                             const struct rmq_codec_sink *sink,
                             struct rmq_error *err) {
-  if (in->len == 0)
-    return rmq_error_set(err, "the message is empty");
-  if (memchr(in->bytes, '\0', in->len) != NULL)
-    return rmq_error_set(err, "the message has a NUL byte");
-  char *copy = malloc(in->len + 1);
-  if (copy == NULL)
-    return rmq_samples_no_memory(err);
-  memcpy(copy, in->bytes, in->len);
-  copy[in->len] = '\0';
-  struct rmq_samples set;
-  rmq_samples_init(&set, sink);
-  int rc = read_lines(copy, in->len, in->types, &set, err);
-  rc = rmq_samples_fini(&set, rc);
-  free(copy);
-  return rc;
+  return rmq_samples_read(in, sink, read_lines, err);
 }

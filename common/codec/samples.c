@@ -116,9 +116,26 @@ int rmq_samples_check_identity(const struct rmq_identity *id, bool may_be_empty,
   return 0;
 }
 
-int rmq_samples_find_type(const struct rmq_types *types, const char *type,
+/* Of a run of samples of one type only the first is looked up. */
+static bool copy_sources(const struct rmq_samples *set, const char *type,
+                         struct rmq_datum *ret_sources, size_t *ret_count) {
+  if (set->entries_count == 0)
+    return false;
+  const struct rmq_samples_entry *e = &set->entries[set->entries_count - 1];
+  if (e->is_event || strcmp(e->record.sample.id.type, type) != 0)
+    return false;
+  *ret_count = e->record.sample.values_count;
+  memcpy(ret_sources, set->values + e->values_at,
+         *ret_count * sizeof(*ret_sources));
+  return true;
+}
+
+int rmq_samples_find_type(const struct rmq_samples *set,
+                          const struct rmq_types *types, const char *type,
                           struct rmq_datum *ret_sources, size_t *ret_count,
                           struct rmq_error *err) {
+  if (copy_sources(set, type, ret_sources, ret_count))
+    return 0;
   int n = types->get(types->ctx, type, ret_sources, RMQ_SAMPLE_VALUES_MAX);
   if (n <= 0)
     return rmq_error_set(err, "type \"%s\" is not known (is it in types.db?)",
@@ -137,10 +154,8 @@ void rmq_samples_clean_text(char *text, size_t len) {
   }
 }
 
-void rmq_samples_init(struct rmq_samples *set,
-                      const struct rmq_codec_sink *sink) {
-  *set = (struct rmq_samples){.sink = sink};
-}
+/* ------------------------------------------------------------------------
+ * Memory */
 
 int rmq_samples_no_memory(struct rmq_error *err) {
   rmq_error_set(err, "out of memory");
@@ -152,19 +167,85 @@ int rmq_samples_run_short(struct rmq_samples *set, struct rmq_error *err) {
   return rmq_error_set(err, "out of memory");
 }
 
-int rmq_samples_fini(struct rmq_samples *set, int rc) {
-  bool is_short = set->is_short;
+static void free_chunks(struct rmq_samples *set) {
   while (set->chunks != NULL) {
     struct rmq_samples_chunk *next = set->chunks->next;
     free(set->chunks);
     set->chunks = next;
   }
+}
+
+void rmq_samples_fini(struct rmq_samples *set) {
+  free_chunks(set);
+  free(set->text);
   free(set->entries);
   free(set->values);
   free(set->meta);
-  rmq_samples_init(set, set->sink);
-  return rc != 0 && is_short ? RMQ_CODEC_NO_MEMORY : rc;
+  *set = (struct rmq_samples){.sink = NULL};
 }
+
+/* Allocating a lot for every message makes the allocator put the host's small
+ * blocks together each time, only to cut them again: what is usual is kept. */
+static void *keep_usual(void *array, size_t *capacity, size_t size) {
+  if (*capacity <= RMQ_SAMPLES_KEPT_BYTES / size)
+    return array;
+  free(array);
+  *capacity = 0;
+  return NULL;
+}
+
+static void forget(struct rmq_samples *set) {
+  free_chunks(set);
+  set->text = keep_usual(set->text, &set->text_capacity, 1);
+  set->entries =
+      keep_usual(set->entries, &set->entries_capacity, sizeof(*set->entries));
+  set->values =
+      keep_usual(set->values, &set->values_capacity, sizeof(*set->values));
+  set->meta = keep_usual(set->meta, &set->meta_capacity, sizeof(*set->meta));
+  set->records_count = set->entries_count = 0;
+  set->values_count = set->meta_count = 0;
+  set->gives_up = set->is_short = false;
+  rmq_error_clear(&set->first_bad);
+}
+
+static char *copy_text(struct rmq_samples *set, const char *bytes, size_t len) {
+  if (set->text_capacity <= len) {
+    free(set->text);
+    set->text = malloc(len + 1);
+    set->text_capacity = set->text == NULL ? 0 : len + 1;
+  }
+  if (set->text == NULL)
+    return NULL;
+  memcpy(set->text, bytes, len);
+  set->text[len] = '\0';
+  return set->text;
+}
+
+int rmq_samples_read(const struct rmq_codec_input *in,
+                     const struct rmq_codec_sink *sink,
+                     int (*reader)(const struct rmq_codec_input *in, char *text,
+                                   struct rmq_samples *set,
+                                   struct rmq_error *err),
+                     struct rmq_error *err) {
+  struct rmq_samples own = {.sink = NULL};
+  struct rmq_samples *set = in->samples == NULL ? &own : in->samples;
+  if (in->len == 0)
+    return rmq_error_set(err, "the message is empty");
+  set->sink = sink;
+  char *text = copy_text(set, in->bytes, in->len);
+  int rc =
+      text == NULL ? rmq_samples_no_memory(err) : reader(in, text, set, err);
+  if (rc != 0 && set->is_short)
+    rc = RMQ_CODEC_NO_MEMORY;
+  if (set == &own)
+    rmq_samples_fini(&own);
+  else
+    forget(set);
+  return rc;
+}
+
+/* ------------------------------------------------------------------------
+ * Records */
 
 const char *rmq_samples_keep(struct rmq_samples *set, const char *text) {
   size_t len = strlen(text) + 1;

@@ -37,12 +37,6 @@ int rmq_samples_check_name(const char *field, const char *name, size_t len,
  * none of them. */
 int rmq_samples_check_identity(const struct rmq_identity *id, bool may_be_empty,
                                struct rmq_error *err);
-/* Names and kinds of the data sources of a type; 0, or -1 with an error that
- * names the type. ret_sources has room for RMQ_SAMPLE_VALUES_MAX. */
-int rmq_samples_find_type(const struct rmq_types *types, const char *type,
-                          struct rmq_datum *ret_sources, size_t *ret_count,
-                          struct rmq_error *err);
-
 /* Puts a space in the place of every control character and of every byte that
  * is no UTF-8: for texts that people read, which may have any. */
 void rmq_samples_clean_text(char *text, size_t len);
@@ -54,10 +48,15 @@ struct rmq_samples_chunk;
  * kilobyte, or a line of explanation, and may be no longer than two bytes. As
  * many as the publisher's largest batch has. */
 enum { RMQ_SAMPLES_MAX = 100000 };
+/* Of each of its arrays, between messages. */
+enum { RMQ_SAMPLES_KEPT_BYTES = 512 << 10 };
 
-/* Values and meta data are copied, strings stay the caller's. */
+/* Values and meta data are copied, strings stay the caller's. One message at a
+ * time; all zero = empty. */
 struct rmq_samples {
   const struct rmq_codec_sink *sink;
+  char *text; /* the message, for rmq_samples_read */
+  size_t text_capacity;
   struct rmq_error first_bad;
   size_t records_count;
   bool gives_up; /* without memory, or with too many records */
@@ -71,15 +70,31 @@ struct rmq_samples {
   struct rmq_samples_chunk *chunks; /* texts that a decoder made itself */
 };
 
-void rmq_samples_init(struct rmq_samples *set,
-                      const struct rmq_codec_sink *sink);
-/* The end of decoding with result rc: what a decoder is to return. */
-int rmq_samples_fini(struct rmq_samples *set, int rc);
+void rmq_samples_fini(struct rmq_samples *set);
+
+/* Reads in one message: calls reader with a copy of it, which reader may change
+ * and which has a NUL behind it, and with the empty set in which its records
+ * are to wait. Returns what a decoder is to return: reader's result, or
+ * RMQ_CODEC_NO_MEMORY. An empty message is an error. */
+int rmq_samples_read(const struct rmq_codec_input *in,
+                     const struct rmq_codec_sink *sink,
+                     int (*reader)(const struct rmq_codec_input *in, char *text,
+                                   struct rmq_samples *set,
+                                   struct rmq_error *err),
+                     struct rmq_error *err);
 /* Says so in err; RMQ_CODEC_NO_MEMORY. */
 int rmq_samples_no_memory(struct rmq_error *err);
 /* The same while records are read: the message is given up, whatever becomes of
  * this record. -1. */
 int rmq_samples_run_short(struct rmq_samples *set, struct rmq_error *err);
+
+/* Names and kinds of the data sources of a type; 0, or -1 with an error that
+ * names the type. ret_sources has room for RMQ_SAMPLE_VALUES_MAX. Quick where
+ * the sample before is of the same type; their values are then its own. */
+int rmq_samples_find_type(const struct rmq_samples *set,
+                          const struct rmq_types *types, const char *type,
+                          struct rmq_datum *ret_sources, size_t *ret_count,
+                          struct rmq_error *err);
 /* A copy of text that lives as long as set; NULL without memory. */
 const char *rmq_samples_keep(struct rmq_samples *set, const char *text);
 /* Asks sink->check and keeps the sample. shares_meta: the meta data are those

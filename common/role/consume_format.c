@@ -18,12 +18,16 @@ static size_t expanded_max(int64_t max_message_bytes) {
 
 void rmq_consume_format_init(struct rmq_consume_format *f,
                              const struct rmq_consume_options *options) {
-  *f = (struct rmq_consume_format){
-      .accepted = options->accept_content_type,
-      .expanded_max = expanded_max(options->max_message_bytes)};
+  *f = (struct rmq_consume_format){.accepted = options->accept_content_type};
+  rmq_buf_init(&f->expanded, expanded_max(options->max_message_bytes));
   if (options->format > 0) /* behind "auto" the words are the codecs' names */
     f->codec = rmq_codec_at(options->format - 1);
   rmq_graphite_template_parse(options->graphite_template, &f->graphite, NULL);
+}
+
+void rmq_consume_format_fini(struct rmq_consume_format *f) {
+  rmq_samples_fini(&f->samples);
+  rmq_buf_fini(&f->expanded);
 }
 
 static bool is_gzip(const char *encoding) {
@@ -80,7 +84,7 @@ const struct rmq_codec *rmq_consume_format_choose(
   return NULL;
 }
 
-int rmq_consume_format_decode(const struct rmq_consume_format *f,
+int rmq_consume_format_decode(struct rmq_consume_format *f,
                               const struct rmq_codec *codec,
                               const struct rmq_delivery *d,
                               const struct rmq_types *types,
@@ -89,19 +93,19 @@ int rmq_consume_format_decode(const struct rmq_consume_format *f,
   struct rmq_codec_input in = {.bytes = d->body.bytes,
                                .len = d->body.len,
                                .types = types,
-                               .graphite = &f->graphite};
+                               .graphite = &f->graphite,
+                               .samples = &f->samples};
   if (d->is_amqp1 && rmq_amqp1_unwrap(&in.bytes, &in.len, err) != 0)
     return -1;
   if (!is_gzip(d->content_encoding))
     return codec->decode(&in, sink, err);
-  struct rmq_buf expanded;
-  rmq_buf_init(&expanded, f->expanded_max);
-  int rc = rmq_gzip_expand(in.bytes, in.len, &expanded, err);
+  int rc = rmq_gzip_expand(in.bytes, in.len, &f->expanded, err);
   if (rc == 0) {
-    in.bytes = rmq_buf_bytes(&expanded);
-    in.len = expanded.len;
+    in.bytes = rmq_buf_bytes(&f->expanded);
+    in.len = f->expanded.len;
     rc = codec->decode(&in, sink, err);
   }
-  rmq_buf_fini(&expanded);
+  rmq_buf_clear(&f->expanded);
+  rmq_buf_shrink(&f->expanded, RMQ_SAMPLES_KEPT_BYTES);
   return rc;
 }

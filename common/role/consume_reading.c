@@ -89,7 +89,7 @@ static void forget_records(struct rmq_reading *r) {
   r->cause = RMQ_REJECTION_memory;
 }
 
-int rmq_reading_run(const struct rmq_consume_format *format,
+int rmq_reading_run(struct rmq_consume_format *format,
                     const struct rmq_reading_message *message,
                     const struct rmq_trust_options *options,
                     struct rmq_consume_filter *filter,

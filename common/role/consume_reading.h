@@ -43,7 +43,7 @@ rmq_reading_choose(const struct rmq_consume_format *format,
                    struct rmq_error *detail);
 /* 0: the good records have been handed over, of which there is at least one.
  * -1: nothing has, cause and err say why. filter has begun the message. */
-int rmq_reading_run(const struct rmq_consume_format *format,
+int rmq_reading_run(struct rmq_consume_format *format,
                     const struct rmq_reading_message *message,
                     const struct rmq_trust_options *options,
                     struct rmq_consume_filter *filter,

@@ -221,6 +221,7 @@ void rmq_role_consume_free(struct rmq_role_consume *r) {
   rmq_offsets_fini(&r->offsets);
   rmq_consume_topology_fini(&r->topology);
   rmq_connection_setup_fini(&r->setup);
+  rmq_consume_format_fini(&r->format);
   rmq_flow_fini(&r->flow);
   rmq_outstanding_fini(&r->outstanding);
   rmq_rejections_fini(&r->rejections);

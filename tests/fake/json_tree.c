@@ -359,8 +359,8 @@ static int read_sample(json_t *o, const struct rmq_types *types,
   if (!json_is_object(o))
     return rmq_error_set(err, "not an object");
   if (read_identity(o, &s.id, err) != 0 ||
-      rmq_samples_find_type(types, s.id.type, values, &s.values_count, err) !=
-          0 ||
+      rmq_samples_find_type(set, types, s.id.type, values, &s.values_count,
+                            err) != 0 ||
       read_values(o, s.id.type, values, s.values_count, err) != 0 ||
       check_sources(o, "dstypes", s.id.type, values, s.values_count, err) !=
           0 ||
@@ -372,31 +372,33 @@ static int read_sample(json_t *o, const struct rmq_types *types,
   return rmq_samples_push(set, &s, false, err);
 }
 
-static int read_array(const json_t *root, const struct rmq_types *types,
+static int read_array(const struct rmq_codec_input *in, const json_t *root,
                       struct rmq_samples *set, struct rmq_error *err) {
   if (!json_is_array(root))
     return rmq_error_set(err, "not an array of samples");
   for (size_t i = 0; i < json_array_size(root); i++) {
     struct rmq_error why = {""};
-    if (read_sample(json_array_get(root, i), types, set, &why) != 0 &&
+    if (read_sample(json_array_get(root, i), in->types, set, &why) != 0 &&
         rmq_samples_refuse(set, "sample", i + 1, &why, err) != 0)
       return -1;
   }
   return rmq_samples_hand_over(set, "no sample in the array", err);
 }
 
+static int read_tree(const struct rmq_codec_input *in, char *text,
+                     struct rmq_samples *set, struct rmq_error *err) {
+  json_t *root = load_message(text, in->len, err);
+  if (root == NULL)
+    return -1;
+  int rc = read_array(in, root, set, err);
+  json_decref(root);
+  return rc;
+}
+
 static int tree_decode(const struct rmq_codec_input *in,
                        const struct rmq_codec_sink *sink,
                        struct rmq_error *err) {
-  json_t *root = load_message(in->bytes, in->len, err);
-  if (root == NULL)
-    return -1;
-  struct rmq_samples set;
-  rmq_samples_init(&set, sink);
-  int rc = read_array(root, in->types, &set, err);
-  rc = rmq_samples_fini(&set, rc);
-  json_decref(root);
-  return rc;
+  return rmq_samples_read(in, sink, read_tree, err);
 }
 
 /* Comparing --------------------------------------------------------------- */

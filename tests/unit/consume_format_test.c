@@ -145,9 +145,8 @@ static void what_cannot_have_a_format_is_refused_first(void **state) {
   assert_int_equal(cause, RMQ_REJECTION_empty);
 }
 
-static int decode(const struct rmq_consume_format *f,
-                  const struct rmq_delivery *d, struct rmq_buf *got,
-                  struct rmq_error *err) {
+static int decode(struct rmq_consume_format *f, const struct rmq_delivery *d,
+                  struct rmq_buf *got, struct rmq_error *err) {
   const struct rmq_codec_sink sink = {.ctx = got, .sample = fake_sample_sink};
   rmq_buf_init(got, 1 << 24);
   return rmq_consume_format_decode(f, &rmq_codec_putval, d, &fake_types, &sink,
@@ -188,6 +187,7 @@ static void gzip_is_expanded_up_to_its_bound(void **state) {
     assert_int_equal(got.len, counts[i].want_taken ? (size_t)counts[i].lines *
                                                          (sizeof(SAMPLE) - 1)
                                                    : 0);
+    rmq_consume_format_fini(&f);
     rmq_buf_fini(&plain);
     rmq_buf_fini(&packed);
     rmq_buf_fini(&got);
@@ -215,6 +215,7 @@ static void a_template_reaches_the_decoder(void **state) {
   assert_int_equal(
       rmq_consume_format_decode(&f, f.codec, &d, &fake_types, &sink, NULL), 0);
   assert_string_equal(rmq_buf_text(&got), SAMPLE);
+  rmq_consume_format_fini(&f);
   rmq_buf_fini(&got);
 }
 
@@ -226,6 +227,7 @@ static void what_is_not_gzip_says_so(void **state) {
   struct rmq_buf got;
   assert_int_equal(decode(&f, &d, &got, &err), -1);
   assert_string_equal(err.text, "gzip: incorrect header check");
+  rmq_consume_format_fini(&f);
   rmq_buf_fini(&got);
 }
 
@@ -246,7 +248,7 @@ static void the_bound_has_a_bound(void **state) {
                                     .graphite_template = pattern};
     struct rmq_consume_format f;
     rmq_consume_format_init(&f, &o);
-    assert_int_equal(f.expanded_max, bounds[i].want);
+    assert_int_equal(f.expanded.max, bounds[i].want);
   }
 }
 

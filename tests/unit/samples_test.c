@@ -139,6 +139,31 @@ static void without_a_way_to_say_so_it_voids_the_message(void **state) {
   }
 }
 
+/* Each message twice, all of them with the same memory. */
+static void memory_is_all_that_is_kept_between_messages(void **state) {
+  (void)state;
+  struct rmq_samples set = {.sink = NULL};
+  for (size_t i = 0; i < 2 * COUNT_OF(rows); i++) {
+    const struct row *row = &rows[i / 2];
+    const struct rmq_codec_input in = {.bytes = row->text,
+                                       .len = strlen(row->text),
+                                       .types = &fake_types,
+                                       .samples = &set};
+    struct rmq_error err = {""};
+    struct rmq_codec_sink sink = {.bad = hear_bad, .sample = hear_sample};
+    if (row->has_check)
+      sink.check = check_host;
+    SHOW_ROW("%zu %s", i, row->text);
+    rmq_buf_init(&heard, 1 << 16);
+    int rc = row->codec->decode(&in, &sink, &err);
+    assert_string_equal(rmq_buf_text(&heard), row->want_heard);
+    assert_int_equal(rc, row->want_error == NULL ? 0 : -1);
+    assert_true(set.text_capacity >= in.len);
+    rmq_buf_fini(&heard);
+  }
+  rmq_samples_fini(&set);
+}
+
 static bool check_event_host(void *ctx, struct rmq_event *e,
                              struct rmq_error *err) {
   struct rmq_sample s = {.id = e->id};
@@ -156,7 +181,7 @@ static void a_notification_is_asked_about_as_a_sample_is(void **state) {
   (void)state;
   const struct rmq_codec_sink sink = {.check_event = check_event_host,
                                       .event = hear_event};
-  struct rmq_samples set;
+  struct rmq_samples set = {.sink = &sink};
   struct rmq_error err = {""};
   struct rmq_event events[] = {
       {.id = {.host = "a"}, .message = "1"},
@@ -164,14 +189,13 @@ static void a_notification_is_asked_about_as_a_sample_is(void **state) {
       {.id = {.host = "c"}, .message = "3"},
   };
   rmq_buf_init(&heard, 1 << 16);
-  rmq_samples_init(&set, &sink);
   assert_int_equal(rmq_samples_push_event(&set, &events[0], &err), 0);
   assert_int_equal(rmq_samples_push_event(&set, &events[1], &err), -1);
   assert_string_equal(err.text, "host b");
   assert_int_equal(rmq_samples_push_event(&set, &events[2], &err), 0);
   assert_int_equal(rmq_samples_hand_over(&set, "nothing", &err), 0);
   assert_string_equal(rmq_buf_text(&heard), "EVENT a 1\nEVENT c2 3\n");
-  rmq_samples_fini(&set, 0);
+  rmq_samples_fini(&set);
   rmq_buf_fini(&heard);
 }
 
@@ -242,6 +266,63 @@ static void a_message_has_so_many_records_and_no_more(void **state) {
       free(text);
     }
   }
+}
+
+static void what_is_not_usual_is_not_kept(void **state) {
+  (void)state;
+  static const char line[] = "PUTVAL a/p/gauge 1:1\n";
+  static const struct {
+    size_t lines;
+    bool want_text, want_entries;
+  } cases[] = {{1, true, true},
+               {RMQ_SAMPLES_KEPT_BYTES / (sizeof(line) - 1) - 1, true, false},
+               {RMQ_SAMPLES_KEPT_BYTES / (sizeof(line) - 1) + 1, false, false}};
+  const struct rmq_codec_sink sink = {.sample = count_sample};
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct rmq_samples set = {.sink = NULL};
+    char *text = repeated("", line, cases[i].lines, "");
+    const struct rmq_codec_input in = {.bytes = text,
+                                       .len = strlen(text),
+                                       .types = &fake_types,
+                                       .samples = &set};
+    SHOW_ROW("%zu lines", cases[i].lines);
+    assert_int_equal(rmq_codec_putval.decode(&in, &sink, NULL), 0);
+    assert_int_equal(set.text_capacity > 0, cases[i].want_text);
+    assert_int_equal(set.entries_capacity > 0, cases[i].want_entries);
+    assert_int_equal(set.entries_count, 0);
+    rmq_samples_fini(&set);
+    free(text);
+  }
+}
+
+static size_t types_asked_for;
+static int count_types(void *ctx, const char *type,
+                       struct rmq_datum *ret_sources, size_t max) {
+  types_asked_for++;
+  return fake_types.get(ctx, type, ret_sources, max);
+}
+
+static void of_a_run_of_one_type_one_is_asked_for(void **state) {
+  (void)state;
+  static const char text[] = "PUTVAL a/p/gauge 1:1\nPUTVAL b/p/gauge 2:2\n"
+                             "PUTVAL a/p/if_octets 1:1:2\nx\n"
+                             "PUTVAL b/p/if_octets 1:3:4\n"
+                             "PUTVAL b/p/load 1:3:4\n" /* has three */
+                             "PUTVAL a/p/gauge 1:1\n";
+  const struct rmq_types types = {NULL, count_types};
+  const struct rmq_codec_input in = {
+      .bytes = text, .len = strlen(text), .types = &types};
+  const struct rmq_codec_sink sink = {.bad = count_bad, .sample = hear_sample};
+  rmq_buf_init(&heard, 1 << 16);
+  types_asked_for = 0;
+  assert_int_equal(rmq_codec_putval.decode(&in, &sink, NULL), 0);
+  assert_string_equal(rmq_buf_text(&heard), TEXT_A TEXT_B
+                      "a|p||if_octets| time=1000000000 interval=0 "
+                      "rx:derive=1 tx:derive=2\n"
+                      "b|p||if_octets| time=1000000000 interval=0 "
+                      "rx:derive=3 tx:derive=4\n" TEXT_A);
+  assert_int_equal(types_asked_for, 4);
+  rmq_buf_fini(&heard);
 }
 
 #define LABELS                                                                 \
@@ -433,6 +514,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_bad_record_does_not_void_the_others),
       cmocka_unit_test(without_a_way_to_say_so_it_voids_the_message),
+      cmocka_unit_test(memory_is_all_that_is_kept_between_messages),
+      cmocka_unit_test(what_is_not_usual_is_not_kept),
+      cmocka_unit_test(of_a_run_of_one_type_one_is_asked_for),
       cmocka_unit_test(notifications_are_read),
       cmocka_unit_test(startsAt_is_a_time_of_rfc_3339),
       cmocka_unit_test(what_we_say_of_a_change_is_understood),
