@@ -68,7 +68,8 @@ static int send_setup(struct rmq_connection *c) {
   case RMQ_SETUP_BIND:
     return rmq_wire_put_queue_bind(&c->out, c->queue,
                                    cfg->bindings[c->binding].exchange,
-                                   cfg->bindings[c->binding].routing_key, NULL);
+                                   cfg->bindings[c->binding].routing_key,
+                                   /* no_wait = */ false);
   case RMQ_SETUP_CONFIRM:
     return rmq_wire_put_confirm_select(&c->out);
   case RMQ_SETUP_QOS:
@@ -138,6 +139,8 @@ static const char *remedy_for(const struct rmq_connection *c, unsigned code,
   if (code == 403 && c->idle.is_asking)
     return "the user may not look at its queue, so idle checks end here: set "
            "IdleCheckInterval 0, or give the user the permission";
+  if (code == 404 && setup == RMQ_SETUP_DONE && c->config.prefetch > 0)
+    return "what this block declares is declared anew; create the rest";
   if (code == 404 && setup == RMQ_SETUP_ALTERNATE)
     return "create the exchange that AlternateExchange names, or correct it";
   if (code == 403)

@@ -82,7 +82,8 @@ struct rmq_connection_config {
   size_t max_message_bytes; /* larger bodies are skipped, not stored */
   /* After so long without a delivery and with nothing unacked the broker is
    * asked for the queue; when it does not know us as a consumer, or messages
-   * wait that should be ours, the channel is opened anew. 0 = never. */
+   * wait that should be ours, the channel is opened anew. Otherwise the
+   * bindings are declared again. 0 = never. */
   struct rmq_dur idle_check;
   enum rmq_backlog backlog;
   bool keeps_properties; /* deliveries have their struct rmq_kept */

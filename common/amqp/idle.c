@@ -2,7 +2,8 @@
 /*
  * Connected, but consuming? A consumer that gets nothing asks, now and then,
  * whether the broker knows it and whether messages wait: what broke without a
- * word (a bug, a node that came back, a lost cancel) would last for ever.
+ * word (a bug, a node that came back, a lost cancel, an exchange made anew)
+ * would last for ever.
  */
 #include "rmq_config.h"
 
@@ -46,6 +47,17 @@ static void restart(struct rmq_connection *c, struct rmq_mono now) {
   rmq_channel_abandon(c, "nothing was delivered", now);
 }
 
+/* Who deletes an exchange deletes its bindings, and one of the same name does
+ * not have them. The broker closes the channel when there is none. */
+static void bind_again(struct rmq_connection *c) {
+  for (size_t i = 0; i < c->config.bindings_count; i++)
+    if (rmq_wire_put_queue_bind(&c->out, c->queue,
+                                c->config.bindings[i].exchange,
+                                c->config.bindings[i].routing_key,
+                                /* no_wait = */ true) != 0)
+      return; /* no memory: the next time */
+}
+
 void rmq_idle_answered(struct rmq_connection *c, const struct rmq_wire_frame *f,
                        struct rmq_mono now) {
   bool is_known =
@@ -72,6 +84,8 @@ void rmq_idle_answered(struct rmq_connection *c, const struct rmq_wire_frame *f,
     c->idle.is_suspect = true;
     c->idle.at =
         rmq_mono_add(now, shorter(rmq_s(SECOND_LOOK_S), c->config.idle_check));
+  } else {
+    bind_again(c);
   }
 }
 

@@ -211,9 +211,10 @@ struct rmq_wire_queue {
 };
 int rmq_wire_put_queue_declare(struct rmq_buf *out,
                                const struct rmq_wire_queue *q);
+/* no_wait: the broker answers only when it closes the channel. */
 int rmq_wire_put_queue_bind(struct rmq_buf *out, const char *queue,
                             const char *exchange, const char *routing_key,
-                            const struct rmq_arguments *arguments);
+                            bool no_wait);
 int rmq_wire_put_consume(struct rmq_buf *out, const char *queue,
                          const char *consumer_tag, bool is_exclusive,
                          const struct rmq_arguments *arguments);

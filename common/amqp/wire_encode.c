@@ -246,13 +246,12 @@ int rmq_wire_put_queue_declare(struct rmq_buf *out,
 
 int rmq_wire_put_queue_bind(struct rmq_buf *out, const char *queue,
                             const char *exchange, const char *routing_key,
-                            const struct rmq_arguments *arguments) {
-  amqp_table_entry_t entries[RMQ_OPTION_ITEMS_MAX];
+                            bool no_wait) {
   amqp_queue_bind_t m = {.queue = text_bytes(queue),
                          .exchange = text_bytes(exchange),
-                         .routing_key = text_bytes(routing_key)};
-  if (!fits_short(queue) || !fits_short(exchange) || !fits_short(routing_key) ||
-      !to_table(arguments, entries, &m.arguments))
+                         .routing_key = text_bytes(routing_key),
+                         .nowait = no_wait};
+  if (!fits_short(queue) || !fits_short(exchange) || !fits_short(routing_key))
     return -1;
   return put_method(out, RMQ_WIRE_CHANNEL, AMQP_QUEUE_BIND_METHOD, &m,
                     TABLE_METHOD);

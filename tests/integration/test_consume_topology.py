@@ -95,6 +95,30 @@ def test_an_exchange_deleted_comes_back_with_the_next_subscription(
     arrived(b, range(20))
 
 
+def test_an_exchange_deleted_alone_is_found_missing_and_bound_again(
+        rig, broker, vhost):
+    """Only its bindings are gone, of which the broker tells nobody."""
+    # One that the block declares is there again at once ...
+    own = consuming(rig, broker, vhost, "own", Exchange="mine",
+                    ExchangeType="fanout", IdleCheckInterval=1)
+    vhost.delete_exchange("mine")
+    own.wait_log(r"404 NOT_FOUND - no exchange 'mine'.*; remedy: .*declared anew")
+    wait_for(lambda: vhost.consumers("own") == 1, 20, "it consumes again")
+    # ... and one of somebody else when it is back, with or without a look.
+    vhost.exchange("theirs", "fanout")
+    other = consuming(rig, broker, vhost, "other", name="C", Exchange="theirs",
+                      IdleCheckInterval=1)
+    vhost.delete_exchange("theirs")
+    vhost.exchange("theirs", "fanout")
+    for b, exchange in ((own, "mine"), (other, "theirs")):
+        sender = Sender(vhost, exchange, "")
+        wait_for(lambda: sender.send(1) or b.record.numbers(), 20,
+                 f"{exchange} is bound again", pause=0.3)
+        sender.close()
+        assert said(b, "total_connections-opened") == 1
+    assert not other.log_lines("404")
+
+
 def test_a_connection_closed_by_the_management_api_is_made_again(
         rig, broker, vhost):
     b = consuming(rig, broker, vhost)

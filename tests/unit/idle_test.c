@@ -86,6 +86,62 @@ static void quiet_queue_is_asked_for_and_left_alone(void **state) {
   fake_rig_free(r);
 }
 
+static const struct rmq_binding BINDINGS[] = {{"x", "a"}, {"x", "b"}};
+
+static void script_bound_channel(struct fake_broker *b) {
+  fake_script_channel(b);
+  fake_rpc(b, "queue.declare", "queue=q passive=0", "queue=q");
+  fake_rpc(b, "queue.bind", "exchange=x routing-key=a no-wait=0", "");
+  fake_rpc(b, "queue.bind", "exchange=x routing-key=b no-wait=0", "");
+  fake_rpc(b, "basic.qos", "", "");
+  fake_rpc(b, "basic.consume", "queue=q", "consumer-tag=w");
+}
+
+static struct fake_broker *bound_consumer(struct fake_rig *r) {
+  r->config.bindings = BINDINGS;
+  r->config.bindings_count = COUNT_OF(BINDINGS);
+  struct fake_broker *b = fake_rig_next_broker(r);
+  fake_script_login(b, NULL);
+  script_bound_channel(b);
+  return b;
+}
+
+/* Its exchange may have been deleted, and be back. */
+static void quiet_queue_is_bound_again(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = bound_consumer(r);
+  for (int i = 0; i < 2; i++) {
+    fake_rpc(b, "queue.declare", QUESTION, COUNTS(0, 1));
+    fake_expect(b, "queue.bind", "queue=q exchange=x routing-key=a no-wait=1");
+    fake_expect(b, "queue.bind", "queue=q exchange=x routing-key=b no-wait=1");
+  }
+  fake_rig_start(r);
+  must_pass(r, INTERVAL_S);
+  must_pass(r, INTERVAL_S);
+  must_be_left_alone(r);
+  fake_rig_free(r);
+}
+
+static void exchange_that_is_gone_is_said_and_all_declared_anew(void **state) {
+  struct fake_rig *r = rig(state);
+  struct fake_broker *b = bound_consumer(r);
+  fake_rpc(b, "queue.declare", QUESTION, COUNTS(0, 1));
+  fake_expect(b, "queue.bind", "routing-key=a no-wait=1");
+  fake_expect(b, "queue.bind", "routing-key=b no-wait=1");
+  fake_send(b, "channel.close",
+            "reply-code=404 reply-text='NOT_FOUND - no exchange' class-id=50 "
+            "method-id=20");
+  fake_expect(b, "channel.close-ok");
+  script_bound_channel(b);
+  fake_rig_start(r);
+  must_pass(r, INTERVAL_S);
+  fake_rig_must_say(r, "404 NOT_FOUND - no exchange");
+  assert_non_null(strstr(r->last_remedy, "declared anew"));
+  fake_rig_advance(r);
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  fake_rig_free(r);
+}
+
 static void
 consumer_that_the_broker_does_not_know_subscribes_anew(void **state) {
   struct fake_rig *r = rig(state);
@@ -324,6 +380,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       HOWEVER_SPLIT(quiet_queue_is_asked_for_and_left_alone),
       HOWEVER_SPLIT(consumer_without_room_neither_asks_nor_misses_an_answer),
+      HOWEVER_SPLIT(quiet_queue_is_bound_again),
+      HOWEVER_SPLIT(exchange_that_is_gone_is_said_and_all_declared_anew),
       HOWEVER_SPLIT(consumer_that_the_broker_does_not_know_subscribes_anew),
       HOWEVER_SPLIT(messages_that_wait_twice_make_it_subscribe_anew),
       HOWEVER_SPLIT(messages_that_are_gone_at_the_second_look_were_no_sign),
