@@ -78,6 +78,7 @@ int rmq_management_overview(const char *bytes, size_t len,
   if (is_overview) {
     snprintf(s->version, sizeof(s->version), "%s",
              version == NULL ? "" : version);
+    s->is_without_statistics = get_boolean(doc, "disable_stats") > 0;
     s->ready = get_gauge(totals, "messages_ready");
     s->unacked = get_gauge(totals, "messages_unacknowledged");
     s->connections = get_gauge(objects, "connections");
@@ -157,10 +158,18 @@ static void fill_queue(struct rmq_snapshot_queue *q, const json_t *item) {
   get_stats(json_object_get(item, "message_stats"), q->stats);
 }
 
+static void add_length(double *sum, const json_t *item, const char *key) {
+  double length = get_gauge(item, key);
+  if (!isnan(length))
+    *sum = isnan(*sum) ? length : *sum + length;
+}
+
 static int take_queue(const json_t *item, rmq_management_want want, void *ctx,
                       struct rmq_snapshot *s) {
   const char *vhost = get_name(item, "vhost");
   const char *name = get_name(item, "name");
+  add_length(&s->listed_ready, item, "messages_ready");
+  add_length(&s->listed_unacked, item, "messages_unacknowledged");
   if (vhost == NULL || name == NULL ||
       (want != NULL && !want(ctx, vhost, name)))
     return 0;

@@ -24,6 +24,9 @@
   "consumer_utilisation,head_message_timestamp,message_stats.publish,"         \
   "message_stats.deliver,message_stats.deliver_no_ack,message_stats.get,"      \
   "message_stats.get_no_ack,message_stats.ack,message_stats.redeliver"
+/* Behind that, of a broker without statistics, which has lengths only when it
+ * is asked like this (from 3.8.10). */
+#define RMQ_MANAGEMENT_TOTALS "&disable_stats=true&enable_queue_totals=true"
 
 /* Each: 0, or -1 with err when the body is not what the endpoint answers; the
  * snapshot may then hold a part. */

@@ -144,8 +144,9 @@ static bool ask_page(struct run *r, size_t page, struct rmq_error *err) {
   struct rmq_poll *p = r->poll;
   char path[POLL_URL_SIZE / 2];
   size_t pages = 0;
-  snprintf(path, sizeof(path), RMQ_MANAGEMENT_QUEUES, page,
-           (size_t)RMQ_POLL_PAGE);
+  snprintf(path, sizeof(path), RMQ_MANAGEMENT_QUEUES "%s", page,
+           (size_t)RMQ_POLL_PAGE,
+           r->snapshot->is_without_statistics ? RMQ_MANAGEMENT_TOTALS : "");
   int status = ask(r, path, err);
   if (status == 400 && page > 1) { /* queues went away meanwhile */
     r->snapshot->has_all_queues = true;
@@ -175,6 +176,12 @@ static void ask_queues(struct run *r, struct rmq_error *err) {
   size_t page = 1;
   while (ask_page(r, page, err))
     page++;
+  struct rmq_snapshot *s = r->snapshot;
+  if (s->is_without_statistics && s->has_all_queues &&
+      s->queues_left_out == 0) {
+    s->ready = s->listed_ready;
+    s->unacked = s->listed_unacked;
+  }
 }
 
 static void ask_nodes(struct run *r, struct rmq_error *err) {
@@ -216,6 +223,10 @@ static void run_management(struct run *r, struct rmq_poll_result *result) {
   rmq_snapshot_clear(r->snapshot);
   result->source = RMQ_SOURCE_MANAGEMENT;
   find_url(r, result);
+  if (r->snapshot->is_without_statistics)
+    rmq_error_set(&result->statistics_error,
+                  "they are disabled on the broker; a MetricsURL for each node "
+                  "and Source auto bring them");
   if (result->outcome == RMQ_POLL_ANSWERED)
     ask_queues(r, &result->queues_error);
   if (result->outcome == RMQ_POLL_ANSWERED && !r->is_cancelled)

@@ -52,6 +52,8 @@ static void reset(struct rmq_snapshot *s, struct rmq_snapshot_queue *queues,
                              .unacked = (double)NAN,
                              .connections = (double)NAN,
                              .unconfirmed = (double)NAN,
+                             .listed_ready = (double)NAN,
+                             .listed_unacked = (double)NAN,
                              .queues = queues,
                              .queues_capacity = capacity,
                              .queues_max = max};

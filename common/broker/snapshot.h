@@ -92,6 +92,9 @@ struct rmq_snapshot {
   double unconfirmed; /* published and not confirmed yet */
   /* The cluster's counters, or where is_per_node those of its nodes. */
   bool is_per_node;
+  bool is_without_statistics; /* the management API says that it has none */
+  double listed_ready, listed_unacked; /* of all queues in the list so far,
+                                          wanted or not */
   size_t silent; /* nodes that may run and did not tell their counters */
   int64_t stats[RMQ_STATS_COUNT], tallies[RMQ_TALLIES_COUNT];
   bool has_nodes; /* the list of nodes was readable */

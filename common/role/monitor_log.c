@@ -126,6 +126,8 @@ void rmq_monitor_log_poll(struct rmq_monitor_log *l,
   say_part(l, &l->nodes, "nodes", poll->nodes_error.text, now);
   say_part(l, &l->queues, "queues", poll->queues_error.text, now);
   say_part(l, &l->too_many, "queues", more, now);
+  say_part(l, &l->statistics, "counters, rates and most numbers of nodes",
+           poll->statistics_error.text, now);
   say_part(l, &l->metrics, "a node's numbers", poll->metrics_error.text, now);
 }
 
@@ -146,5 +148,6 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
   init_part(&l->nodes, "nodes_missing");
   init_part(&l->queues, "queues_missing");
   init_part(&l->too_many, "too_many_queues");
+  init_part(&l->statistics, "statistics_missing");
   init_part(&l->metrics, "metrics_missing");
 }

@@ -241,6 +241,36 @@ static void no_page_is_asked_for_beyond_the_maximum(void **state) {
   tear_down(&f);
 }
 
+static void without_statistics_lengths_come_from_the_list(void **state) {
+  (void)state;
+#define LONG_QUEUE(name, ready)                                                \
+  "{\"name\":\"" name "\",\"vhost\":\"/\",\"messages_ready\":" #ready          \
+  ",\"messages_unacknowledged\":1}"
+  static const struct fake_web_rule rules[] = {
+      {"overview", 200,
+       "{\"rabbitmq_version\":\"3.10.8\",\"disable_stats\":true,"
+       "\"object_totals\":{\"connections\":2}}",
+       0},
+      {"queues?page=1&", 200,
+       PAGE(1, 1, LONG_QUEUE("a", 5) "," LONG_QUEUE("b", 7)), 0},
+      {"nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
+  for (size_t most = 1; most <= 2; most++) {
+    struct fixture f;
+    set_up(&f, rules, most);
+    run(&f);
+    assert_non_null(strstr(f.server.asked[1], "enable_queue_totals=true"));
+    assert_true(f.s.connections == 2);
+    assert_int_equal(f.s.queues_count, most);
+    if (most == 2)
+      assert_true(f.s.ready == 12 && f.s.unacked == 2);
+    else /* the list was not read to its end */
+      assert_true(isnan(f.s.ready) && isnan(f.s.unacked));
+    assert_true(rmq_error_is_set(&f.r.statistics_error));
+    tear_down(&f);
+  }
+}
+
 static void a_cancelled_poll_asks_nothing_more(void **state) {
   (void)state;
   static const struct {
@@ -569,6 +599,7 @@ int main(void) {
       cmocka_unit_test(parts_that_fail_leave_the_rest),
       cmocka_unit_test(a_page_that_is_gone_is_the_end_of_the_list),
       cmocka_unit_test(no_page_is_asked_for_beyond_the_maximum),
+      cmocka_unit_test(without_statistics_lengths_come_from_the_list),
       cmocka_unit_test(a_cancelled_poll_asks_nothing_more),
       cmocka_unit_test(a_body_over_the_maximum_is_a_failure),
       cmocka_unit_test(auto_takes_prometheus_when_every_node_answers),
