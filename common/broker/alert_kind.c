@@ -75,6 +75,12 @@ static double get_file_handles(const void *report) {
 static double get_processes(const void *report) {
   return ((const struct rmq_report_node *)report)->processes;
 }
+static double get_cpu(const void *report) {
+  return ((const struct rmq_report_node *)report)->cpu;
+}
+static double get_host_memory(const void *report) {
+  return ((const struct rmq_report_node *)report)->host_memory;
+}
 static double get_memory_alarm(const void *report) {
   return ((const struct rmq_report_node *)report)->memory_alarm;
 }
@@ -140,6 +146,11 @@ const struct rmq_alert_quantity
              .unit = " %"),
         NODE(RESOURCE, "percent", "processes", get_processes, 80, 90,
              .resource = "processes", .counts = "Erlang processes used",
+             .unit = " %"),
+        NODE(RESOURCE, "percent", "cpu", get_cpu, 85, 90, .resource = "cpu",
+             .counts = "CPU used", .unit = " % of what the node may use"),
+        NODE(RESOURCE, "percent", "host_memory", get_host_memory, 85, 90,
+             .resource = "host-memory", .counts = "memory of the host used",
              .unit = " %"),
         NODE(ALARM, "bool", "memory_alarm", get_memory_alarm, 0, 1,
              .is_bad = "memory alarm: the cluster blocks publishers",

@@ -87,7 +87,8 @@ static void check_resources(const struct rmq_alert_config *c,
       is_known |= word != NULL && strcasecmp(c->resources.items[i], word) == 0;
     }
     if (!is_known)
-      complain(errors, "Resource", "allowed: memory, file-handles, processes");
+      complain(errors, "Resource",
+               "allowed: memory, file-handles, processes, cpu, host-memory");
   }
 }
 

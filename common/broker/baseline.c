@@ -11,9 +11,21 @@ void rmq_baseline_init(struct rmq_baseline *b) {
   *b = (struct rmq_baseline){.open_slot = -1};
 }
 
+/* Whether the open slot's mean is a drop that is not old enough to be learned
+ * from. Not its rates: where polls are quicker than the broker's statistics
+ * every other one is 0. */
+static bool is_dropped(struct rmq_baseline *b, double mean) {
+  bool was_low = b->is_low;
+  b->is_low = rmq_baseline_drop(b, mean) >= RMQ_BASELINE_LOW_PERCENT;
+  if (b->is_low && !was_low)
+    b->low_since = b->open_slot;
+  return b->is_low && b->open_slot - b->low_since < RMQ_BASELINE_LOW_SLOTS;
+}
+
 static void close_slot(struct rmq_baseline *b) {
-  if (b->open_count > 0) {
-    b->slots[b->slots_next] = b->open_sum / (double)b->open_count;
+  double mean = b->open_sum / (double)b->open_count;
+  if (b->open_count > 0 && !is_dropped(b, mean)) {
+    b->slots[b->slots_next] = mean;
     b->slots_next = (b->slots_next + 1) % RMQ_BASELINE_SLOTS;
     if (b->slots_count < RMQ_BASELINE_SLOTS)
       b->slots_count++;

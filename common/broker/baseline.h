@@ -2,20 +2,25 @@
 /*
  * What a rate usually is: the median of its means over the last 60 slots of
  * 10 s that had a measurement, the running one left out. A median does not move
- * for the first five minutes of an outage, nor for a burst; what lasts longer
- * than half of the window is the new normal. Silent until 12 slots are full.
+ * for a burst. A slot that is 30 % or more below what is usual is not learned
+ * from until that has been so for an hour: a drop that lasts is told for that
+ * long, and is normal from then on. Silent until 12 slots are full.
  */
 #ifndef RMQ_BROKER_BASELINE_H
 #define RMQ_BROKER_BASELINE_H
 
 #include "common/base/rmqtime.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
   RMQ_BASELINE_SLOTS = 60,
   RMQ_BASELINE_SLOT_S = 10,
-  RMQ_BASELINE_LEARN_SLOTS = 12
+  RMQ_BASELINE_LEARN_SLOTS = 12,
+  RMQ_BASELINE_LOW_PERCENT = 30,
+  RMQ_BASELINE_LOW_SLOTS = 360
 };
 
 struct rmq_baseline {
@@ -24,6 +29,8 @@ struct rmq_baseline {
   int64_t open_slot; /* number of the running slot; -1 = none */
   double open_sum;
   size_t open_count;
+  bool is_low;       /* the last slot was ... */
+  int64_t low_since; /* ... since that slot */
 };
 
 void rmq_baseline_init(struct rmq_baseline *b);

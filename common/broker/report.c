@@ -119,7 +119,8 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER_TO(100, "percent", "throughput_drop", throughput_drop, "percent",
                "publish_rate below its own baseline, the median of the last 60 "
                "means over 10 s (over Interval where that is longer); 0 when "
-               "not below, absent for the first 12 means"),
+               "not below, absent for the first 12 means; a mean that is 30 % "
+               "or more below counts once that has lasted for an hour"),
     /* about itself */
     CLUSTER(RMQ_GAUGE, "duration", "scrape", scrape_time, "seconds",
             "Time that the whole poll took"),

@@ -35,6 +35,8 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
       {"resource", "memory", 80, 95, 300, 300, "P2"},
       {"resource", "file_handles", 80, 90, 300, 300, "P2"},
       {"resource", "processes", 80, 90, 300, 300, "P2"},
+      {"resource", "cpu", 85, 90, 300, 300, "P2"},
+      {"resource", "host_memory", 85, 90, 300, 300, "P2"},
       {"no-consumer", "consumers", 0, 1, 300, 60, "P1"},
       {"alarm", "memory_alarm", 0, 1, 0, 60, "P0"},
       {"alarm", "disk_alarm", 0, 1, 0, 60, "P0"},

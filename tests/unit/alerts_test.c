@@ -3,6 +3,8 @@
 
 #include "common/broker/alerts.h"
 
+#include "common/broker/baseline.h"
+
 #include "tests/alloc.h"
 #include "tests/testing.h"
 
@@ -206,6 +208,9 @@ static void every_kind_is_raised_by_its_own_value(void **state) {
       {"resource", &t.nodes[0].file_handles, 90, 1, 300, RMQ_FAILURE,
        "rabbit@a"},
       {"resource", &t.nodes[0].processes, 85, 1, 300, RMQ_WARNING, "rabbit@a"},
+      {"resource", &t.nodes[0].cpu, 86, 1, 300, RMQ_WARNING, "rabbit@a"},
+      {"resource", &t.nodes[2].host_memory, 92, 1, 300, RMQ_FAILURE,
+       "rabbit@c"},
       {"alarm", &t.nodes[0].memory_alarm, 1, 0, 0, RMQ_FAILURE, "rabbit@a"},
       {"alarm", &t.nodes[0].disk_alarm, 1, 0, 0, RMQ_FAILURE, "rabbit@a"},
       {"no-consumer", &t.queues[0].consumers, 0, 1, 300, RMQ_FAILURE, "q000"},
@@ -475,6 +480,40 @@ static void a_node_that_leaves_the_cluster_ends_its_alert(void **state) {
   tear_down();
 }
 
+/* Polls for so long at that publish rate, judged by its baseline. */
+static void publish_for(struct rmq_baseline *b, int seconds, double rate) {
+  for (int s = 0; s < seconds; s += 10) {
+    t.result.cluster.throughput_drop = rmq_baseline_drop(b, rate);
+    rmq_baseline_feed(b, rate, t.now);
+    run_for(10);
+  }
+}
+
+static void
+a_drop_is_said_once_the_rate_is_learned_and_until_it_is_over(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  set_up(0);
+  add("rate-drop");
+  publish_for(&b, 110, 100);
+  publish_for(&b, 20, 0); /* not learned yet: nobody knows what is usual */
+  publish_for(&b, 1070, 100);
+  assert_int_equal(t.events_count, 0);
+  publish_for(&b, 2000, 60); /* 40 % less */
+  assert_int_equal(t.events_count, 1);
+  is_event(0, 1500, RMQ_WARNING, "");
+  publish_for(&b, 1000, 40);
+  is_event(1, 3500, RMQ_FAILURE, "");
+  assert_string_equal(t.events[1].message,
+                      "cluster main: the publish rate is below its baseline by "
+                      "60 %, limit 50");
+  publish_for(&b, 600, 100);
+  assert_int_equal(t.events_count, 3);
+  is_event(2, 4500, RMQ_OKAY, "");
+  tear_down();
+}
+
 static void the_first_block_that_matches_decides(void **state) {
   (void)state;
   char name[] = "q000";
@@ -562,6 +601,8 @@ int main(void) {
       cmocka_unit_test(many_ends_at_once_are_spread_over_polls),
       cmocka_unit_test(a_queue_that_is_gone_ends_its_alert_at_once),
       cmocka_unit_test(a_node_that_leaves_the_cluster_ends_its_alert),
+      cmocka_unit_test(
+          a_drop_is_said_once_the_rate_is_learned_and_until_it_is_over),
       cmocka_unit_test(the_first_block_that_matches_decides),
       cmocka_unit_test(names_from_the_broker_are_made_printable_and_short),
       cmocka_unit_test(without_memory_objects_are_watched_later),

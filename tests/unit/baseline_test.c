@@ -61,15 +61,57 @@ static void a_burst_does_not_move_it(void **state) {
   assert_true(rmq_baseline_get(&b) == 100);
 }
 
-static void an_outage_shows_for_five_minutes_and_then_is_normal(void **state) {
+static void an_outage_shows_for_an_hour_and_then_is_normal(void **state) {
   (void)state;
   struct rmq_baseline b;
   rmq_baseline_init(&b);
   int64_t s = feed(&b, 0, 600, 100);
-  s = feed(&b, s, 280, 0);
+  s = feed(&b, s, 3600 + 280, 0);
   assert_true(rmq_baseline_drop(&b, 0) == 100);
   feed(&b, s, 60, 0);
   assert_true(rmq_baseline_drop(&b, 0) == 0);
+}
+
+static void an_outage_soon_after_the_start_shows_as_long(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  int64_t s = feed(&b, 0, 130, 100);
+  feed(&b, s, 3500, 40);
+  assert_true(rmq_baseline_drop(&b, 40) == 60);
+}
+
+static void polls_that_see_nothing_new_do_not_raise_it(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  for (int64_t s = 0; s < 2000; s++) /* statistics come every 5 s */
+    rmq_baseline_feed(&b, s % 5 == 0 ? 500 : 0,
+                      (struct rmq_mono){s * RMQ_NS_PER_S});
+  assert_true(rmq_baseline_get(&b) == 100);
+}
+
+static void what_falls_slowly_is_followed(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  int64_t s = feed(&b, 0, 600, 1000);
+  for (double rate = 1000; rate > 100; rate *= 0.99) {
+    s = feed(&b, s, 30, rate);
+    assert_true(rmq_baseline_drop(&b, rate) < 30);
+  }
+}
+
+static void an_outage_that_comes_again_has_its_own_hour(void **state) {
+  (void)state;
+  struct rmq_baseline b;
+  rmq_baseline_init(&b);
+  int64_t s = feed(&b, 0, 600, 100);
+  for (int i = 0; i < 5; i++) {
+    s = feed(&b, s, 3000, 0);
+    s = feed(&b, s, 10, 100);
+    assert_true(rmq_baseline_get(&b) == 100);
+  }
 }
 
 static void nothing_usual_is_no_drop(void **state) {
@@ -97,7 +139,11 @@ int main(void) {
       cmocka_unit_test(a_drop_is_measured_against_the_usual_rate),
       cmocka_unit_test(the_median_is_the_middle_or_the_mean_of_the_two),
       cmocka_unit_test(a_burst_does_not_move_it),
-      cmocka_unit_test(an_outage_shows_for_five_minutes_and_then_is_normal),
+      cmocka_unit_test(an_outage_shows_for_an_hour_and_then_is_normal),
+      cmocka_unit_test(an_outage_soon_after_the_start_shows_as_long),
+      cmocka_unit_test(polls_that_see_nothing_new_do_not_raise_it),
+      cmocka_unit_test(what_falls_slowly_is_followed),
+      cmocka_unit_test(an_outage_that_comes_again_has_its_own_hour),
       cmocka_unit_test(nothing_usual_is_no_drop),
       cmocka_unit_test(many_measurements_of_a_slot_are_one_mean),
   };

@@ -3,6 +3,8 @@
 
 #include "common/role/monitor_alerts.h"
 
+#include "common/role/alert_options.h"
+
 #include "tests/fake/host.h"
 #include "tests/testing.h"
 
@@ -156,12 +158,29 @@ static void what_nobody_dispatches_gives_way_and_is_told(void **state) {
   tear_down(a);
 }
 
+static void
+a_kind_that_there_is_not_is_told_those_that_there_are(void **state) {
+  (void)state;
+  struct rmq_alert_config c;
+  struct rmq_error err = {.text = ""};
+  assert_int_equal(rmq_options_init(rmq_alert_option_table, &c, &err), 0);
+  assert_int_equal(rmq_options_set_text(rmq_alert_option_table, &c, "Kind",
+                                        "certificate", NULL, &err),
+                   -1);
+  assert_non_null(strstr(err.text, "\"certificate\""));
+  assert_non_null(strstr(err.text, "backlog, delay, errors, rate-drop, "
+                                   "resource, no-consumer, alarm, partition, "
+                                   "connection"));
+  rmq_options_fini(rmq_alert_option_table, &c);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_notification_has_identity_and_meta_data_of_its_queue),
       cmocka_unit_test(a_name_adds_no_line_to_what_handlers_read),
       cmocka_unit_test(each_change_is_a_line_of_its_level),
       cmocka_unit_test(what_is_gone_and_what_is_many_have_meta_data_too),
+      cmocka_unit_test(a_kind_that_there_is_not_is_told_those_that_there_are),
       cmocka_unit_test(what_nobody_dispatches_gives_way_and_is_told),
   };
   return run_all(tests);
