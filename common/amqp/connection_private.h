@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by connection.c, login.c, channel.c, content.c, failback.c and idle.c,
- * nobody else. */
+/* Shared by connection.c, connection_tick.c, login.c, channel.c, content.c,
+ * failback.c and idle.c, nobody else. */
 #ifndef RMQ_AMQP_CONNECTION_PRIVATE_H
 #define RMQ_AMQP_CONNECTION_PRIVATE_H
 
@@ -125,6 +125,10 @@ bool rmq_connection_may_answer(struct rmq_connection *c, struct rmq_mono now);
 uint32_t rmq_connection_frame_max(const struct rmq_connection *c);
 /* The broker's answer is awaited for rpc_timeout from now. */
 void rmq_connection_await(struct rmq_connection *c, struct rmq_mono now);
+
+/* When a broker that blocks us since now is left for another. */
+struct rmq_mono rmq_connection_blocked_deadline(const struct rmq_connection *c,
+                                                struct rmq_mono now);
 
 /* failback.c */
 void rmq_failback_ready(struct rmq_connection *c, struct rmq_mono now);
