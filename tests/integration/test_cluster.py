@@ -12,7 +12,8 @@ import time
 import pytest
 
 from conftest import IS_LONG
-from rig.cluster import Cluster
+from rig import modules as warren
+from rig.cluster import Cluster, patiently
 from rig.waiting import wait_for
 
 SEED = int(os.environ.get("WARREN_CLUSTER_SEED", random.randrange(1 << 30)))
@@ -157,3 +158,65 @@ def test_nothing_is_lost_when_nodes_of_a_cluster_are(rig, cluster, figure):
            + ", ".join(f"{t:.1f}" for t in times)
            + f" s; {len(sent)} sent, none lost, {duplicates} twice; consumed: "
            f"every value once, {recoveries} recoveries; seed {SEED}")
+
+
+# --- observed ---------------------------------------------------------------
+
+def put_queue(node, vhost, name, messages):
+    """A classic queue that lives on this node, with messages in it."""
+    vhost.broker = node
+    patiently(lambda: vhost.queue(name) or True, f"{name} is declared")
+    for _ in range(messages):
+        vhost.publish("", name, b"x")
+
+
+def test_a_node_that_is_killed_costs_the_monitor_its_part_only(rig, cluster):
+    """Through the nodes' Prometheus plugins; the queues of the others go on, the
+    cluster's counters neither jump nor fall, and it is said once."""
+    first, _, gone = cluster.nodes
+    with cluster.vhost("watched") as vhost:
+        put_queue(first, vhost, "stays", 2)
+        put_queue(gone, vhost, "goes", 3)
+        vhost.broker = first
+        m = rig.daemon("M", ["rabbitmq_monitor"], warren.monitor(
+            warren.cluster_block(
+                "main", first, URL=[n.url for n in cluster.nodes], Interval=1,
+                MetricsURL=[n.metrics_url for n in cluster.nodes]))).start()
+        main, node = "rabbitmq_monitor-main/", "rabbitmq_monitor-main-node-"
+        queue = "rabbitmq_monitor-main-queue-watched-"
+
+        def newest(name):
+            return m.record.series().get(name)
+
+        wait_for(lambda: newest(f"{queue}goes/queue_length-ready") == 3, 30,
+                 "the queue is seen at its node")
+        assert m.log_lines("through its Prometheus plugin")
+        assert newest(f"{main}gauge-nodes_running") == 3
+        gone.kill9()
+        try:
+            wait_for(lambda: newest(f"{node}{gone.node}/bool-running") == 0, 20,
+                     "the node is known to be down")
+            wait_for(lambda: newest(f"{main}gauge-nodes_running") == 2, 10,
+                     "the others run")
+            before = {name: len(m.record.history(f"{queue}{name}/"
+                                                 "queue_length-ready"))
+                      for name in ("stays", "goes")}
+            vhost.publish("", "stays", b"y")
+            wait_for(lambda: newest(f"{queue}stays/queue_length-ready") == 3, 15,
+                     "the other queue is observed on")
+            assert len(m.record.history(f"{queue}goes/queue_length-ready")) == \
+                before["goes"], "a queue that nobody knows of has no length"
+            wait_for(lambda: newest(f"{main}queue_length-ready") == 3, 10,
+                     "the sum is that of the others")
+        finally:
+            gone.start()
+        wait_for(lambda: newest(f"{node}{gone.node}/bool-running") == 1, 60,
+                 "the node is back")
+        wait_for(lambda: newest(f"{queue}goes/queue_length-ready") == 3, 30,
+                 "its queue is back")
+        published = [v for _, v in m.record.history(
+            f"{main}total_operations-publish")]
+        assert published == sorted(published)
+        assert published[-1] - published[0] <= 1 + 5, "what was published here"
+        assert len(m.log_lines("a node's numbers: not reported")) <= 2, m.log()
+        assert m.stop() < 7
