@@ -298,6 +298,10 @@ class Broker:
         self.eval("vm_memory_monitor:set_vm_memory_high_watermark({absolute, \"%s\"})."
                   % ("10MiB" if on else "1GiB"))
 
+    def disk_alarm(self, on):
+        self.eval("rabbit_disk_monitor:set_disk_free_limit(%d)."
+                  % (10**15 if on else 50_000_000))
+
     def max_message_size(self, size=MAX_MESSAGE_SIZE):
         """Where RabbitMQ 3 looks for it, and where 4 does."""
         self.eval(f"application:set_env(rabbit, max_message_size, {size}), "
