@@ -12,6 +12,7 @@ struct rmq_consumer {
   struct rmq_unacked unacked;
   struct rmq_consumer_counters counters;
   bool is_withheld;
+  struct rmq_mono lull; /* when no delivery will have come for a while */
   /* Of a stream, -1 = none: */
   int64_t last_offset;  /* delivered last; all before it was delivered, too */
   int64_t wanted_again; /* the oldest that was taken out without being done */
@@ -65,6 +66,11 @@ void rmq_consumer_attach(struct rmq_consumer *c,
   c->connection = connection;
 }
 
+static struct rmq_dur lull_of(const struct rmq_consumer_config *config) {
+  struct rmq_dur lull = rmq_ms(RMQ_CONSUMER_LULL_MS);
+  return config->ack_interval.ns < lull.ns ? config->ack_interval : lull;
+}
+
 void rmq_consumer_delivered(struct rmq_consumer *c,
                             const struct rmq_delivery *d, struct rmq_mono now) {
   uint64_t serial = rmq_unacked_add(&c->unacked, d->tag);
@@ -78,6 +84,7 @@ void rmq_consumer_delivered(struct rmq_consumer *c,
   rmq_unacked_mark(&c->unacked, serial, d->stream_offset);
   if (d->stream_offset >= 0)
     c->last_offset = d->stream_offset;
+  c->lull = rmq_mono_add(now, lull_of(&c->config));
   c->counters.delivered++;
   if (d->is_redelivered)
     c->counters.redelivered++;
@@ -176,6 +183,15 @@ void rmq_consumer_flush(struct rmq_consumer *c) {
   c->counters.acked += before - rmq_consumer_unacked(c);
 }
 
+size_t rmq_consumer_until_batch(const struct rmq_consumer *c) {
+  size_t done = rmq_unacked_count(&c->unacked) - rmq_unacked_open(&c->unacked);
+  return done < c->config.ack_batch ? c->config.ack_batch - done : 1;
+}
+
+struct rmq_mono rmq_consumer_lull(const struct rmq_consumer *c) {
+  return c->lull;
+}
+
 void rmq_consumer_withhold(struct rmq_consumer *c, bool is_withheld) {
   c->is_withheld = is_withheld;
 }
@@ -186,8 +202,8 @@ struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now) {
                           "a message of the stream is to come again", now);
   if (c->is_withheld)
     return RMQ_NEVER;
-  struct rmq_mono due = rmq_unacked_deadline(&c->unacked, c->config.ack_batch,
-                                             c->config.ack_interval, now);
+  struct rmq_mono due = rmq_unacked_deadline(
+      &c->unacked, c->config.ack_batch, c->config.ack_interval, c->lull, now);
   if (!rmq_mono_reached(now, due))
     return due;
   rmq_consumer_flush(c);

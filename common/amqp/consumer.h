@@ -10,6 +10,9 @@
 #include "common/amqp/connection.h"
 #include "common/base/unacked.h"
 
+/* After a delivery, acks wait so long for others to go with them. */
+enum { RMQ_CONSUMER_LULL_MS = 10 };
+
 struct rmq_consumer_config {
   uint16_t prefetch;
   size_t ack_batch;
@@ -60,6 +63,11 @@ bool rmq_consumer_settle(struct rmq_consumer *c, uint64_t serial,
                          enum rmq_settle how, struct rmq_mono now);
 /* Sends the acks that are due; returns when to be called again. */
 struct rmq_mono rmq_consumer_step(struct rmq_consumer *c, struct rmq_mono now);
+/* How many more finished deliveries it takes until acks are sent, at least 1;
+ * fewer are waited for until the lull, when no delivery has come for
+ * RMQ_CONSUMER_LULL_MS, or for ack_interval where that is less. */
+size_t rmq_consumer_until_batch(const struct rmq_consumer *c);
+struct rmq_mono rmq_consumer_lull(const struct rmq_consumer *c);
 /* Whether acks of finished deliveries wait, which stops the broker when the
  * prefetch is full; step then sends none. Flush and all that is not an ack of
  * something done do not wait. */

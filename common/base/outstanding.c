@@ -19,8 +19,11 @@ int rmq_outstanding_init(struct rmq_outstanding *t, size_t max) {
   struct rmq_outstanding_slot *slots = calloc(max, sizeof(*slots));
   if (slots == NULL)
     return -1;
-  *t = (struct rmq_outstanding){
-      .slots = slots, .max = max, .slot_bits = slot_bits, .complete = max};
+  *t = (struct rmq_outstanding){.slots = slots,
+                                .max = max,
+                                .slot_bits = slot_bits,
+                                .complete = max,
+                                .tells_at = 1};
   for (size_t i = 0; i < max; i++)
     slots[i].next = i + 1;
   return 0;
@@ -85,9 +88,8 @@ bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t ticket,
   return true;
 }
 
-bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket,
-                          struct rmq_mono now) {
-  t->last_back = now;
+bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket) {
+  t->has_heard = true;
   struct rmq_outstanding_slot *slot = find(t, ticket);
   if (slot == NULL || slot->left == 0) {
     t->strays++;
@@ -100,7 +102,11 @@ bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket,
     return false;
   slot->next = t->complete;
   t->complete = (size_t)(slot - t->slots);
-  return true;
+  return ++t->complete_count >= t->tells_at;
+}
+
+void rmq_outstanding_tell_at(struct rmq_outstanding *t, size_t count) {
+  t->tells_at = count;
 }
 
 uint64_t rmq_outstanding_take(struct rmq_outstanding *t) {
@@ -109,6 +115,7 @@ uint64_t rmq_outstanding_take(struct rmq_outstanding *t) {
   struct rmq_outstanding_slot *slot = &t->slots[t->complete];
   uint64_t ticket = slot->ticket;
   t->complete = slot->next;
+  t->complete_count--;
   release(t, slot);
   return ticket;
 }
@@ -138,6 +145,9 @@ static bool is_overdue(const struct rmq_outstanding *t,
 uint64_t rmq_outstanding_overdue(struct rmq_outstanding *t,
                                  struct rmq_dur timeout, struct rmq_mono now) {
   uint64_t found = 0;
+  if (t->has_heard)
+    t->last_back = now;
+  t->has_heard = false;
   for (size_t i = 0; i < t->max; i++) {
     struct rmq_outstanding_slot *s = &t->slots[i];
     if (s->ticket == 0 || s->left == 0)

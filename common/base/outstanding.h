@@ -35,14 +35,17 @@ struct rmq_outstanding {
   unsigned slot_bits; /* of a ticket: the slot */
   size_t free;        /* first free slot; max = none */
   size_t complete;    /* first complete one that was not taken; likewise */
-  size_t count;       /* deliveries that have a ticket */
-  uint64_t begun;     /* deliveries ever */
+  size_t complete_count;
+  size_t tells_at; /* so many of them */
+  size_t count;    /* deliveries that have a ticket */
+  uint64_t begun;  /* deliveries ever */
   /* Values out, of all deliveries. Below the truth while one is handed out
    * (its values that came back are subtracted, the others added at the end). */
   int64_t values;
   uint64_t strays;           /* values back for a delivery that is not open */
   struct rmq_mono newest;    /* of the deliveries of which a value came back */
-  struct rmq_mono last_back; /* when any value came back */
+  bool has_heard;            /* any value came back; noticed by overdue */
+  struct rmq_mono last_back; /* when that was noticed last */
 };
 
 /* max = most deliveries at a time, over 0. -1 without memory. */
@@ -55,12 +58,14 @@ uint64_t rmq_outstanding_begin(struct rmq_outstanding *t, struct rmq_mono now);
  * more; the delivery is then forgotten. Needs an open ticket. */
 bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t ticket,
                          size_t values);
-/* A value came back: true when it completes the delivery, which is then to be
- * taken. An unknown ticket is a stray. */
-bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket,
-                          struct rmq_mono now);
+/* A value came back: true when it completes the delivery, and with that as many
+ * wait to be taken as are to be told of. An unknown ticket is a stray. */
+bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket);
 /* A complete delivery, which is then forgotten; 0 when there is none. */
 uint64_t rmq_outstanding_take(struct rmq_outstanding *t);
+/* From now on back tells of complete deliveries once there are count of them;
+ * at first of each one. To be called when none waits, as take has just said. */
+void rmq_outstanding_tell_at(struct rmq_outstanding *t, size_t count);
 /* The delivery does not matter any more; values that still come back for it
  * are strays. After end, or before any value was handed out; without effect on
  * one that is complete. */

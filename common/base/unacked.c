@@ -137,13 +137,15 @@ bool rmq_unacked_collect(struct rmq_unacked *u, uint64_t *ret_tag,
 
 struct rmq_mono rmq_unacked_deadline(const struct rmq_unacked *u, size_t batch,
                                      struct rmq_dur interval,
+                                     struct rmq_mono lull,
                                      struct rmq_mono now) {
   struct rmq_node *oldest = rmq_list_first(&u->done);
   if (oldest == NULL)
     return RMQ_NEVER;
-  if (u->done.count >= batch || u->done.count == u->order.count)
+  if (u->done.count >= batch)
     return now;
-  return rmq_mono_add(in_done(oldest)->finished, interval);
+  struct rmq_mono due = rmq_mono_add(in_done(oldest)->finished, interval);
+  return u->done.count == u->order.count ? rmq_mono_min(due, lull) : due;
 }
 
 void rmq_unacked_mark(struct rmq_unacked *u, uint64_t serial, int64_t mark) {

@@ -67,12 +67,12 @@ bool rmq_unacked_take(struct rmq_unacked *u, uint64_t serial,
  * collected is settled: without a channel to send it on, call lose first. */
 bool rmq_unacked_collect(struct rmq_unacked *u, uint64_t *ret_tag,
                          bool *ret_multiple);
-/* When acks should be collected: at once when batch are done or nothing is
- * open any more, else interval after the oldest was done; RMQ_NEVER when
- * nothing is done. */
+/* When acks should be collected: at once (now) when batch are done, else
+ * interval after the oldest was done, and not later than lull when nothing is
+ * open any more; RMQ_NEVER when nothing is done. */
 struct rmq_mono rmq_unacked_deadline(const struct rmq_unacked *u, size_t batch,
                                      struct rmq_dur interval,
-                                     struct rmq_mono now);
+                                     struct rmq_mono lull, struct rmq_mono now);
 /* A number that goes with an open delivery: an offset in a stream. */
 void rmq_unacked_mark(struct rmq_unacked *u, uint64_t serial, int64_t mark);
 /* -1 for none, and for a serial that is not open. */

@@ -243,11 +243,10 @@ void rmq_consume_delivered(void *ctx, uint64_t serial,
 }
 
 void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket) {
-  struct rmq_mono now = rmq_consume_now(r);
   rmq_consume_lock(r);
-  bool is_complete = rmq_outstanding_back(&r->outstanding, ticket, now);
+  bool is_enough = rmq_outstanding_back(&r->outstanding, ticket);
   rmq_consume_unlock(r);
-  if (is_complete)
+  if (is_enough)
     rmq_worker_wake(r->worker);
 }
 

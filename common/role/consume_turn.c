@@ -8,16 +8,27 @@
 enum { OVERDUE_CHECK_S = 1, BACKPRESSURE_LINE_S = 60 };
 enum { OVERDUE_AT_ONCE = 100 }; /* finding one means looking at all */
 
-static uint64_t take_complete(struct rmq_role_consume *r) {
+/* While messages flow, each of them brings a turn; for those that were written
+ * in between nobody needs to be woken before they make an ack. */
+static bool is_flowing(const struct rmq_role_consume *r, struct rmq_mono now) {
+  return !r->is_draining && !r->is_withheld &&
+         !rmq_mono_reached(now, rmq_consumer_lull(r->consumer));
+}
+
+static uint64_t take_complete(struct rmq_role_consume *r, struct rmq_mono now) {
+  size_t enough =
+      is_flowing(r, now) ? rmq_consumer_until_batch(r->consumer) : 1;
   rmq_consume_lock(r);
   uint64_t ticket = rmq_outstanding_take(&r->outstanding);
+  if (ticket == 0)
+    rmq_outstanding_tell_at(&r->outstanding, enough);
   rmq_consume_unlock(r);
   return ticket;
 }
 
 static void settle_complete(struct rmq_role_consume *r, struct rmq_mono now) {
   uint64_t ticket = 0;
-  while ((ticket = take_complete(r)) != 0)
+  while ((ticket = take_complete(r, now)) != 0)
     rmq_consume_done(r, ticket, now);
 }
 
@@ -162,6 +173,8 @@ struct rmq_mono rmq_consume_step(void *ctx, struct rmq_mono now) {
   struct rmq_mono due = rmq_flow_step(&r->flow, now);
   due = rmq_mono_min(due, rmq_consumer_step(r->consumer, now));
   due = rmq_mono_min(due, keep_offset(r, now));
+  if (is_flowing(r, now))
+    due = rmq_mono_min(due, rmq_consumer_lull(r->consumer));
   share_counters(r);
   return has_values_out(r) ? rmq_mono_min(due, r->overdue_check) : due;
 }

@@ -279,6 +279,7 @@ def test_a_stream_made_anew_is_read_from_its_beginning(
     sender = Sender(vhost)
     sender.send(50)
     arrived(b, range(50))
+    wait_for(lambda: said(b, "total_operations-acked") == 50, 20, "all is acked")
     vhost.delete_queue("q")
     b.wait_log("cancelled the consumer")
     b.wait_log("the trouble is over")  # and so the new stream is there

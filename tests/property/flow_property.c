@@ -260,7 +260,7 @@ static void value_back(struct world *w) {
   size_t i = prop_below(w->prop, w->out_count);
   uint64_t ticket = w->out[i];
   w->out[i] = w->out[--w->out_count];
-  rmq_outstanding_back(&w->tickets, ticket, w->rig->now);
+  rmq_outstanding_back(&w->tickets, ticket);
 }
 
 /* A filter chain has stopped a value: the delivery is overdue. */

@@ -113,7 +113,7 @@ static void back(struct prop *p, uint64_t ticket) {
   struct delivery *d = model_find(ticket);
   PROP_TRACE(p, "back %" PRIu64, ticket);
   bool is_stray = d == NULL || is_complete(d);
-  bool completed = rmq_outstanding_back(&t.o, ticket, t.now);
+  bool completed = rmq_outstanding_back(&t.o, ticket);
   t.last_back = t.now;
   if (is_stray) {
     t.strays++;

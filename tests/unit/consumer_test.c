@@ -122,10 +122,12 @@ static struct fake_broker *start_with(struct fixture *f, int deliveries) {
   return b;
 }
 
+/* The deliveries have come, and no others for a while. */
 static void begin(struct fixture *f, struct fake_broker *b) {
   start(f);
   fake_broker_resume(b);
   turn(f);
+  fake_rig_wait(f->rig, rmq_ms(RMQ_CONSUMER_LULL_MS));
 }
 
 /* ---- acks ---- */
@@ -191,6 +193,42 @@ static void the_last_one_at_hand_is_acked_at_once(void **state) {
   begin(f, b);
   finish(f, 1);
   assert_true(rmq_mono_is_never(turn(f)));
+  tear_down(f);
+}
+
+static void while_messages_come_acks_wait_for_a_batch(void **state) {
+  struct fixture *f = set_up(state);
+  struct fake_broker *b = start_with(f, 2);
+  fake_expect_nothing(b);
+  fake_expect(b, "basic.ack", "delivery-tag=2 multiple=1");
+  start(f);
+  fake_broker_resume(b);
+  turn(f);
+  assert_int_equal(rmq_consumer_until_batch(f->consumer), 3);
+  finish(f, 1);
+  finish(f, 2);
+  struct rmq_mono due = turn(f);
+  assert_int_equal(rmq_consumer_until_batch(f->consumer), 1);
+  assert_int_equal(due.ns, rmq_consumer_lull(f->consumer).ns);
+  assert_int_equal(rmq_mono_since(due, f->rig->now).ns,
+                   rmq_ms(RMQ_CONSUMER_LULL_MS).ns);
+  fake_broker_resume(b);
+  fake_rig_wait(f->rig, rmq_ms(RMQ_CONSUMER_LULL_MS));
+  turn(f);
+  assert_int_equal(rmq_consumer_unacked(f->consumer), 0);
+  tear_down(f);
+}
+
+static void an_interval_shorter_than_the_lull_holds(void **state) {
+  struct fixture *f = set_up(state);
+  f->config.ack_interval = rmq_ms(0);
+  struct fake_broker *b = start_with(f, 1);
+  fake_expect(b, "basic.ack", "delivery-tag=1");
+  start(f);
+  fake_broker_resume(b);
+  turn(f);
+  finish(f, 1);
+  turn(f);
   tear_down(f);
 }
 
@@ -294,6 +332,7 @@ static void what_was_finished_too_late_settles_nothing(void **state) {
   fake_broker_resume(b);
   finish(f, 3);
   finish(f, 4);
+  fake_rig_wait(f->rig, rmq_ms(RMQ_CONSUMER_LULL_MS));
   turn(f);
   tear_down(f);
 }
@@ -316,6 +355,7 @@ static void a_cancelled_consumer_gets_its_deliveries_again(void **state) {
   turn(f);
   finish(f, 3);
   finish(f, 4);
+  fake_rig_wait(f->rig, rmq_ms(RMQ_CONSUMER_LULL_MS));
   turn(f);
   tear_down(f);
 }
@@ -437,6 +477,8 @@ int main(void) {
       HOWEVER_SPLIT(a_smaller_batch_waits_for_the_interval_and_no_longer),
       HOWEVER_SPLIT(an_ack_never_covers_what_is_not_finished),
       HOWEVER_SPLIT(the_last_one_at_hand_is_acked_at_once),
+      HOWEVER_SPLIT(while_messages_come_acks_wait_for_a_batch),
+      HOWEVER_SPLIT(an_interval_shorter_than_the_lull_holds),
       HOWEVER_SPLIT(a_batch_over_the_prefetch_does_not_starve_the_broker),
       HOWEVER_SPLIT(rejects_go_before_the_acks_that_would_cover_them),
       HOWEVER_SPLIT(each_delivery_is_counted_as_what_it_was_settled_with),

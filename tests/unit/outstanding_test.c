@@ -34,8 +34,8 @@ static uint64_t hand_out(size_t values, struct rmq_mono now) {
 }
 
 /* Whether a value that comes back completes its delivery. */
-static bool completes(uint64_t ticket, struct rmq_mono now) {
-  bool is_complete = rmq_outstanding_back(&t, ticket, now);
+static bool completes(uint64_t ticket) {
+  bool is_complete = rmq_outstanding_back(&t, ticket);
   assert_int_equal(rmq_outstanding_take(&t), is_complete ? ticket : 0);
   assert_int_equal(rmq_outstanding_take(&t), 0);
   return is_complete;
@@ -45,10 +45,10 @@ static void the_last_value_back_completes_a_delivery(void **state) {
   (void)state;
   uint64_t a = hand_out(3, start);
   assert_int_equal(t.values, 3);
-  assert_false(completes(a, start));
-  assert_false(completes(a, start));
+  assert_false(completes(a));
+  assert_false(completes(a));
   assert_int_equal(t.values, 1);
-  assert_true(completes(a, start));
+  assert_true(completes(a));
   assert_int_equal(t.values, 0);
   assert_int_equal(t.count, 0);
 }
@@ -56,8 +56,8 @@ static void the_last_value_back_completes_a_delivery(void **state) {
 static void a_value_back_before_the_last_has_left_completes_nothing(void **s) {
   (void)s;
   uint64_t a = rmq_outstanding_begin(&t, start);
-  assert_false(completes(a, start));
-  assert_false(completes(a, start));
+  assert_false(completes(a));
+  assert_false(completes(a));
   assert_int_equal(t.count, 1);
   assert_true(rmq_outstanding_end(&t, a, 2));
   assert_int_equal(t.values, 0);
@@ -78,9 +78,9 @@ static void values_of_a_forgotten_delivery_are_strays(void **state) {
   rmq_outstanding_forget(&t, a);
   assert_int_equal(t.values, 1);
   assert_int_equal(t.count, 1);
-  assert_false(completes(a, start));
+  assert_false(completes(a));
   assert_int_equal(t.strays, 1);
-  assert_true(completes(b, start));
+  assert_true(completes(b));
 }
 
 static void a_slot_is_nobody_elses_before_its_owner_knows(void **state) {
@@ -89,9 +89,9 @@ static void a_slot_is_nobody_elses_before_its_owner_knows(void **state) {
   for (size_t i = 0; i < COUNT_OF(tickets); i++)
     tickets[i] = hand_out(1, start);
   assert_int_equal(rmq_outstanding_begin(&t, start), 0);
-  assert_true(rmq_outstanding_back(&t, tickets[3], start));
+  assert_true(rmq_outstanding_back(&t, tickets[3]));
   rmq_outstanding_forget(&t, tickets[3]); /* comes too late */
-  assert_false(rmq_outstanding_back(&t, tickets[3], start));
+  assert_false(rmq_outstanding_back(&t, tickets[3]));
   assert_int_equal(t.strays, 1);
   assert_int_equal(rmq_outstanding_begin(&t, start), 0);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(1), start), 0);
@@ -100,6 +100,21 @@ static void a_slot_is_nobody_elses_before_its_owner_knows(void **state) {
   assert_true(next != 0 && next != tickets[3]);
   assert_int_equal(rmq_outstanding_slot_of(&t, next),
                    rmq_outstanding_slot_of(&t, tickets[3]));
+}
+
+static void nobody_is_told_before_there_is_enough_to_take(void **state) {
+  (void)state;
+  uint64_t tickets[6];
+  for (size_t i = 0; i < COUNT_OF(tickets); i++)
+    tickets[i] = hand_out(1, start);
+  rmq_outstanding_tell_at(&t, 3);
+  for (size_t i = 0; i < 5; i++)
+    assert_int_equal(rmq_outstanding_back(&t, tickets[i]), i >= 2);
+  for (size_t i = 5; i > 0; i--)
+    assert_int_equal(rmq_outstanding_take(&t), tickets[i - 1]);
+  assert_int_equal(rmq_outstanding_take(&t), 0);
+  rmq_outstanding_tell_at(&t, 1);
+  assert_true(rmq_outstanding_back(&t, tickets[5]));
 }
 
 static void as_many_deliveries_fit_as_were_asked_for(void **state) {
@@ -114,14 +129,14 @@ static void as_many_deliveries_fit_as_were_asked_for(void **state) {
       tickets[n] = hand_out(1, start);
     assert_int_equal(rmq_outstanding_begin(&t, start), 0);
     for (size_t n = 0; n < sizes[i]; n++)
-      assert_true(completes(tickets[n], start));
+      assert_true(completes(tickets[n]));
   }
 }
 
 static void nothing_is_overdue_before_its_time(void **state) {
   (void)state;
   uint64_t a = hand_out(1, start), b = hand_out(1, after(1));
-  assert_true(completes(b, after(2)));
+  assert_true(completes(b));
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(2)), 0);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(61)), 0);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(62)), a);
@@ -131,7 +146,7 @@ static void slow_writers_make_nothing_overdue(void **state) {
   (void)state;
   uint64_t a = hand_out(1, start), b = hand_out(2, after(1));
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(599)), 0);
-  assert_false(completes(b, after(599))); /* now a was overtaken */
+  assert_false(completes(b)); /* now a was overtaken */
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(599)), 0);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(658)), 0);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(659)), a);
@@ -147,9 +162,9 @@ a_slow_queue_with_several_writers_makes_nothing_overdue(void **state) {
   uint64_t before = hand_out(1, start);
   for (int s = 1; s < 100; s++) {
     uint64_t next = hand_out(1, after(s));
-    assert_true(completes(next, after(s + 300)));
+    assert_true(completes(next));
     assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(s + 300)), 0);
-    assert_true(completes(before, after(s + 301)));
+    assert_true(completes(before));
     assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(s + 301)), 0);
     before = hand_out(1, after(s));
   }
@@ -165,7 +180,9 @@ static void writers_that_stand_still_make_everything_overdue(void **state) {
 static void a_stray_is_a_sign_of_life_and_overtakes_nobody(void **state) {
   (void)state;
   uint64_t a = hand_out(1, start);
-  assert_false(completes(a + 1000, after(500)));
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(499)), 0);
+  assert_false(completes(a + 1000));
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(500)), 0);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(1099)), 0);
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(1100)), a);
 }
@@ -180,7 +197,7 @@ static void a_number_that_wraps_still_tells_the_open_ones_apart(void **state) {
       assert_true(tickets[n] != tickets[i]);
   }
   for (size_t i = 0; i < COUNT_OF(tickets); i++)
-    assert_true(completes(tickets[i], start));
+    assert_true(completes(tickets[i]));
 }
 
 static void without_memory_there_is_none(void **state) {
@@ -201,6 +218,7 @@ int main(void) {
       TEST(a_delivery_without_values_is_complete_at_once),
       TEST(values_of_a_forgotten_delivery_are_strays),
       TEST(a_slot_is_nobody_elses_before_its_owner_knows),
+      TEST(nobody_is_told_before_there_is_enough_to_take),
       TEST(as_many_deliveries_fit_as_were_asked_for),
       TEST(nothing_is_overdue_before_its_time),
       TEST(slow_writers_make_nothing_overdue),

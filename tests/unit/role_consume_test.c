@@ -226,6 +226,7 @@ static void the_end_waits_for_the_writers_and_acks_at_once(void **state) {
     fake_expect(b, "basic.ack", "delivery-tag=3 multiple=1");
     start(&f);
     turn(&f);
+    pass(&f, rmq_ms(RMQ_CONSUMER_LULL_MS));
     rmq_consume_drain(f.role, host.now);
     turn(&f);
     assert_int_equal(f.dispatched, 6);

@@ -186,29 +186,33 @@ static void acks_are_due_by_batch_by_age_or_when_idle(void **state) {
   (void)state;
   const struct rmq_dur interval = rmq_ms(100);
   const struct rmq_mono later = rmq_mono_add(NOW, rmq_ms(30));
-  assert_true(
-      rmq_mono_is_never(rmq_unacked_deadline(&unacked, 2, interval, NOW)));
+  const struct rmq_mono lull = rmq_mono_add(NOW, rmq_ms(40));
+  assert_true(rmq_mono_is_never(
+      rmq_unacked_deadline(&unacked, 2, interval, lull, NOW)));
   uint64_t a = add(1), b = add(2), c = add(3);
-  assert_true(
-      rmq_mono_is_never(rmq_unacked_deadline(&unacked, 2, interval, NOW)));
+  assert_true(rmq_mono_is_never(
+      rmq_unacked_deadline(&unacked, 2, interval, lull, NOW)));
   /* one of three: the interval after it was done */
   finish(b);
-  assert_int_equal(rmq_unacked_deadline(&unacked, 2, interval, later).ns,
+  assert_int_equal(rmq_unacked_deadline(&unacked, 2, interval, lull, later).ns,
                    rmq_mono_add(NOW, interval).ns);
   /* a batch */
   assert_true(rmq_unacked_finish(&unacked, c, later));
-  assert_int_equal(rmq_unacked_deadline(&unacked, 2, interval, later).ns,
+  assert_int_equal(rmq_unacked_deadline(&unacked, 2, interval, lull, later).ns,
                    later.ns);
-  assert_int_equal(rmq_unacked_deadline(&unacked, 3, interval, later).ns,
+  assert_int_equal(rmq_unacked_deadline(&unacked, 3, interval, lull, later).ns,
                    rmq_mono_add(NOW, interval).ns);
   /* the age is that of the oldest that is left */
   assert_collects(2, false);
-  assert_int_equal(rmq_unacked_deadline(&unacked, 3, interval, later).ns,
+  assert_int_equal(rmq_unacked_deadline(&unacked, 3, interval, lull, later).ns,
                    rmq_mono_add(later, interval).ns);
-  /* nothing open any more */
+  /* nothing open any more: the lull, unless the age comes first */
   finish(a);
-  assert_int_equal(rmq_unacked_deadline(&unacked, 3, interval, later).ns,
-                   later.ns);
+  assert_int_equal(rmq_unacked_deadline(&unacked, 3, interval, lull, later).ns,
+                   lull.ns);
+  const struct rmq_mono far = rmq_mono_add(later, rmq_s(1));
+  assert_int_equal(rmq_unacked_deadline(&unacked, 3, interval, far, later).ns,
+                   rmq_mono_add(later, interval).ns);
 }
 
 static void every_prefetch_has_room_for_itself(void **state) {
