@@ -20,14 +20,14 @@ enum { INDICATORS_MISSED_MAX = 10 };
 struct track {
   char *vhost; /* owned, with the name behind it */
   const char *name;
-  struct rmq_meter meters[RMQ_STATS_COUNT];
+  struct rmq_meter *meters; /* owned; NULL until the queue has a counter */
   double depth;
   int missed;
 };
 
 struct rmq_indicators {
   struct rmq_members members;
-  bool has_before;
+  bool has_before, is_per_node;
   struct rmq_mono taken;
   double depth; /* ready + unacked of the cluster */
   struct rmq_totals totals;
@@ -46,11 +46,14 @@ struct turn {
   struct rmq_mono taken;
   double elapsed; /* seconds since the last; NaN = there was none */
   double now;     /* wall clock, seconds */
+  /* Of queues; a queue's count is a sum over nodes, or one number. */
+  bool are_counts_known;
+  enum rmq_decrease decrease;
 };
 
-static void init_meters(struct rmq_meter meters[RMQ_STATS_COUNT]) {
-  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
-    rmq_meter_init(&meters[i]);
+static void fini_track(struct track *t) {
+  free(t->vhost);
+  free(t->meters);
 }
 
 struct rmq_indicators *rmq_indicators_new(void) {
@@ -66,7 +69,7 @@ struct rmq_indicators *rmq_indicators_new(void) {
 
 static void free_tracks(struct track *tracks, size_t count) {
   for (size_t i = 0; i < count; i++)
-    free(tracks[i].vhost);
+    fini_track(&tracks[i]);
   free(tracks);
 }
 
@@ -110,16 +113,39 @@ static double head_age(const struct turn *turn, double head_timestamp) {
 
 /* ---- counters ---- */
 
+static bool has_counter(const int64_t stats[RMQ_STATS_COUNT]) {
+  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
+    if (stats[i] >= 0)
+      return true;
+  return false;
+}
+
+/* NULL without memory, or while there is nothing to count. */
+static struct rmq_meter *need_meters(struct track *t,
+                                     const int64_t stats[RMQ_STATS_COUNT]) {
+  if (t->meters != NULL || !has_counter(stats))
+    return t->meters;
+  t->meters = calloc(RMQ_STATS_COUNT, sizeof(*t->meters));
+  for (size_t i = 0; t->meters != NULL && i < RMQ_STATS_COUNT; i++)
+    rmq_meter_init(&t->meters[i]);
+  return t->meters;
+}
+
 /* The sums of a queue's counters; RMQ_ABSENT = not known now. */
-static void count_queue(struct rmq_meter meters[RMQ_STATS_COUNT],
-                        const int64_t stats[RMQ_STATS_COUNT],
+static void count_queue(struct track *t, const int64_t stats[RMQ_STATS_COUNT],
                         const struct turn *turn,
                         int64_t ret_sums[RMQ_STATS_COUNT]) {
+  struct rmq_meter *meters = need_meters(t, stats);
   for (size_t i = 0; i < RMQ_STATS_COUNT; i++) {
-    int64_t value = turn->continuity == RMQ_UNSURE ? RMQ_ABSENT : stats[i];
+    int64_t value =
+        meters == NULL || !turn->are_counts_known ? RMQ_ABSENT : stats[i];
+    ret_sums[i] = RMQ_ABSENT;
+    if (meters == NULL)
+      continue;
     rmq_meter_continue(&meters[i], turn->continuity);
-    rmq_meter_feed(&meters[i], value, RMQ_DECREASE_IS_RESET, turn->taken);
-    ret_sums[i] = value < 0 ? RMQ_ABSENT : meters[i].sum;
+    rmq_meter_feed(&meters[i], value, turn->decrease, turn->taken);
+    if (value >= 0)
+      ret_sums[i] = meters[i].sum;
   }
 }
 
@@ -286,7 +312,7 @@ static int report_nodes(struct rmq_indicators *x,
 static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
                          const struct turn *turn, struct rmq_report_queue *r) {
   int64_t sums[RMQ_STATS_COUNT];
-  count_queue(t->meters, q->stats, turn, sums);
+  count_queue(t, q->stats, turn, sums);
   double depth = q->ready + q->unacked;
   rmq_report_queue_clear(r);
   r->vhost = q->vhost;
@@ -322,7 +348,6 @@ static int new_track(const struct rmq_snapshot_queue *q, struct track *ret) {
   memcpy(names + vhost_size, q->name, name_size);
   *ret = (struct track){
       .vhost = names, .name = names + vhost_size, .depth = (double)NAN};
-  init_meters(ret->meters);
   return 0;
 }
 
@@ -338,7 +363,7 @@ struct merge {
  * list's fault. */
 static void miss(struct merge *m, struct track *t, bool has_all) {
   if (has_all || ++t->missed > INDICATORS_MISSED_MAX)
-    free(t->vhost);
+    fini_track(t);
   else
     m->tracks[m->tracks_count++] = *t;
 }
@@ -397,6 +422,12 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
     turn.elapsed = rmq_dur_seconds(rmq_mono_since(now->taken, x->taken));
   rmq_snapshot_sort(now);
   turn.continuity = rmq_members_step(&x->members, now);
+  if (x->has_before && x->is_per_node != now->is_per_node)
+    turn.continuity = RMQ_CHANGED; /* another source, other counters */
+  turn.are_counts_known = turn.continuity != RMQ_UNSURE && now->silent == 0;
+  turn.decrease = now->is_per_node && now->nodes_count > 1
+                      ? RMQ_DECREASE_IS_LOSS
+                      : RMQ_DECREASE_IS_RESET;
   if (report_nodes(x, now) != 0 ||
       report_queues(x, now, &turn, &result.queues_count) != 0 ||
       report_cluster(x, now, &turn, &result.cluster) != 0)
@@ -404,6 +435,7 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
   result.nodes = x->nodes;
   result.queues = x->queues;
   x->has_before = true;
+  x->is_per_node = now->is_per_node;
   x->taken = now->taken;
   *ret_result = result;
   return 0;

@@ -459,6 +459,44 @@ static void capacity_is_of_consumers_so_none_without_one(void **state) {
   end(&t);
 }
 
+static void a_queue_counts_what_its_nodes_counted(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    bool is_per_node;
+    size_t silent;
+    int64_t published;
+    int64_t want; /* -1 = absent */
+  } polls[] = {
+      {"management", false, 0, 1000, 0},
+      {"it counts", false, 0, 1010, 10},
+      {"the source changes, and with it the numbers", true, 0, 40, 10},
+      {"it counts", true, 0, 60, 30},
+      {"a node is silent: a part of the sum is missing", true, 1, 20, -1},
+      {"it speaks again", true, 0, 70, 40},
+      {"its part is lost", true, 0, 20, 40},
+      {"the rest counts on", true, 0, 25, 45},
+      {"back to management", false, 0, 1100, 45},
+      {"a queue declared anew", false, 0, 7, 52},
+  };
+  struct story t;
+  begin(&t);
+  for (size_t i = 0; i < COUNT_OF(polls); i++) {
+    SHOW_ROW("%s", polls[i].name);
+    poll(&t);
+    struct rmq_snapshot_node *b = rmq_snapshot_add_node(&t.s, "rabbit@b");
+    b->running = 1;
+    b->uptime = t.uptime;
+    t.s.is_per_node = polls[i].is_per_node;
+    t.s.silent = polls[i].silent;
+    add(&t, "q", 1, polls[i].published);
+    step(&t);
+    assert_int_equal(t.r.queues_count, 1);
+    assert_int_equal(t.r.queues[0].publish, polls[i].want);
+  }
+  end(&t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_an_empty_answer_says_is_that_it_was_reachable),
@@ -477,6 +515,7 @@ int main(void) {
       cmocka_unit_test(head_age_is_now_minus_the_publishers_timestamp),
       cmocka_unit_test(shares_of_a_node_need_both_numbers),
       cmocka_unit_test(capacity_is_of_consumers_so_none_without_one),
+      cmocka_unit_test(a_queue_counts_what_its_nodes_counted),
   };
   return run_all(tests);
 }
