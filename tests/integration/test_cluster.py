@@ -57,8 +57,10 @@ def come_back(cluster, vhost, node):
     node.start()
     vhost.broker = cluster.alive()
     cluster.wait_vhost(vhost)
-    wait_for(lambda: cluster.members_online(vhost, "q") == 3, 90,
-             "every node has its member of the queue")
+    # An exchange feeds both: where one has lost its majority, all is nacked.
+    for queue in ("q", "c"):
+        wait_for(lambda: cluster.members_online(vhost, queue) == 3, 90,
+                 f"every node has its member of the queue {queue}")
 
 
 def lose_another(cluster, publisher, vhost, chance):
@@ -114,6 +116,8 @@ def start_consumer(rig, cluster, vhost):
                      QueueType="quorum", DeliveryLimit=100, RetryDelay=0.5,
                      RetryDelayMax=2, Exchange="amq.fanout").start()
     b.wait_log("connected to")
+    wait_for(lambda: cluster.members_online(vhost, "c") == 3, 90,
+             "every node has its member of the consumer's queue")
     return b
 
 

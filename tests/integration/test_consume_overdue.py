@@ -62,15 +62,15 @@ def stopping(rig, broker, vhost, name, what, queue_type):
         vhost.publish("", name, b"PUTVAL h/stopped/gauge-n %.3f:%d\n" %
                       (time.time(), -i), content_type="text/collectd")
     c.load.begin(20)
-    yield until(lambda: c.daemon.log_lines(COMPLAINT), 20, "a complaint")
+    yield until(lambda: c.daemon.log_lines(COMPLAINT), 40, "a complaint")
     if what == "requeue":
         yield until(lambda: vhost.ready(f"{name}.dead") == STOPPED, 60,
                     "they are dead-lettered")
         assert {n for _, body in vhost.take_all(f"{name}.dead")
                 for n in numbers_of(body)} == {-i for i in range(STOPPED)}
     c.load.end()
-    yield until(c.has_written_all, 20, "every other value is written, once")
-    yield until(c.is_empty, 20, "the queue is empty")
+    yield until(c.has_written_all, 40, "every other value is written, once")
+    yield until(c.is_empty, 40, "the queue is empty")
     assert vhost.ready(f"{name}.dead") == 0
     c.daemon.stop()
     delivered, again, rejected = c.account()
@@ -84,7 +84,7 @@ def slow(rig, broker, vhost, name, **sink):
     c = Case(rig, broker, vhost, name, sink=sink)
     c.load.put(8)
     yield until(c.has_written_all, 40, "all are written, once")
-    yield until(c.is_empty, 20, "all are acknowledged")
+    yield until(c.is_empty, 40, "all are acknowledged")
     assert not c.daemon.log_lines(r"\[(error|warning)\]")
 
 

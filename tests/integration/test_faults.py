@@ -201,13 +201,13 @@ def test_a_queue_deleted_under_the_consumer_is_declared_again(
     vhost.queue("q")
     b = start_consumer(rig, broker, vhost)
     put(vhost, 1)
-    wait_for(lambda: values(b) == [1], 10, "1 arrived")
+    wait_for(lambda: values(b) == [1], 30, "1 arrived")
     vhost.delete_queue("q")
     b.wait_log("cancel")
     wait_for(lambda: vhost.consumers("q") == 1, 30,
              "the queue and the consumer are back")
     put(vhost, 2)
-    wait_for(lambda: values(b) == [1, 2], 10, "2 arrived")
+    wait_for(lambda: values(b) == [1, 2], 30, "2 arrived")
 
 
 def test_a_channel_closed_by_the_consumer_timeout_is_opened_again(
@@ -224,7 +224,7 @@ def test_a_channel_closed_by_the_consumer_timeout_is_opened_again(
     b.wait_log("trouble is over", timeout=40)
     put(victim_vhost, 2)
     wait_for(lambda: 2 in values(b), 30, "2 arrived")
-    wait_for(lambda: victim_vhost.ready("q") == 0, 10, "the queue is empty")
+    wait_for(lambda: victim_vhost.ready("q") == 0, 30, "the queue is empty")
     assert set(values(b)) == {1, 2}
 
 
@@ -233,7 +233,7 @@ def test_a_consumer_killed_before_its_ack_gets_the_message_again(
     vhost.queue("q")
     slow = slow_consumer(rig, broker, vhost, Delay=5)
     put(vhost, 1)
-    wait_for(lambda: vhost.ready("q") == 0, 10, "it was delivered")
+    wait_for(lambda: vhost.ready("q") == 0, 30, "it was delivered")
     slow.kill9()
     b = start_consumer(rig, broker, vhost)
     wait_for(lambda: 1 in values(b), 20, "it came again")

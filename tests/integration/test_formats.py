@@ -219,7 +219,7 @@ def test_collectds_amqp_reads_a_command_per_message(rig, broker, world):
         Exchange="amq.direct", Queue="command.copy", QueueDurable=True,
         QueueAutoDelete=False, RoutingKey="no more of them"))).start()
     try:
-        wait_for(lambda: len(b.record.refresh().values) >= len(world.sent), 10,
+        wait_for(lambda: len(b.record.refresh().values) >= len(world.sent), 30,
                  "all values")
         assert b.record.values == [as_recorded(s) for s in world.sent]
     finally:
@@ -235,12 +235,12 @@ def test_our_consumer_reads_each_form(rig, broker, world, name):
     with rig.consumer(broker, world.vhost, Queue=f"{name}.again",
                       Exchange="amq.direct", RoutingKey=f"{name}.again",
                       ReportStats=False).start() as b:
-        wait_for(lambda: world.vhost.consumers(f"{name}.again") == 1, 10, "consumes")
+        wait_for(lambda: world.vhost.consumers(f"{name}.again") == 1, 30, "consumes")
         with world.vhost.connect() as connection:
             for properties, body in world.messages[name]:
                 connection.channel().basic_publish(
                     "amq.direct", f"{name}.again", body, properties)
-        wait_for(lambda: len(b.record.refresh().values) >= len(want), 10,
+        wait_for(lambda: len(b.record.refresh().values) >= len(want), 30,
                  "all values")
         assert b.record.values == want
 
@@ -317,7 +317,7 @@ def test_graphite_stores_what_we_write(world, tmp_path):
     lines = world.lines("graphite")
     with Carbon(tmp_path / "carbon") as carbon:
         carbon.take(*world.bodies("graphite"))
-        wait_for(lambda: len(carbon.all_values()) >= want.total(), 15,
+        wait_for(lambda: len(carbon.all_values()) >= want.total(), 30,
                  f"{want.total()} values; {carbon.refused()}")
         stored = carbon.all_values()
         assert collections.Counter((t, v) for _, t, v in stored) == want
@@ -378,7 +378,7 @@ def test_collectd_takes_our_notifications_back(rig, world):
                     plugin("unixsock", SocketFile=path)).start() as b:
         say(path, *(body.decode().rstrip("\n") + "\n"
                     for body in world.bodies("command.event")))
-        wait_for(lambda: len(b.record.refresh().notifications) == 2, 5, "both")
+        wait_for(lambda: len(b.record.refresh().notifications) == 2, 30, "both")
     assert sorted(b.record.notifications) == [
         (1, "h/cpu/cpu", 'it is "full"'), (4, "h/df/gauge", "müll, C:\\x")]
 
@@ -463,7 +463,7 @@ def test_graphite_says_what_it_cannot_read(tmp_path):
     now = int(time.time())
     with Carbon(tmp_path / "carbon") as carbon:
         carbon.take(b"a.b 1.5 %d\na b 1 %d\nc.d x %d\n" % (now, now, now))
-        wait_for(lambda: carbon.all_values() and len(carbon.refused()) == 2, 10,
+        wait_for(lambda: carbon.all_values() and len(carbon.refused()) == 2, 30,
                  "one value, two complaints")
         assert carbon.all_values() == {("a.b", now, 1.5)}
 

@@ -51,7 +51,7 @@ def send_good(vhost, number):
 def good_arrives(consumer, number):
     wait_for(lambda: (number in [v for _, v in
                                  consumer.record.history("good/gauge-n")]),
-             15, f"good value {number} arrived")
+             30, f"good value {number} arrived")
 
 
 @pytest.mark.parametrize("kind", POISON)
@@ -61,7 +61,7 @@ def test_poison_is_dead_lettered_with_a_reason_and_the_next_value_flows(
     vhost.publish("", "q", body, content_type=content_type)
     send_good(vhost, 7)
     good_arrives(consumer, 7)
-    wait_for(lambda: vhost.ready("dead") == 1, 10, "it is dead-lettered")
+    wait_for(lambda: vhost.ready("dead") == 1, 30, "it is dead-lettered")
     (properties, dead), = vhost.take_all("dead")
     assert dead == body
     assert properties.headers["x-death"][0]["reason"] == "rejected"
@@ -72,10 +72,10 @@ def test_poison_is_dead_lettered_with_a_reason_and_the_next_value_flows(
     assert re.search(reason, line), line
     assert all(c.isprintable() for c in line), repr(line)
     series = lambda: consumer.record.series("rabbitmq_consume-x/")
-    wait_for(lambda: series().get("total_operations-acked", 0) >= 1, 10, "acked")
+    wait_for(lambda: series().get("total_operations-acked", 0) >= 1, 30, "acked")
     wait_for(lambda: sum(v for k, v in series().items() if
                          k.startswith("total_operations-rejected_")) == 1,
-             10, "one is counted as rejected")
+             30, "one is counted as rejected")
     assert consumer.stop() < 7
     assert consumer.status == 0
 
@@ -95,7 +95,7 @@ def test_a_hundred_poisoned_messages_among_good_ones_lose_no_good_one(
     wait_for(lambda: len(consumer.record.history("good/gauge-n")) >= len(want), 20,
              "the good ones arrived")
     assert [v for _, v in consumer.record.history("good/gauge-n")] == want
-    wait_for(lambda: vhost.ready("dead") == 100, 10, "the bad ones are dead")
+    wait_for(lambda: vhost.ready("dead") == 100, 30, "the bad ones are dead")
 
 
 def test_messages_held_for_later_do_not_stop_the_good_ones_behind_them(

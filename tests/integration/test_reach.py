@@ -88,7 +88,7 @@ def test_a_broker_that_stays_blocked_is_left_for_another(
         a.wait_log(r"blocked for \d s, trying another host", timeout=30)
         wait_for(lambda: vhost.ready("q") == 200, 30, "all by the other host")
         wait_for(lambda: published(a).get("total_events-blocked_timeout") == 1,
-                 10, "it is counted")
+                 30, "it is counted")
     finally:
         victim.memory_alarm(False)
         same.delete()
@@ -159,7 +159,7 @@ def test_a_rotated_password_is_found_without_a_restart(
                  30, "all confirmed")
     figure(f"rotated password: connected {took:.1f} s after the file was "
            f"written, AuthRetryDelay {auth_retry} s")
-    assert took < auth_retry + 2
+    assert took < auth_retry + 5
     numbers = numbers_of(vhost)
     assert set(numbers) == set(range(total))
     assert not a.log_lines("old-pw|new-pw")

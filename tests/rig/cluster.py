@@ -36,7 +36,7 @@ class Cluster:
                 os.path.join(directory, name), name=name, extra_config=CONFIG,
                 peer=self.nodes[0] if self.nodes else None, schedulers=1))
 
-    def start(self, timeout=150):
+    def start(self, timeout=300):
         """The first one alone, so that no two fresh nodes each begin a cluster;
         then the others at the same time."""
         self.nodes[0].start(timeout)
