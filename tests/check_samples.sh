@@ -66,9 +66,14 @@ for la in ${MODULES-}; do
   sample=$here/../conf.d/$module.conf
   tap_silent "$module: the sample as it is" reads "$sample"
   # Files of TLS need TLS, and a password comes from one place only.
-  sed -E 's/^( +)#([A-Z<]|  [A-Z])/\1\2/; s/TLSEnabled false/TLSEnabled true/; /^ +Password /d' \
+  sed -E 's/^( +)#([A-Z<]|  [A-Z])/\1\2/; s/TLSEnabled false/TLSEnabled true/; /^ +(Password|BearerTokenFile) /d' \
     "$sample" >"$dir/all.conf"
   tap_silent "$module: the sample with every option" reads "$dir/all.conf"
+  if grep -q BearerTokenFile "$sample"; then # instead of a password
+    sed -E 's/^( +)#(BearerTokenFile)/\1\2/; /^ +(User|Password) /d' \
+      "$sample" >"$dir/token.conf"
+    tap_silent "$module: the sample with a token" reads "$dir/token.conf"
+  fi
   sed -E 's/^( +)#(LogFormat).*/&\n\1Hots "typo"/' "$sample" >"$dir/typo.conf"
   if [[ $(reads "$dir/typo.conf") == *'block "main": option "Hots"'* ]]; then
     tap_ok "$module: a wrong option is refused by name"

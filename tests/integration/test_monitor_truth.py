@@ -257,7 +257,7 @@ def test_the_sample_configuration_is_accepted(rig, broker):
         "http://localhost:15672", broker.url)
     uncommented = re.sub(r'^(\s+)#([A-Z])', r'\1\2', body, flags=re.M)
     for number, config in enumerate((body, re.sub(
-            r'^\s+(PasswordFile|CACert|Client\w+|LogFile) .*\n', "",
+            r'^\s+(PasswordFile|BearerTokenFile|CACert|Client\w+|LogFile) .*\n', "",
             uncommented, flags=re.M))):
         m = rig.daemon(f"S{number}", ["rabbitmq_monitor"], config).start()
         wait_series(m, MAIN + "bool-reachable", lambda v: v == 1)
