@@ -66,12 +66,12 @@ bool rmq_names_are_safe(const char *name, size_t len) {
     return false;
   for (size_t at = 0; at < len;) {
     unsigned char byte = (unsigned char)name[at];
-    if (byte < 0x80) { /* nearly every byte of nearly every name */
-      if (byte < 0x20 || byte == 0x7f || byte == '/')
-        return false;
+    if (byte >= 0x20 && byte < 0x7f && byte != '/') { /* nearly every one */
       at++;
       continue;
     }
+    if (byte < 0x80)
+      return false;
     uint32_t c = 0;
     size_t n = rmq_utf8_decode(name + at, len - at, &c);
     if (n == 0 || rmq_utf8_is_control(c))

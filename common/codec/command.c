@@ -10,9 +10,18 @@ static bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
 }
 
+/* Where the first byte is that ends a field or opens a string; nearly every one
+ * does neither. */
+static char *skip_plain(char *at, const char *end) {
+  while (at < end && *at != '"' && ((unsigned char)*at > ' ' || !is_space(*at)))
+    at++;
+  return at;
+}
+
 /* Un-escapes the field that starts here in place and ends it with a NUL. */
 static int take_field(struct rmq_command_line *l, struct rmq_error *err) {
   bool in_quotes = false;
+  l->at = skip_plain(l->at, l->end);
   char *to = l->at;
   for (; l->at < l->end; l->at++) {
     if (*l->at == '"') {
