@@ -8,6 +8,7 @@
 #include "common/broker/members.h"
 #include "common/broker/meter.h"
 #include "common/broker/totals.h"
+#include "common/broker/unconfirmed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ struct rmq_indicators {
   struct rmq_mono taken;
   double depth; /* ready + unacked of the cluster */
   struct rmq_totals totals;
+  struct rmq_unconfirmed unconfirmed;
   struct rmq_window errors;
   struct rmq_baseline publish_rate;
   int64_t scrape_failed;
@@ -62,6 +64,7 @@ struct rmq_indicators *rmq_indicators_new(void) {
     return NULL;
   rmq_members_init(&x->members);
   rmq_totals_init(&x->totals);
+  rmq_unconfirmed_init(&x->unconfirmed);
   rmq_window_init(&x->errors, rmq_s(60));
   rmq_baseline_init(&x->publish_rate);
   return x;
@@ -221,9 +224,24 @@ static int64_t operated(const int64_t values[RMQ_STATS_COUNT]) {
                    add_known(delivered(values), gotten(values)));
 }
 
+/* What was added, or RMQ_ABSENT. */
+static int64_t report_unconfirmed(struct rmq_indicators *x,
+                                  const struct rmq_snapshot *now,
+                                  const struct rmq_totals_growth *g,
+                                  struct rmq_report_cluster *c) {
+  const size_t received = rmq_totals_of_tally(RMQ_TALLY_RECEIVED_CONFIRM);
+  int64_t added =
+      rmq_unconfirmed_step(&x->unconfirmed, g->added[received],
+                           g->added[RMQ_STAT_CONFIRM], now->unconfirmed);
+  if (g->sums[received] >= 0 && !isnan(now->unconfirmed))
+    c->unconfirmed = x->unconfirmed.sum;
+  return added < 0 ? RMQ_ABSENT : added;
+}
+
 static void report_errors(struct rmq_indicators *x,
+                          const struct rmq_snapshot *now,
                           const struct rmq_totals_growth *g,
-                          struct rmq_mono now, struct rmq_report_cluster *c) {
+                          struct rmq_report_cluster *c) {
   c->returned = g->sums[RMQ_STAT_RETURNED];
   c->dropped_unroutable = g->sums[RMQ_STAT_DROPPED];
   c->redelivered = g->sums[RMQ_STAT_REDELIVER];
@@ -231,10 +249,13 @@ static void report_errors(struct rmq_indicators *x,
     c->dead_lettered[i] = g->sums[dead_lettered[i]];
   c->auth_failed = g->sums[rmq_totals_of_tally(RMQ_TALLY_AUTH_FAILED)];
   c->channel_closed = g->sums[rmq_totals_of_tally(RMQ_TALLY_CHANNEL_CLOSED)];
-  int64_t errors = failed(g->added), operations = operated(g->added);
+  int64_t unconfirmed = report_unconfirmed(x, now, g, c);
+  int64_t errors = add_known(failed(g->added), unconfirmed);
+  int64_t operations = operated(g->added);
   if (errors >= 0 && operations >= 0)
-    rmq_window_add(&x->errors, (uint64_t)operations, (uint64_t)errors, now);
-  rmq_window_error_rate(&x->errors, now, &c->error_rate);
+    rmq_window_add(&x->errors, (uint64_t)operations, (uint64_t)errors,
+                   now->taken);
+  rmq_window_error_rate(&x->errors, now->taken, &c->error_rate);
 }
 
 static void report_throughput(struct rmq_indicators *x,
@@ -267,7 +288,7 @@ static int report_cluster(struct rmq_indicators *x,
   report_members(now, c);
   report_lag(x, now, turn, c);
   report_throughput(x, &g, now->taken, c);
-  report_errors(x, &g, now->taken, c);
+  report_errors(x, now, &g, c);
   c->scrape_failed = x->scrape_failed;
   return 0;
 }

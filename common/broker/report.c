@@ -76,6 +76,11 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_DERIVE, "total_events", "dropped_unroutable",
             dropped_unroutable, "messages",
             "Growth of message_stats.drop_unroutable"),
+    CLUSTER(RMQ_DERIVE, "total_events", "unconfirmed", unconfirmed, "messages",
+            "Growth of rabbitmq_global_messages_received_confirm_total - "
+            "messages_confirmed_total - rabbitmq_channel_messages_unconfirmed "
+            "where two polls in a row have it: nacks, and channels that ended "
+            "before a confirm; Prometheus only, from 3.9"),
     CLUSTER(RMQ_DERIVE, "total_events", "redelivered", redelivered, "messages",
             "Growth of message_stats.redeliver"),
     {.type = "total_events",
@@ -96,7 +101,8 @@ const struct rmq_series rmq_report_series[] = {
             "channels", "Growth of churn_rates.channel_closed"),
     CLUSTER_TO(100, "percent", "error_rate", error_rate, "percent",
                "100 e / max(o, e) over 60 s, e = returned + dropped_unroutable "
-               "+ redelivered + dead_lettered, o = publish + deliver + get; "
+               "+ unconfirmed + redelivered + dead_lettered, o = publish + "
+               "deliver + get; "
                "absent when both are 0"),
     /* throughput */
     CLUSTER(RMQ_DERIVE, "total_operations", "publish", publish, "messages",
@@ -202,6 +208,7 @@ void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
                                    .head_age = (double)NAN,
                                    .returned = -1,
                                    .dropped_unroutable = -1,
+                                   .unconfirmed = -1,
                                    .redelivered = -1,
                                    .dead_lettered = {-1, -1, -1, -1},
                                    .auth_failed = -1,

@@ -28,7 +28,7 @@ struct rmq_report_cluster {
   double ready, unacked, drain, head_age;
   double probe_confirm, probe_delivery;
   /* error rate */
-  int64_t returned, dropped_unroutable, redelivered;
+  int64_t returned, dropped_unroutable, unconfirmed, redelivered;
   int64_t dead_lettered[RMQ_REPORT_DEAD_COUNT]; /* by rmq_report_reasons */
   int64_t auth_failed, channel_closed;
   double error_rate;

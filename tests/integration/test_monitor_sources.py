@@ -141,6 +141,27 @@ def test_without_statistics_the_plugin_tells_what_management_cannot(build, dry):
             assert (vhost.ready("q"), vhost.ready("d")) == (3, 1)
 
 
+def test_nacks_show_as_unconfirmed(build, broker, vhost):
+    vhost.queue("full", x_max_length=1, x_overflow="reject-publish")
+    with monitor(build, broker, "--metrics-url", broker.metrics_url) as command:
+        before = settled(command, queue_tags(vhost, "full"), 0)
+        with vhost.connect() as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            channel.basic_publish("", "full", b"fits")
+            for _ in range(3):
+                with pytest.raises(pika.exceptions.NackError):
+                    channel.basic_publish("", "full", b"too many")
+            wait_for(lambda: command.sample()[""]["total_events_unconfirmed"] >=
+                     before[""]["total_events_unconfirmed"] + 3, 15,
+                     "three nacks are seen")
+        time.sleep(1)
+        after = [command.sample() for _ in range(2)][-1][""]
+        assert after["total_events_unconfirmed"] == \
+            before[""]["total_events_unconfirmed"] + 3
+        assert after["percent_error_rate"] > 20
+
+
 def test_a_node_without_the_plugin_is_observed_through_management(
         build, broker, vhost):
     vhost.queue("q")
