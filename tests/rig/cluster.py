@@ -48,6 +48,14 @@ class Cluster:
                  "all nodes know each other")
         return self
 
+    def make_whole(self, timeout=120):
+        """Starts the nodes that a test has killed."""
+        for node in self.nodes:
+            if not node.is_running():
+                node.start(timeout)
+        wait_for(lambda: len(self._running()) == len(NAMES), timeout,
+                 "all nodes know each other")
+
     def _running(self):
         try:
             status, nodes = self.alive().api("GET", "nodes?columns=name,running")
