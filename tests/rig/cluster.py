@@ -8,11 +8,13 @@ from .broker import Broker, VHost
 from .waiting import wait_for
 
 NAMES = ("c1", "c2", "c3")
-CONFIG = "".join(
-    ["cluster_partition_handling = pause_minority\n",
-     "cluster_formation.peer_discovery_backend = classic_config\n",
-     *(f"cluster_formation.classic_config.nodes.{i} = {name}@localhost\n"
-       for i, name in enumerate(NAMES, 1))])
+# The others join the first. It knows of none of them: RabbitMQ 4 would wait for
+# each that it knows before it begins.
+CONFIG = f"""\
+cluster_partition_handling = pause_minority
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.classic_config.nodes.1 = {NAMES[0]}@localhost
+"""
 
 
 def patiently(declare, what, timeout=60):
