@@ -207,6 +207,7 @@ static void what_others_send_is_read_or_explained(void **state) {
       fail_msg("read as %s, want %s", text, rows[i].want);
     assert_int_equal(count_lines(text), rows[i].want_count);
     rmq_buf_fini(&got);
+    rmq_consume_format_fini(&f);
   }
 }
 
@@ -228,6 +229,7 @@ static void what_the_option_format_is_for(void **state) {
     else
       assert_string_equal(codec->name, rows[i].format);
   }
+  rmq_consume_format_fini(&f);
 }
 
 int main(void) {
