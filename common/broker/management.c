@@ -146,6 +146,11 @@ int rmq_management_nodes(const char *bytes, size_t len, struct rmq_snapshot *s,
   return 0;
 }
 
+static bool is_stream(const json_t *queue) {
+  const char *type = get_name(queue, "type");
+  return type != NULL && strcmp(type, "stream") == 0;
+}
+
 static void fill_queue(struct rmq_snapshot_queue *q, const json_t *item) {
   q->ready = get_gauge(item, "messages_ready");
   q->unacked = get_gauge(item, "messages_unacknowledged");
@@ -156,6 +161,8 @@ static void fill_queue(struct rmq_snapshot_queue *q, const json_t *item) {
     q->consumer_capacity = get_gauge(item, "consumer_utilisation");
   q->head_timestamp = get_gauge(item, "head_message_timestamp");
   get_stats(json_object_get(item, "message_stats"), q->stats);
+  if (is_stream(item))
+    rmq_snapshot_mark_stream(q);
 }
 
 static void add_length(double *sum, const json_t *item, const char *key) {

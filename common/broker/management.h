@@ -19,8 +19,8 @@
   "run_queue,uptime,partitions,os_pid"
 /* Behind it: page number from 1, then page size. */
 #define RMQ_MANAGEMENT_QUEUES                                                  \
-  "/api/queues?page=%zu&page_size=%zu&columns=name,vhost,messages_ready,"      \
-  "messages_unacknowledged,consumers,memory,consumer_capacity,"                \
+  "/api/queues?page=%zu&page_size=%zu&columns=name,vhost,type,"                \
+  "messages_ready,messages_unacknowledged,consumers,memory,consumer_capacity," \
   "consumer_utilisation,head_message_timestamp,message_stats.publish,"         \
   "message_stats.deliver,message_stats.deliver_no_ack,message_stats.get,"      \
   "message_stats.get_no_ack,message_stats.ack,message_stats.redeliver"

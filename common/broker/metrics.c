@@ -88,7 +88,7 @@ enum { FAMILY_IDENTITY = NODE_FAMILIES, FAMILY_BUILD };
   }
 
 /* /metrics/detailed, from 3.9.8. The first makes a queue known. */
-enum { FAMILY_READY = 0 };
+enum { FAMILY_READY, FAMILY_UNACKED };
 static const struct family queue_families[] = {
     QUEUE_GAUGE("messages_ready", ready),     /* queue_coarse_metrics */
     QUEUE_GAUGE("messages_unacked", unacked), /* ... */
@@ -107,6 +107,8 @@ static const struct family queue_families[] = {
     QUEUE_STAT("exchange_messages_published_total", PUBLISH),
 };
 #define QUEUE_FAMILIES (sizeof(queue_families) / sizeof(queue_families[0]))
+/* Behind the table, from 4.1: its labels are what it says. */
+enum { FAMILY_INFO = QUEUE_FAMILIES };
 
 /* The index in a table, or -1. */
 static int find_family(const struct family *table, size_t count,
@@ -348,9 +350,21 @@ static void set_gauge(struct rmq_metrics_queues *q, size_t queue, int family,
 }
 
 static int find_of_queues(void *ctx, struct rmq_exposition_text name) {
+  static const char info[] = "rabbitmq_detailed_queue_info";
   ((struct rmq_metrics *)ctx)->next = 0;
+  if (name.len == strlen(info) && memcmp(name.bytes, info, name.len) == 0)
+    return FAMILY_INFO;
   return find_family(queue_families, QUEUE_FAMILIES, "rabbitmq_detailed_queue_",
                      name);
+}
+
+/* Its leader's node says it as do those of its replicas. */
+static void take_info(const struct rmq_exposition_sample *s,
+                      struct rmq_snapshot_queue *q) {
+  const struct rmq_exposition_text *type =
+      rmq_exposition_label(s, "queue_type");
+  if (type != NULL && is_text("rabbit_stream_queue", *type))
+    rmq_snapshot_mark_stream(q);
 }
 
 static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
@@ -364,6 +378,11 @@ static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
     return;
   size_t index = (size_t)(q - m->queues->snapshot->queues);
   m->next = index + 1;
+  if (s->family == FAMILY_INFO)
+    take_info(s, q);
+  bool is_length = s->family == FAMILY_READY || s->family == FAMILY_UNACKED;
+  if (s->family == FAMILY_INFO || (is_length && q->is_stream))
+    return;
   const struct family *f = &queue_families[s->family];
   char *field = (char *)q + f->offset;
   if (f->is_counter)

@@ -159,6 +159,11 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
   return q;
 }
 
+void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q) {
+  q->is_stream = true;
+  q->ready = q->unacked = (double)NAN;
+}
+
 static int compare_queues(const void *a, const void *b) {
   const struct rmq_snapshot_queue *x = a, *y = b;
   int order = strcmp(x->vhost, y->vhost);

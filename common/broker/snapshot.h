@@ -75,6 +75,10 @@ struct rmq_snapshot_node {
 struct rmq_snapshot_queue {
   char *vhost; /* owned, with the name behind it in the same allocation */
   const char *name;
+  /* A stream keeps what was read: what brokers give as its ready messages is
+   * its whole log. Of one that is known to be a stream the lengths are absent.
+   */
+  bool is_stream;
   double ready, unacked, consumers; /* messages, messages, count */
   double memory;                    /* bytes */
   double consumer_capacity;         /* share of time, 0 to 1 */
@@ -122,6 +126,8 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
                                                   const char *vhost,
                                                   const char *name);
 bool rmq_snapshot_is_full(const struct rmq_snapshot *s);
+/* It is a stream, whatever was said of its lengths before. */
+void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q);
 
 /* Orders queues by vhost and name, and drops a queue that is there twice (it
  * moved to the next page while pages were read). */

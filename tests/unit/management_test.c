@@ -266,6 +266,33 @@ static void a_queue_that_is_on_two_pages_counts_once(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+static void a_stream_has_no_lengths(void **state) {
+  (void)state;
+  static const char body[] =
+      "{\"page_count\":1,\"items\":["
+      "{\"name\":\"s\",\"vhost\":\"/\",\"type\":\"stream\","
+      "\"messages_ready\":60000,\"messages_unacknowledged\":0,"
+      "\"consumers\":2},"
+      "{\"name\":\"q\",\"vhost\":\"/\",\"type\":\"quorum\","
+      "\"messages_ready\":7,\"messages_unacknowledged\":1}]}";
+  struct rmq_snapshot s;
+  struct rmq_error err = {.text = ""};
+  size_t pages = 0;
+  rmq_snapshot_init(&s, 10);
+  assert_non_null(strstr(RMQ_MANAGEMENT_QUEUES, ",type,"));
+  assert_int_equal(
+      rmq_management_queues(body, strlen(body), NULL, NULL, &s, &pages, &err),
+      0);
+  const struct rmq_snapshot_queue *stream = find(&s, "s");
+  assert_true(stream->is_stream);
+  assert_true(isnan(stream->ready) && isnan(stream->unacked));
+  assert_true(stream->consumers == 2);
+  assert_false(find(&s, "q")->is_stream);
+  assert_true(find(&s, "q")->ready == 7);
+  assert_true(s.listed_ready == 60007); /* as in the overview's totals */
+  rmq_snapshot_fini(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_real_overview_is_read),
@@ -276,6 +303,7 @@ int main(void) {
       cmocka_unit_test(what_is_not_the_api_is_refused_with_a_reason),
       cmocka_unit_test(an_endless_list_of_nodes_is_refused),
       cmocka_unit_test(the_brokers_own_reason_is_found),
+      cmocka_unit_test(a_stream_has_no_lengths),
       cmocka_unit_test(a_queue_that_is_on_two_pages_counts_once),
   };
   return run_all(tests);

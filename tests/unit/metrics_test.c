@@ -290,6 +290,39 @@ static void absurd_numbers_are_not_known(void **state) {
     assert_int_equal(m.node.values.tallies[i], RMQ_ABSENT);
 }
 
+static void
+a_stream_has_no_lengths_where_the_node_tells_the_type(void **state) {
+  (void)state;
+  static const char leader[] =
+      D "messages_ready{vhost=\"/\",queue=\"s\"} 60000\n" D
+        "messages_ready{vhost=\"/\",queue=\"q\"} 7\n" D
+        "messages_unacked{vhost=\"/\",queue=\"s\"} 0\n" D
+        "messages_unacked{vhost=\"/\",queue=\"q\"} 1\n" D
+        "consumers{vhost=\"/\",queue=\"s\"} 2\n" D
+        "info{vhost=\"/\",queue=\"s\",queue_type=\"rabbit_stream_queue\","
+        "membership=\"leader\"} 1\n" D
+        "info{vhost=\"/\",queue=\"q\",queue_type=\"rabbit_quorum_queue\","
+        "membership=\"leader\"} 1\n" D "info{vhost=\"/\",queue=\"elsewhere\","
+        "queue_type=\"rabbit_stream_queue\",membership=\"replica\"} 1\n";
+  struct rmq_snapshot s;
+  struct rmq_metrics_queues q;
+  rmq_snapshot_init(&s, 10);
+  rmq_metrics_queues_init(&q, &s);
+  rmq_metrics_begin_node(&m);
+  for (int i = 0; i < 2; i++) { /* the second time it is known before */
+    read_queues(&q, "4.1.0", leader);
+    assert_int_equal(s.queues_count, 2);
+    const struct rmq_snapshot_queue *stream = find(&s, "s");
+    assert_true(stream->is_stream);
+    assert_true(isnan(stream->ready) && isnan(stream->unacked));
+    assert_true(stream->consumers == 2);
+    assert_false(find(&s, "q")->is_stream);
+    assert_true(find(&s, "q")->ready == 7 && find(&s, "q")->unacked == 1);
+  }
+  rmq_metrics_queues_fini(&q);
+  rmq_snapshot_fini(&s);
+}
+
 static bool want(void *ctx, const char *vhost, const char *name) {
   ++*(int *)ctx;
   return strcmp(vhost, "/") == 0 && name[0] != 'x';
@@ -346,6 +379,7 @@ int main(void) {
       cmocka_unit_test(one_value_per_object_is_a_sum),
       cmocka_unit_test(what_is_no_node_is_refused),
       cmocka_unit_test(absurd_numbers_are_not_known),
+      cmocka_unit_test(a_stream_has_no_lengths_where_the_node_tells_the_type),
       cmocka_unit_test(unwanted_queues_and_more_than_the_maximum_are_left_out),
   };
   return run_all(tests);
