@@ -228,7 +228,7 @@ void rmq_metrics_queues_fini(struct rmq_metrics_queues *q) {
   free(q->disputed);
   q->slots = NULL;
   q->disputed = NULL;
-  q->slots_count = q->disputed_count = 0;
+  q->slots_count = q->slots_used = q->disputed_count = 0;
 }
 
 static uint64_t hash(struct rmq_exposition_text vhost,
@@ -271,9 +271,11 @@ static struct rmq_exposition_text to_text(const char *text) {
 /* Room for one more, the table at most half full. */
 static int grow(struct rmq_metrics_queues *q) {
   size_t count = q->snapshot->queues_count;
-  if ((count + 1) * 2 <= q->slots_count)
+  if ((q->slots_used + 1) * 2 <= q->slots_count)
     return 0;
-  size_t size = q->slots_count == 0 ? 256 : q->slots_count * 2;
+  size_t size = q->slots_count == 0 ? 256 : q->slots_count;
+  if ((count + 1) * 4 > size)
+    size *= 2;
   uint16_t *disputed = realloc(q->disputed, size * sizeof(*disputed));
   if (disputed == NULL)
     return -1;
@@ -287,6 +289,7 @@ static int grow(struct rmq_metrics_queues *q) {
   free(q->slots);
   q->slots = slots;
   q->slots_count = size;
+  q->slots_used = count;
   for (size_t i = 0; i < count; i++) {
     const struct rmq_snapshot_queue *queue = &q->snapshot->queues[i];
     *find_slot(q, to_text(queue->vhost), to_text(queue->name)) =
@@ -310,10 +313,14 @@ static struct rmq_snapshot_queue *add_queue(struct rmq_metrics_queues *q,
   bool is_full = rmq_snapshot_is_full(q->snapshot);
   struct rmq_snapshot_queue *queue =
       rmq_snapshot_add_queue(q->snapshot, vhost_text, name_text);
-  if (queue != NULL)
-    *slot = (uint32_t)q->snapshot->queues_count;
-  else if (!is_full)
-    q->is_out_of_memory = true;
+  if (queue == NULL) {
+    q->is_out_of_memory |= !is_full;
+    return NULL;
+  }
+  size_t index = (size_t)(queue - q->snapshot->queues);
+  *slot = (uint32_t)index + 1;
+  q->slots_used++;
+  q->disputed[index] = 0;
   return queue;
 }
 

@@ -45,8 +45,8 @@ struct rmq_metrics_queues {
   void *want_ctx;
   bool is_out_of_memory; /* some may be missing */
   /* Below: for the functions only. */
-  uint32_t *slots; /* a hash table of indices + 1 */
-  size_t slots_count;
+  uint32_t *slots;                /* a hash table of indices + 1 */
+  size_t slots_count, slots_used; /* some for queues that lost their place */
   uint16_t *disputed; /* per queue: fields that were told twice, differing */
   size_t disputed_count;
 };

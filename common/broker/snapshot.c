@@ -42,6 +42,7 @@ static void free_objects(struct rmq_snapshot *s) {
   free(s->nodes);
   for (size_t i = 0; i < s->queues_count; i++)
     free(s->queues[i].vhost);
+  free(s->last_first);
 }
 
 static void reset(struct rmq_snapshot *s, struct rmq_snapshot_queue *queues,
@@ -131,24 +132,20 @@ static int grow_queues(struct rmq_snapshot *s) {
   return 0;
 }
 
-struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
-                                                  const char *vhost,
-                                                  const char *name) {
-  if (rmq_snapshot_is_full(s)) {
-    s->queues_left_out++;
-    return NULL;
-  }
+/* Both names in one allocation, or NULL. */
+static char *copy_names(const char *vhost, const char *name) {
   size_t vhost_size = strlen(vhost) + 1, name_size = strlen(name) + 1;
   char *names = malloc(vhost_size + name_size);
-  if (names == NULL || grow_queues(s) != 0) {
-    free(names);
+  if (names == NULL)
     return NULL;
-  }
   memcpy(names, vhost, vhost_size);
   memcpy(names + vhost_size, name, name_size);
-  struct rmq_snapshot_queue *q = &s->queues[s->queues_count++];
+  return names;
+}
+
+static void clear_queue(struct rmq_snapshot_queue *q, char *names) {
   *q = (struct rmq_snapshot_queue){.vhost = names,
-                                   .name = names + vhost_size,
+                                   .name = names + strlen(names) + 1,
                                    .ready = (double)NAN,
                                    .unacked = (double)NAN,
                                    .consumers = (double)NAN,
@@ -156,6 +153,80 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
                                    .consumer_capacity = (double)NAN,
                                    .head_timestamp = (double)NAN};
   clear_counters(q->stats, RMQ_STATS_COUNT);
+}
+
+/* ---- more queues than the maximum ---- */
+
+static int order(const char *vhost, const char *name,
+                 const struct rmq_snapshot_queue *q) {
+  int by_vhost = strcmp(vhost, q->vhost);
+  return by_vhost != 0 ? by_vhost : strcmp(name, q->name);
+}
+
+static int compare_queues(const void *a, const void *b) {
+  const struct rmq_snapshot_queue *x = a;
+  return order(x->vhost, x->name, b);
+}
+
+static void sift_down(struct rmq_snapshot *s, size_t at) {
+  uint32_t *heap = s->last_first;
+  for (size_t child = 2 * at + 1; child < s->queues_count; child = 2 * at + 1) {
+    if (child + 1 < s->queues_count &&
+        compare_queues(&s->queues[heap[child]], &s->queues[heap[child + 1]]) <
+            0)
+      child++;
+    if (compare_queues(&s->queues[heap[at]], &s->queues[heap[child]]) >= 0)
+      return;
+    uint32_t index = heap[at];
+    heap[at] = heap[child];
+    heap[child] = index;
+    at = child;
+  }
+}
+
+static int need_heap(struct rmq_snapshot *s) {
+  if (s->last_first != NULL)
+    return 0;
+  s->last_first = malloc((s->queues_count + 1) * sizeof(*s->last_first));
+  if (s->last_first == NULL)
+    return -1;
+  for (size_t i = 0; i < s->queues_count; i++)
+    s->last_first[i] = (uint32_t)i;
+  for (size_t i = s->queues_count / 2; i-- > 0;)
+    sift_down(s, i);
+  return 0;
+}
+
+/* In the place of the last one, if that is behind it; else NULL. */
+static struct rmq_snapshot_queue *
+replace_last(struct rmq_snapshot *s, const char *vhost, const char *name) {
+  s->queues_left_out++;
+  if (s->queues_count == 0 || need_heap(s) != 0)
+    return NULL;
+  struct rmq_snapshot_queue *last = &s->queues[s->last_first[0]];
+  if (order(vhost, name, last) >= 0)
+    return NULL;
+  char *names = copy_names(vhost, name);
+  if (names == NULL)
+    return NULL;
+  free(last->vhost);
+  clear_queue(last, names);
+  sift_down(s, 0);
+  return last;
+}
+
+struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
+                                                  const char *vhost,
+                                                  const char *name) {
+  if (rmq_snapshot_is_full(s))
+    return replace_last(s, vhost, name);
+  char *names = copy_names(vhost, name);
+  if (names == NULL || grow_queues(s) != 0) {
+    free(names);
+    return NULL;
+  }
+  struct rmq_snapshot_queue *q = &s->queues[s->queues_count++];
+  clear_queue(q, names);
   return q;
 }
 
@@ -164,14 +235,10 @@ void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q) {
   q->ready = q->unacked = (double)NAN;
 }
 
-static int compare_queues(const void *a, const void *b) {
-  const struct rmq_snapshot_queue *x = a, *y = b;
-  int order = strcmp(x->vhost, y->vhost);
-  return order != 0 ? order : strcmp(x->name, y->name);
-}
-
 void rmq_snapshot_sort(struct rmq_snapshot *s) {
   size_t kept = 0;
+  free(s->last_first);
+  s->last_first = NULL;
   if (s->queues_count == 0)
     return;
   qsort(s->queues, s->queues_count, sizeof(*s->queues), compare_queues);

@@ -108,6 +108,7 @@ struct rmq_snapshot {
   size_t queues_left_out; /* over the maximum; at least this many */
   struct rmq_snapshot_queue *queues;
   size_t queues_count, queues_capacity, queues_max;
+  uint32_t *last_first; /* a heap of indices, once queues are left out */
 };
 
 enum { RMQ_SNAPSHOT_NODES_MAX = 256 };
@@ -119,7 +120,9 @@ void rmq_snapshot_fini(struct rmq_snapshot *s);
 void rmq_snapshot_clear(struct rmq_snapshot *s);
 
 /* A new node or queue with everything absent but its name, or NULL: without
- * memory, or over the maximum (a queue over it counts in queues_left_out). */
+ * memory, or over the maximum. Of more queues than the maximum the first ones
+ * by vhost and name are kept, in whatever order they come: a new one may take
+ * the place, and the index, of another. The others count in queues_left_out. */
 struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,
                                                 const char *name);
 struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,

@@ -368,6 +368,65 @@ unwanted_queues_and_more_than_the_maximum_are_left_out(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+static void
+over_the_maximum_the_first_by_name_stay_in_any_order_of_arrival(void **state) {
+  (void)state;
+  enum { MANY = 2000, MAX = 300 };
+  static const int steps[] = {1, MANY - 1, 777}; /* up, down, mixed */
+  static char text[400000];
+  for (size_t row = 0; row < COUNT_OF(steps); row++) {
+    SHOW_ROW("step %d", steps[row]);
+    struct rmq_snapshot s;
+    struct rmq_metrics_queues q;
+    size_t len = 0;
+    rmq_snapshot_init(&s, MAX);
+    rmq_metrics_queues_init(&q, &s);
+    for (int family = 0; family < 2; family++)
+      for (int i = 0, at = MANY / 3; i < MANY; i++) {
+        at = (at + steps[row]) % MANY;
+        len += (size_t)snprintf(
+            text + len, sizeof(text) - len,
+            D "messages_%s{vhost=\"v%d\",queue=\"q%05d\"} %d\n",
+            family == 0 ? "ready" : "unacked", at / 200, at % 200, at);
+      }
+    assert_true(len < sizeof(text) - 1);
+    rmq_metrics_begin_node(&m);
+    read_queues(&q, "4.1.0", text);
+    rmq_snapshot_sort(&s);
+    assert_int_equal(s.queues_count, MAX);
+    assert_int_equal(s.queues_left_out, MANY - MAX);
+    for (int i = 0; i < MAX; i++) {
+      const struct rmq_snapshot_queue *queue = &s.queues[i];
+      assert_int_equal(queue->vhost[1] - '0', i / 200);
+      assert_int_equal(atoi(queue->name + 1), i % 200);
+      assert_true(queue->ready == i && queue->unacked == i);
+    }
+    rmq_metrics_queues_fini(&q);
+    rmq_snapshot_fini(&s);
+  }
+}
+
+static void who_takes_a_place_has_nothing_of_who_had_it(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  struct rmq_metrics_queues q;
+  rmq_snapshot_init(&s, 1);
+  rmq_metrics_queues_init(&q, &s);
+  rmq_metrics_begin_node(&m);
+  read_queues(&q, "4.1.0",
+              D "messages_ready{vhost=\"/\",queue=\"z\"} 1\n" D
+                "messages_ready{vhost=\"/\",queue=\"z\"} 2\n" D
+                "consumers{vhost=\"/\",queue=\"z\"} 3\n" D
+                "messages_ready{vhost=\"/\",queue=\"a\"} 5\n" D
+                "consumers{vhost=\"/\",queue=\"z\"} 3\n");
+  assert_int_equal(s.queues_count, 1);
+  assert_string_equal(s.queues[0].name, "a");
+  assert_true(s.queues[0].ready == 5);
+  assert_true(isnan(s.queues[0].consumers));
+  rmq_metrics_queues_fini(&q);
+  rmq_snapshot_fini(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_real_node_is_read),
@@ -381,6 +440,9 @@ int main(void) {
       cmocka_unit_test(absurd_numbers_are_not_known),
       cmocka_unit_test(a_stream_has_no_lengths_where_the_node_tells_the_type),
       cmocka_unit_test(unwanted_queues_and_more_than_the_maximum_are_left_out),
+      cmocka_unit_test(
+          over_the_maximum_the_first_by_name_stay_in_any_order_of_arrival),
+      cmocka_unit_test(who_takes_a_place_has_nothing_of_who_had_it),
   };
   return run_all(tests);
 }
