@@ -24,6 +24,7 @@ struct alert {
 struct watch {
   const char *node, *vhost, *queue;
   int missed;
+  bool is_held; /* it went missing while a node was away */
   struct alert alerts[];
 };
 
@@ -361,12 +362,33 @@ static int compare(const struct watch *w, const struct rmq_report_queue *q) {
 struct merge {
   const struct turn *turn;
   struct watch **watches; /* the new list */
-  size_t count;
+  size_t count, held_count;
 };
+
+static bool is_raised(const struct watch *w) {
+  for (size_t i = 0; i < of_queue.count; i++)
+    if (w->alerts[i].announced != RMQ_OKAY)
+      return true;
+  return false;
+}
+
+/* A queue whose node is away is not gone, and when the node is back it takes a
+ * moment until its queues are. */
+static bool is_over(struct merge *m, struct watch *w) {
+  if (m->turn->in->lacks_node && is_raised(w) &&
+      m->held_count < RMQ_SNAPSHOT_HELD_MAX) {
+    m->held_count++;
+    w->is_held = true;
+    w->missed = 0;
+    return false;
+  }
+  return w->missed >= ALERTS_MISSED_MAX ||
+         (m->turn->in->has_all_queues && !w->is_held);
+}
 
 /* A watch whose queue was not listed. */
 static void miss(struct merge *m, struct watch *w) {
-  bool is_gone = m->turn->in->has_all_queues || w->missed >= ALERTS_MISSED_MAX;
+  bool is_gone = is_over(m, w);
   if (is_gone && end_watch(m->turn, w, of_queue)) {
     free(w);
     return;
@@ -392,6 +414,7 @@ static void merge_queues(struct merge *m) {
     if (w == NULL)
       continue;
     w->missed = 0;
+    w->is_held = false;
     judge(m->turn, w, of_queue, q);
     m->watches[m->count++] = w;
   }

@@ -13,7 +13,8 @@
  * the others with the next polls.
  *
  * Pure: the clock is an argument. One thread. Memory: one watch per queue and
- * node that the last poll had, and those whose end is still to be said.
+ * node that the last poll had, those whose end is still to be said, and
+ * RMQ_SNAPSHOT_HELD_MAX raised ones whose node is away.
  */
 #ifndef RMQ_BROKER_ALERTS_H
 #define RMQ_BROKER_ALERTS_H
@@ -32,7 +33,8 @@ struct rmq_alerts_input {
   const struct rmq_indicators_result *result;
   bool is_answered;    /* else nothing but reachable is known */
   bool has_nodes;      /* a node that is not in it is gone */
-  bool has_all_queues; /* likewise */
+  bool has_all_queues; /* likewise: rmq_snapshot_has_all */
+  bool lacks_node;     /* rmq_snapshot_lacks_node */
   struct rmq_mono now;
 };
 

@@ -24,6 +24,7 @@ struct track {
   struct rmq_meter *meters; /* owned; NULL until the queue has a counter */
   double depth;
   int missed;
+  bool is_held; /* it went missing while a node was away */
 };
 
 struct rmq_indicators {
@@ -353,6 +354,7 @@ static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
   r->memory = q->memory;
   t->depth = depth;
   t->missed = 0;
+  t->is_held = false;
 }
 
 static int compare(const struct track *t, const struct rmq_snapshot_queue *q) {
@@ -378,12 +380,26 @@ struct merge {
   size_t tracks_count;
   struct rmq_report_queue *reports;
   size_t reports_count;
+  bool has_all, lacks_node; /* of the poll */
+  size_t held_count;
 };
+
+/* As long as its node is away, and a moment more until that has its queues. */
+static bool hold(struct merge *m, struct track *t) {
+  if (!m->lacks_node || m->held_count >= RMQ_SNAPSHOT_HELD_MAX)
+    return false;
+  m->held_count++;
+  t->is_held = true;
+  t->missed = 1;
+  return true;
+}
 
 /* A track whose queue was not listed: kept for a while when that may be the
  * list's fault. */
-static void miss(struct merge *m, struct track *t, bool has_all) {
-  if (has_all || ++t->missed > INDICATORS_MISSED_MAX)
+static void miss(struct merge *m, struct track *t) {
+  bool is_kept = hold(m, t);
+  if (!is_kept &&
+      ((m->has_all && !t->is_held) || ++t->missed > INDICATORS_MISSED_MAX))
     fini_track(t);
   else
     m->tracks[m->tracks_count++] = *t;
@@ -396,7 +412,7 @@ static void merge_queues(struct rmq_indicators *x,
   for (size_t i = 0; i < now->queues_count; i++) {
     const struct rmq_snapshot_queue *q = &now->queues[i];
     while (old < x->tracks_count && compare(&x->tracks[old], q) < 0)
-      miss(m, &x->tracks[old++], now->has_all_queues);
+      miss(m, &x->tracks[old++]);
     struct track *t = &m->tracks[m->tracks_count];
     if (old < x->tracks_count && compare(&x->tracks[old], q) == 0)
       *t = x->tracks[old++];
@@ -406,7 +422,7 @@ static void merge_queues(struct rmq_indicators *x,
     report_queue(q, t, turn, &m->reports[m->reports_count++]);
   }
   while (old < x->tracks_count)
-    miss(m, &x->tracks[old++], now->has_all_queues);
+    miss(m, &x->tracks[old++]);
 }
 
 static int report_queues(struct rmq_indicators *x,
@@ -415,7 +431,9 @@ static int report_queues(struct rmq_indicators *x,
   size_t most = now->queues_count + x->tracks_count + 1;
   struct merge m = {.tracks = malloc(most * sizeof(*m.tracks)),
                     .reports =
-                        malloc((now->queues_count + 1) * sizeof(*m.reports))};
+                        malloc((now->queues_count + 1) * sizeof(*m.reports)),
+                    .has_all = rmq_snapshot_has_all(now),
+                    .lacks_node = rmq_snapshot_lacks_node(now)};
   if (m.tracks == NULL || m.reports == NULL) {
     free(m.tracks);
     free(m.reports);

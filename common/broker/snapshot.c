@@ -235,6 +235,18 @@ void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q) {
   q->ready = q->unacked = (double)NAN;
 }
 
+bool rmq_snapshot_lacks_node(const struct rmq_snapshot *s) {
+  for (size_t i = 0; s->is_per_node && i < s->nodes_count; i++)
+    if (!s->nodes[i].has_counters)
+      return true;
+  return false;
+}
+
+bool rmq_snapshot_has_all(const struct rmq_snapshot *s) {
+  return s->has_all_queues && s->queues_left_out == 0 &&
+         !rmq_snapshot_lacks_node(s);
+}
+
 void rmq_snapshot_sort(struct rmq_snapshot *s) {
   size_t kept = 0;
   free(s->last_first);

@@ -111,7 +111,11 @@ struct rmq_snapshot {
   uint32_t *last_first; /* a heap of indices, once queues are left out */
 };
 
-enum { RMQ_SNAPSHOT_NODES_MAX = 256 };
+enum {
+  RMQ_SNAPSHOT_NODES_MAX = 256,
+  /* Queues that may be remembered for as long as a node is away. */
+  RMQ_SNAPSHOT_HELD_MAX = 5000
+};
 
 /* Empty, everything absent. */
 void rmq_snapshot_init(struct rmq_snapshot *s, size_t queues_max);
@@ -131,6 +135,13 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
 bool rmq_snapshot_is_full(const struct rmq_snapshot *s);
 /* It is a stream, whatever was said of its lengths before. */
 void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q);
+
+/* A queue that is not in it does not exist any more. */
+bool rmq_snapshot_has_all(const struct rmq_snapshot *s);
+/* Each node tells the queues that it leads, and one is down or did not tell:
+ * those that are not in it may exist for as long as that lasts. (The management
+ * API lists the queues of a node that is down, too.) */
+bool rmq_snapshot_lacks_node(const struct rmq_snapshot *s);
 
 /* Orders queues by vhost and name, and drops a queue that is there twice (it
  * moved to the next page while pages were read). */

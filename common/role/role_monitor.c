@@ -122,12 +122,13 @@ static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s) {
   if (m->alerts == NULL)
     return;
   bool is_answered = m->result.cluster.reachable > 0;
-  const struct rmq_alerts_input in = {.result = &m->result,
-                                      .is_answered = is_answered,
-                                      .has_nodes = is_answered && s->has_nodes,
-                                      .has_all_queues =
-                                          is_answered && s->has_all_queues,
-                                      .now = m->host->mono(m->host->ctx)};
+  const struct rmq_alerts_input in = {
+      .result = &m->result,
+      .is_answered = is_answered,
+      .has_nodes = is_answered && s->has_nodes,
+      .has_all_queues = is_answered && rmq_snapshot_has_all(s),
+      .lacks_node = is_answered && rmq_snapshot_lacks_node(s),
+      .now = m->host->mono(m->host->ctx)};
   rmq_monitor_alerts_step(m->alerts, &in);
 }
 

@@ -137,11 +137,14 @@ static void poll_once(struct prop *p) {
   for (size_t i = 0; i < QUEUES; i++)
     if (t.is_there[i])
       t.queues[t.result.queues_count++] = t.all[i];
+  bool lacks_node = is_answered && !t.is_quiet && prop_chance(p, 10);
   const struct rmq_alerts_input in = {
       .result = is_answered ? &t.result : &down,
       .is_answered = is_answered,
       .has_nodes = is_answered && (t.is_quiet || !prop_chance(p, 5)),
-      .has_all_queues = is_answered && (t.is_quiet || !prop_chance(p, 10)),
+      .has_all_queues =
+          is_answered && !lacks_node && (t.is_quiet || !prop_chance(p, 10)),
+      .lacks_node = lacks_node,
       .now = t.now};
   memset(t.said, 0, sizeof(t.said));
   rmq_alerts_step(t.alerts, &in, listen, p);

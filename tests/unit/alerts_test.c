@@ -22,7 +22,7 @@ static struct {
   struct rmq_report_node nodes[NODES];
   struct rmq_report_queue queues[QUEUES];
   char names[QUEUES][16];
-  bool is_down, has_some_queues_only;
+  bool is_down, has_some_queues_only, lacks_node;
   struct rmq_mono now;
   struct kept {
     int s; /* since the start */
@@ -109,12 +109,13 @@ static void poll_once(void) {
   struct rmq_indicators_result down = {.nodes_count = 0};
   rmq_report_cluster_clear(&down.cluster);
   down.cluster.reachable = 0;
-  struct rmq_alerts_input in = {.result = t.is_down ? &down : &t.result,
-                                .is_answered = !t.is_down,
-                                .has_nodes = !t.is_down,
-                                .has_all_queues =
-                                    !t.is_down && !t.has_some_queues_only,
-                                .now = t.now};
+  struct rmq_alerts_input in = {
+      .result = t.is_down ? &down : &t.result,
+      .is_answered = !t.is_down,
+      .has_nodes = !t.is_down,
+      .has_all_queues = !t.is_down && !t.has_some_queues_only && !t.lacks_node,
+      .lacks_node = !t.is_down && t.lacks_node,
+      .now = t.now};
   rmq_alerts_step(t.alerts, &in, keep, NULL);
 }
 
@@ -441,6 +442,45 @@ static void many_ends_at_once_are_spread_over_polls(void **state) {
   tear_down();
 }
 
+/* The last queue's alert is raised, and its node goes for half an hour. */
+static void lose_node_of_a_raised_queue(void) {
+  set_up(2);
+  add("backlog")->hold = rmq_s(60);
+  t.queues[1].ready = 60000;
+  run_for(100);
+  assert_int_equal(t.events_count, 1);
+  t.lacks_node = true;
+  t.result.queues_count = 1;
+  run_for(1800);
+  assert_int_equal(t.events_count, 1);
+  t.lacks_node = false; /* its queues take a moment longer */
+  run_for(50);
+  assert_int_equal(t.events_count, 1);
+}
+
+static void an_alert_stays_while_its_queues_node_is_away(void **state) {
+  (void)state;
+  lose_node_of_a_raised_queue();
+  t.result.queues_count = 2;
+  run_for(400);
+  assert_int_equal(t.events_count, 1);
+  t.queues[1].ready = 0;
+  run_for(400);
+  assert_int_equal(t.events_count, 2);
+  is_event(1, 2650, RMQ_OKAY, "q001");
+  tear_down();
+}
+
+static void
+a_queue_that_does_not_come_back_with_its_node_is_gone(void **state) {
+  (void)state;
+  lose_node_of_a_raised_queue();
+  run_for(100);
+  assert_int_equal(t.events_count, 2);
+  is_event(1, 1990, RMQ_OKAY, "q001");
+  tear_down();
+}
+
 static void a_queue_that_is_gone_ends_its_alert_at_once(void **state) {
   (void)state;
   set_up(3);
@@ -599,6 +639,8 @@ int main(void) {
           many_queues_at_once_are_twenty_names_and_one_for_the_rest),
       cmocka_unit_test(ten_minutes_later_a_new_one_is_named_again),
       cmocka_unit_test(many_ends_at_once_are_spread_over_polls),
+      cmocka_unit_test(an_alert_stays_while_its_queues_node_is_away),
+      cmocka_unit_test(a_queue_that_does_not_come_back_with_its_node_is_gone),
       cmocka_unit_test(a_queue_that_is_gone_ends_its_alert_at_once),
       cmocka_unit_test(a_node_that_leaves_the_cluster_ends_its_alert),
       cmocka_unit_test(

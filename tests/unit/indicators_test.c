@@ -281,6 +281,64 @@ static void a_queue_missing_from_half_a_list_keeps_its_sum(void **state) {
   end(&t);
 }
 
+static void a_queue_over_the_maximum_keeps_its_sum(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  add(&t, "q", 100, 100);
+  step(&t);
+  poll(&t);
+  t.s.queues_left_out = 1;
+  step(&t);
+  assert_int_equal(t.r.queues_count, 0);
+  poll(&t);
+  add(&t, "q", 50, 130);
+  step(&t);
+  assert_int_equal(t.r.queues[0].publish, 30);
+  end(&t);
+}
+
+/* A poll of the plugins of two nodes; the queue is the second one's. */
+static void poll_nodes(struct story *t, bool is_up, double ready,
+                       int64_t published) {
+  poll(t);
+  t->s.is_per_node = true;
+  t->s.nodes[0].has_counters = true;
+  struct rmq_snapshot_node *n = rmq_snapshot_add_node(&t->s, "rabbit@b");
+  assert_non_null(n);
+  n->running = is_up ? 1 : 0;
+  n->has_counters = is_up;
+  if (is_up)
+    n->uptime = t->uptime;
+  if (is_up && published >= 0)
+    add(t, "q", ready, published);
+  step(t);
+}
+
+static void a_queue_whose_node_is_away_keeps_its_sum(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll_nodes(&t, true, 10, 100);
+  poll_nodes(&t, true, 10, 160);
+  assert_int_equal(t.r.queues[0].publish, 60);
+  for (int i = 0; i < 100; i++) {
+    poll_nodes(&t, false, 0, 0);
+    assert_int_equal(t.r.queues_count, 0);
+  }
+  poll_nodes(&t, true, 0, RMQ_ABSENT); /* its queues are not there yet */
+  poll_nodes(&t, true, 9, 5);
+  assert_absent(t.r.queues[0].drain);
+  poll_nodes(&t, true, 9, 15);
+  assert_true(t.r.queues[0].publish >= 70);
+  for (int i = 0; i < 2; i++)
+    poll_nodes(&t, true, 0, RMQ_ABSENT); /* deleted, and declared anew */
+  poll_nodes(&t, true, 0, 1000);
+  assert_int_equal(t.r.queues[0].publish, 0);
+  end(&t);
+}
+
 static void drain_is_ready_by_minus_growth_and_absent_otherwise(void **state) {
   (void)state;
   static const struct {
@@ -508,6 +566,8 @@ int main(void) {
       cmocka_unit_test(a_node_that_comes_back_makes_no_spike),
       cmocka_unit_test(a_queue_declared_anew_counts_from_0),
       cmocka_unit_test(a_queue_missing_from_half_a_list_keeps_its_sum),
+      cmocka_unit_test(a_queue_over_the_maximum_keeps_its_sum),
+      cmocka_unit_test(a_queue_whose_node_is_away_keeps_its_sum),
       cmocka_unit_test(drain_is_ready_by_minus_growth_and_absent_otherwise),
       cmocka_unit_test(error_rate_is_errors_by_operations_or_errors),
       cmocka_unit_test(an_error_is_forgotten_after_a_minute),
