@@ -12,6 +12,7 @@ enum { OVERDUE_AT_ONCE = 100 }; /* finding one means looking at all */
  * in between nobody needs to be woken before they make an ack. */
 static bool is_flowing(const struct rmq_role_consume *r, struct rmq_mono now) {
   return !r->is_draining && !r->is_withheld &&
+         !rmq_connection_is_held(r->connection) &&
          !rmq_mono_reached(now, rmq_consumer_lull(r->consumer));
 }
 

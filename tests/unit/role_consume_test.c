@@ -133,9 +133,9 @@ static const char *last_line(const char *event) {
 
 /* ---- back-pressure ---- */
 
-#define PRESSED(limit)                                                         \
+#define PRESSED(limit, batch)                                                  \
   OPTIONS {                                                                    \
-    {"Queue", "q"}, {"PrefetchCount", "10"}, {"AckBatch", "1"},                \
+    {"Queue", "q"}, {"PrefetchCount", "10"}, {"AckBatch", batch},              \
         {"IdleCheckInterval", "0"}, {"Heartbeat", "0"},                        \
         {"BackpressureQueueLength", limit}, {                                  \
       NULL, NULL                                                               \
@@ -146,7 +146,7 @@ static void
 above_the_limit_nothing_is_read_or_acked_until_half_is_back(void **state) {
   (void)state;
   struct fixture f;
-  create(&f, PRESSED("5"));
+  create(&f, PRESSED("5", "1"));
   struct fake_broker *b = broker(&f);
   send_messages(b, 1, 5);
   fake_expect_nothing(b);
@@ -177,10 +177,31 @@ above_the_limit_nothing_is_read_or_acked_until_half_is_back(void **state) {
   end(&f);
 }
 
+/* Nothing comes from the broker meanwhile that would bring a turn. */
+static void
+while_nothing_is_read_each_message_that_is_back_wakes(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, PRESSED("5", "100"));
+  struct fake_broker *b = broker(&f);
+  send_messages(b, 1, 2);
+  fake_pause(b);
+  send_messages(b, 3, 3);
+  fake_silence(b);
+  start(&f);
+  turn(&f);
+  assert_int_equal(f.role->outstanding.tells_at, 5); /* half of the prefetch */
+  fake_broker_resume(b);
+  turn(&f);
+  assert_true(rmq_connection_is_held(f.role->connection));
+  assert_int_equal(f.role->outstanding.tells_at, 1);
+  end(&f);
+}
+
 static void back_pressure_has_two_lines_a_minute_and_no_more(void **state) {
   (void)state;
   struct fixture f;
-  create(&f, PRESSED("1"));
+  create(&f, PRESSED("1", "1"));
   struct fake_broker *b = broker(&f);
   send_messages(b, 1, 9);
   fake_silence(b);
@@ -471,6 +492,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(
           above_the_limit_nothing_is_read_or_acked_until_half_is_back),
+      cmocka_unit_test(while_nothing_is_read_each_message_that_is_back_wakes),
       cmocka_unit_test(back_pressure_has_two_lines_a_minute_and_no_more),
       cmocka_unit_test(the_end_waits_for_the_writers_and_acks_at_once),
       cmocka_unit_test(
