@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How often each message has failed here, for queues that do not count
- * themselves. Bounded: the message that failed longest ago gives way among
- * those that share its place, and the newcomer inherits its count: with more
- * failing messages than there is room for, some are given up early, none is
- * tried for ever.
+ * How often each message has failed here: not all queues count, and what says
+ * so may be the publisher's. Bounded: the message that failed longest ago gives
+ * way among those that share its place, and the newcomer inherits its count:
+ * with more failing messages than there is room for, some are given up early,
+ * none is tried for ever.
  */
 #ifndef RMQ_BASE_REDELIVERIES_H
 #define RMQ_BASE_REDELIVERIES_H

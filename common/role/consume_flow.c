@@ -201,6 +201,15 @@ static uint64_t key_of(const struct rmq_delivery *d, uint64_t fingerprint) {
   return fingerprint ^ rmq_fingerprint(text, strlen(text));
 }
 
+/* The header may be the publisher's, which stays what it is (classic queues
+ * pass it on): it raises what is counted here, and does not replace it. */
+static uint32_t failures_of(const struct rmq_flow *f,
+                            const struct rmq_delivery *d, uint64_t key) {
+  int64_t here = rmq_redeliveries_count(&f->redeliveries, key);
+  int64_t failures = d->delivery_count > here ? d->delivery_count : here;
+  return failures > UINT32_MAX ? UINT32_MAX : (uint32_t)failures;
+}
+
 static void take(struct rmq_flow *f, uint64_t ticket, uint64_t serial,
                  const struct rmq_delivery *d, uint64_t key,
                  struct rmq_dedup_entry *entry) {
@@ -212,14 +221,8 @@ static void take(struct rmq_flow *f, uint64_t ticket, uint64_t serial,
                              .serial = serial,
                              .entry = entry,
                              .key = key,
-                             .is_counted_here = d->delivery_count < 0,
+                             .failures = failures_of(f, d, key),
                              .published_ms = is_known ? d->timestamp_ms : 0};
-  if (item->is_counted_here)
-    item->failures = rmq_redeliveries_count(&f->redeliveries, key);
-  else
-    item->failures = d->delivery_count > UINT32_MAX
-                         ? UINT32_MAX
-                         : (uint32_t)d->delivery_count;
 }
 
 enum rmq_flow_turn rmq_flow_arrive(struct rmq_flow *f, uint64_t ticket,
@@ -267,8 +270,7 @@ bool rmq_flow_done(struct rmq_flow *f, uint64_t ticket, struct rmq_mono now,
     f->counters.deduplicated += end_copies(f, item->entry, &done, now);
     rmq_dedup_done(&f->dedup, item->entry);
   }
-  if (item->is_counted_here)
-    rmq_redeliveries_forget(&f->redeliveries, item->key);
+  rmq_redeliveries_forget(&f->redeliveries, item->key);
   *ret_published_ms = is_acked ? item->published_ms : 0;
   item->ticket = 0;
   return true;
@@ -290,9 +292,9 @@ size_t rmq_flow_failed(struct rmq_flow *f, uint64_t ticket, enum rmq_settle how,
     settled += end_copies(f, item->entry, &e, now);
     rmq_dedup_forget(&f->dedup, item->entry);
   }
-  if (item->is_counted_here && how == RMQ_SETTLE_REQUEUE)
+  if (how == RMQ_SETTLE_REQUEUE)
     rmq_redeliveries_add(&f->redeliveries, item->key);
-  else if (item->is_counted_here)
+  else
     rmq_redeliveries_forget(&f->redeliveries, item->key);
   item->ticket = 0;
   return settled;

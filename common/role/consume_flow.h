@@ -64,7 +64,6 @@ struct rmq_flow_item {
   struct rmq_dedup_entry *entry; /* NULL = without an id */
   uint64_t key;                  /* of redeliveries */
   uint32_t failures;             /* before this delivery */
-  bool is_counted_here;          /* the queue does not count */
   int64_t published_ms;          /* 0 = unknown */
 };
 

@@ -50,14 +50,20 @@ static void end(struct fixture *f) {
   rmq_outstanding_fini(&f->tickets);
 }
 
-/* A delivery that failed; failures = x-delivery-count. */
-static void fails(struct fixture *f, bool is_bad, int failures) {
-  struct rmq_delivery d = {.delivery_count = failures};
+/* A delivery of that message, which is worked on. */
+static uint64_t arrive(struct fixture *f, uint64_t id, int64_t count) {
+  struct rmq_delivery d = {.delivery_count = count};
   uint64_t ticket = rmq_outstanding_begin(&f->tickets, f->now);
-  f->serial++;
-  assert_int_equal(rmq_flow_arrive(&f->flow, ticket, f->serial, &d, f->now),
+  snprintf(d.message_id, sizeof(d.message_id), "m%" PRIu64, id);
+  assert_int_equal(rmq_flow_arrive(&f->flow, ticket, ++f->serial, &d, f->now),
                    RMQ_FLOW_TAKE);
   rmq_outstanding_forget(&f->tickets, ticket);
+  return ticket;
+}
+
+/* A message that failed; failures = x-delivery-count. */
+static void fails(struct fixture *f, bool is_bad, int failures) {
+  uint64_t ticket = arrive(f, f->serial, failures);
   assert_int_equal(
       rmq_flow_failed(&f->flow, ticket, RMQ_SETTLE_REQUEUE, is_bad, f->now), 1);
 }
@@ -85,6 +91,40 @@ static void what_failed_is_held_twice_as_long_each_time(void **state) {
     must_settle(&f, 1, "1 requeue, ");
     end(&f);
   }
+}
+
+/* The header may be the publisher's own, which no queue ever counts up. */
+static void no_header_lets_a_message_fail_for_ever(void **state) {
+  static const int64_t counts[] = {-1, 0, 1, INT64_MIN};
+  struct fixture f = {.serial = 0};
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(counts); i++) {
+    SHOW_ROW("%" PRId64, counts[i]);
+    begin(&f, PREFETCH, 0);
+    for (int failures = 0; failures < DEFAULT_RETRIES; failures++) {
+      uint64_t ticket = arrive(&f, 1, counts[i]);
+      assert_true(rmq_flow_may_requeue(&f.flow, ticket));
+      rmq_flow_failed(&f.flow, ticket, RMQ_SETTLE_REQUEUE, true, f.now);
+    }
+    uint64_t ticket = arrive(&f, 1, counts[i]);
+    assert_false(rmq_flow_may_requeue(&f.flow, ticket));
+    int64_t published_ms = 0;
+    rmq_flow_done(&f.flow, ticket, f.now, &published_ms);
+    ticket = arrive(&f, 1, counts[i]); /* another one */
+    assert_true(rmq_flow_may_requeue(&f.flow, ticket));
+    end(&f);
+  }
+}
+
+static void what_the_queue_has_counted_counts(void **state) {
+  struct fixture f = {.serial = 0};
+  (void)state;
+  begin(&f, PREFETCH, 0);
+  assert_true(
+      rmq_flow_may_requeue(&f.flow, arrive(&f, 1, DEFAULT_RETRIES - 1)));
+  assert_false(rmq_flow_may_requeue(&f.flow, arrive(&f, 2, DEFAULT_RETRIES)));
+  assert_false(rmq_flow_may_requeue(&f.flow, arrive(&f, 3, INT64_MAX)));
+  end(&f);
 }
 
 /* Eight places: four of them may be held by bad messages. */
@@ -171,6 +211,8 @@ static void the_end_lets_everything_go_as_it_would_have_gone(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_failed_is_held_twice_as_long_each_time),
+      cmocka_unit_test(no_header_lets_a_message_fail_for_ever),
+      cmocka_unit_test(what_the_queue_has_counted_counts),
       cmocka_unit_test(bad_messages_leave_half_of_the_places_to_others),
       cmocka_unit_test(
           what_is_the_fault_of_the_daemon_waits_however_many_there_are),
