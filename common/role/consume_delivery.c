@@ -209,12 +209,19 @@ static bool is_new(struct rmq_role_consume *r, uint64_t serial,
  * order (quorum queues). So nothing is begun behind what is left. */
 static bool is_left(struct rmq_role_consume *r) {
   int64_t limit = r->options->backpressure_queue_length;
-  if (!r->is_draining || limit == 0)
+  if (!r->is_draining || limit == 0 || r->begins_nothing)
     return false;
   rmq_consume_lock(r);
   bool is_full = r->outstanding.values > limit;
   rmq_consume_unlock(r);
   return is_full || r->left > 0;
+}
+
+/* Not begun: it is settled by nobody, and comes again after the end. */
+static void leave(struct rmq_role_consume *r, uint64_t ticket) {
+  rmq_flow_leave(&r->flow, ticket);
+  rmq_consume_forget(r, ticket);
+  r->left++;
 }
 
 void rmq_consume_delivered(void *ctx, uint64_t serial,
@@ -233,7 +240,10 @@ void rmq_consume_delivered(void *ctx, uint64_t serial,
   }
   switch (rmq_flow_arrive(&r->flow, ticket, serial, d, now)) {
   case RMQ_FLOW_TAKE:
-    take(r, ticket, d, now);
+    if (r->begins_nothing) /* a copy of what is out shares its end, though */
+      leave(r, ticket);
+    else
+      take(r, ticket, d, now);
     break;
   case RMQ_FLOW_HELD:
   case RMQ_FLOW_DUPLICATE:

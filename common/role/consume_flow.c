@@ -255,6 +255,15 @@ void rmq_flow_postpone(struct rmq_flow *f, uint64_t serial,
   hold(f, serial, RMQ_FLOW_POSTPONED, rmq_s(RMQ_FLOW_POSTPONED_S), now);
 }
 
+void rmq_flow_leave(struct rmq_flow *f, uint64_t ticket) {
+  struct rmq_flow_item *item = find(f, ticket);
+  if (item == NULL)
+    return;
+  if (item->entry != NULL)
+    rmq_dedup_forget(&f->dedup, item->entry);
+  item->ticket = 0;
+}
+
 bool rmq_flow_is_open(const struct rmq_flow *f, uint64_t ticket) {
   return find(f, ticket) != NULL;
 }

@@ -102,6 +102,10 @@ enum rmq_flow_turn rmq_flow_arrive(struct rmq_flow *f, uint64_t ticket,
 void rmq_flow_postpone(struct rmq_flow *f, uint64_t serial,
                        struct rmq_mono now);
 
+/* What was to be taken is not begun, and stays as it came: the next copy is new
+ * again. */
+void rmq_flow_leave(struct rmq_flow *f, uint64_t ticket);
+
 /* The message was done. False, without effect, when ticket has had its end.
  * *ret_published_ms: 0 when unknown, or when nothing could be acknowledged any
  * more. */

@@ -146,22 +146,34 @@ static void share_counters(struct rmq_role_consume *r) {
   rmq_consume_unlock(r);
 }
 
+static bool is_up(const struct rmq_role_consume *r) {
+  return rmq_session_is_up(rmq_connection_state(r->connection));
+}
+
 static struct rmq_mono keep_offset(struct rmq_role_consume *r,
                                    struct rmq_mono now) {
   struct rmq_dur patience = r->options->queue.idle_check;
-  bool is_up = rmq_session_is_up(rmq_connection_state(r->connection));
   if (rmq_connection_is_held(r->connection))
     rmq_offsets_hold(&r->offsets, now);
   struct rmq_mono due =
       rmq_offsets_step(&r->offsets, rmq_consumer_position(r->consumer), now);
-  if (is_up && !r->is_draining &&
+  if (is_up(r) && !r->is_draining &&
       rmq_offsets_is_beyond(&r->offsets, patience, now))
     rmq_consume_begin_anew(r, now);
   return rmq_mono_min(due, rmq_offsets_deadline(&r->offsets, patience, now));
 }
 
+/* On each channel that comes up while draining: it has subscribed anew. */
+static void cancel_subscription(struct rmq_role_consume *r) {
+  if (!r->is_draining || r->has_asked_cancel || !is_up(r))
+    return;
+  r->has_asked_cancel = true;
+  r->is_cancelled = !rmq_consumer_cancel(r->consumer);
+}
+
 struct rmq_mono rmq_consume_step(void *ctx, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
+  cancel_subscription(r);
   settle_complete(r, now);
   check_overdue(r, now);
   share_counters(r);
@@ -184,14 +196,15 @@ void rmq_consume_drain(void *ctx, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
   (void)now;
   r->is_draining = true;
-  r->is_cancelled = !rmq_consumer_cancel(r->consumer);
+  r->begins_nothing = !is_up(r);
+  cancel_subscription(r);
 }
 
 bool rmq_consume_is_drained(void *ctx) {
   struct rmq_role_consume *r = ctx;
   bool has_settled =
       r->is_cancelled && rmq_consumer_unacked(r->consumer) == r->left;
-  if (!has_settled && rmq_session_is_up(rmq_connection_state(r->connection)))
+  if (!has_settled && is_up(r))
     return false;
   return !has_values_out(r);
 }

@@ -36,6 +36,8 @@ static void lost(void *ctx, struct rmq_mono now) {
   rmq_consumer_lost(r->consumer);
   rmq_flow_lost(&r->flow);
   r->left = 0;
+  r->has_asked_cancel = r->is_cancelled = false;
+  r->begins_nothing = r->is_draining;
 }
 
 /* A consumer publishes nothing. */

@@ -50,6 +50,8 @@ struct rmq_role_consume {
   struct rmq_mono withheld_since;
   bool has_said_withheld;
   bool is_draining, is_cancelled, is_withheld;
+  bool has_asked_cancel; /* on this channel */
+  bool begins_nothing;   /* draining, on a channel that came up since */
   size_t left; /* deliveries that came while draining: not begun, not settled */
 
   /* The reporting thread. */

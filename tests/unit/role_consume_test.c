@@ -308,6 +308,58 @@ static void without_a_connection_the_end_waits_for_the_writers(void **state) {
   end(&f);
 }
 
+static void send_message(struct fake_broker *b, int tag, int id) {
+  char fields[64], props[64];
+  snprintf(fields, sizeof(fields), "consumer-tag=w delivery-tag=%d", tag);
+  snprintf(props, sizeof(props), "content-type=text/collectd message-id=m%d",
+           id);
+  fake_send_deliver(b, .fields = fields, .body = TWO, .props = props);
+}
+
+/* What is out is acknowledged on the new channel; what is not, is left to those
+ * who come after. */
+static void a_link_that_breaks_at_the_end_brings_nothing_new(void **state) {
+  (void)state;
+  static const char *const limits[] = {"0", "3", "100"};
+  for (size_t i = 0; i < 2 * COUNT_OF(limits); i++) {
+    struct fixture f;
+    bool is_asked = i % 2 == 0; /* before the link breaks */
+    SHOW_ROW("%zu", i);
+    create(&f, ENDING("written", limits[i / 2]));
+    struct fake_broker *b = broker(&f);
+    send_message(b, 1, 1);
+    if (is_asked)
+      fake_expect(b, "basic.cancel", "consumer-tag=w");
+    b = broker(&f);
+    send_message(b, 1, 2);
+    send_message(b, 2, 1);
+    send_message(b, 3, 3);
+    fake_expect(b, "basic.cancel", "consumer-tag=w");
+    send_message(b, 4, 2);
+    fake_send(b, "basic.cancel-ok", "consumer-tag=w");
+    fake_expect(b, "basic.ack", "delivery-tag=2 multiple=0");
+    start(&f);
+    turn(&f);
+    assert_int_equal(f.dispatched, 2);
+    if (is_asked)
+      rmq_consume_drain(f.role, host.now);
+    turn(&f);
+    fake_rig_wait(f.rig, rmq_s(0));
+    rmq_connection_fail(f.role->connection, "a test", host.now);
+    if (!is_asked)
+      rmq_consume_drain(f.role, host.now);
+    pass(&f, rmq_s(2));
+    turn(&f);
+    assert_int_equal(f.dispatched, 2);
+    assert_false(rmq_consume_is_drained(f.role));
+    come_back(&f, 2);
+    turn(&f);
+    assert_true(rmq_consume_is_drained(f.role));
+    assert_int_equal(rmq_consumer_unacked(f.role->consumer), 3);
+    end(&f);
+  }
+}
+
 /* ---- what fails ---- */
 
 static void each_failure_has_its_policy(void **state) {
@@ -498,6 +550,7 @@ int main(void) {
       cmocka_unit_test(
           what_the_writers_have_no_room_for_is_not_begun_at_the_end),
       cmocka_unit_test(without_a_connection_the_end_waits_for_the_writers),
+      cmocka_unit_test(a_link_that_breaks_at_the_end_brings_nothing_new),
       cmocka_unit_test(each_failure_has_its_policy),
       cmocka_unit_test(a_message_without_memory_comes_again),
       cmocka_unit_test_teardown(a_stream_is_never_stored_past_what_was_written,
