@@ -81,9 +81,10 @@ void rmq_consumer_delivered(struct rmq_consumer *c,
                         now);
     return;
   }
-  rmq_unacked_mark(&c->unacked, serial, d->stream_offset);
   if (d->stream_offset >= 0)
     c->last_offset = d->stream_offset;
+  /* Without an offset: it is behind the last that was known, at least. */
+  rmq_unacked_mark(&c->unacked, serial, c->last_offset);
   c->lull = rmq_mono_add(now, lull_of(&c->config));
   c->counters.delivered++;
   if (d->is_redelivered)
@@ -95,7 +96,7 @@ void rmq_consumer_delivered(struct rmq_consumer *c,
 int64_t rmq_consumer_position(const struct rmq_consumer *c) {
   int64_t oldest = -1;
   int64_t position = c->last_offset < 0 ? -1 : c->last_offset + 1;
-  if (rmq_unacked_oldest_mark(&c->unacked, &oldest) && oldest >= 0)
+  if (rmq_unacked_oldest_mark(&c->unacked, &oldest))
     position = oldest;
   bool is_held_back = c->wanted_again >= 0 && c->wanted_again < position;
   return is_held_back ? c->wanted_again : position;

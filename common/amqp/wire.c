@@ -345,6 +345,28 @@ static struct rmq_span optional(const amqp_basic_properties_t *in,
   return (in->_flags & flag) != 0 ? from_bytes(value) : rmq_span_of(NULL);
 }
 
+static const char *const ours[RMQ_WIRE_HEADERS_OURS] = {
+    "timestamp_in_ms", "traceparent", "x-delivery-count", "x-stream-offset"};
+
+static bool is_missing(const struct rmq_wire_properties *p,
+                       struct rmq_span name) {
+  for (size_t i = 0; i < RMQ_WIRE_HEADERS_OURS; i++)
+    if (rmq_span_equals(name, ours[i]))
+      return rmq_wire_find_header(p, ours[i]) == NULL;
+  return false;
+}
+
+/* What the broker adds may be behind all that the publisher put there. */
+static void fill_headers(struct rmq_wire_properties *p,
+                         const amqp_table_t *in) {
+  for (int i = 0; i < in->num_entries; i++)
+    if (i < RMQ_WIRE_HEADERS_FIRST ||
+        is_missing(p, from_bytes(in->entries[i].key)))
+      fill_header(&p->headers[p->headers_count++], &in->entries[i]);
+    else
+      p->has_more_headers = true;
+}
+
 static void fill_properties(struct rmq_wire_properties *p,
                             const amqp_basic_properties_t *in) {
   *p = (struct rmq_wire_properties){
@@ -363,12 +385,8 @@ static void fill_properties(struct rmq_wire_properties *p,
       .has_delivery_mode = (in->_flags & AMQP_BASIC_DELIVERY_MODE_FLAG) != 0,
       .delivery_mode = in->delivery_mode,
   };
-  if ((in->_flags & AMQP_BASIC_HEADERS_FLAG) == 0)
-    return;
-  int n = in->headers.num_entries;
-  for (int i = 0; i < n && p->headers_count < RMQ_WIRE_HEADERS_MAX; i++)
-    fill_header(&p->headers[p->headers_count++], &in->headers.entries[i]);
-  p->has_more_headers = n > RMQ_WIRE_HEADERS_MAX;
+  if ((in->_flags & AMQP_BASIC_HEADERS_FLAG) != 0)
+    fill_headers(p, &in->headers);
 }
 
 static int decode_header(struct rmq_wire_decoder *d, const char *payload,

@@ -33,7 +33,9 @@ enum {
   RMQ_WIRE_FRAME_MAX = 131072, /* what we ask for, and bound tables with */
   RMQ_WIRE_FRAME_MIN = 4096,   /* smaller offers are refused (AMQP 4.2.3) */
   RMQ_WIRE_TABLE_DEPTH = 32,   /* of nested tables and arrays */
-  RMQ_WIRE_HEADERS_MAX = 32,   /* message headers that are looked at */
+  RMQ_WIRE_HEADERS_FIRST = 32, /* message headers that are looked at, and ... */
+  RMQ_WIRE_HEADERS_OURS = 4,   /* wherever they are: see find_header */
+  RMQ_WIRE_HEADERS_MAX = RMQ_WIRE_HEADERS_FIRST + RMQ_WIRE_HEADERS_OURS,
   RMQ_WIRE_PUBLISH_HEADERS_MAX = 24, /* of a message of ours, besides our own */
   RMQ_WIRE_PUBLISH_HEADERS_BYTES = 2048, /* their names and texts in all */
   RMQ_WIRE_CHANNEL = 1                   /* the one channel of a connection */
@@ -96,7 +98,8 @@ struct rmq_wire_properties {
   size_t headers_count;
   bool has_more_headers; /* than are looked at */
 };
-/* NULL when there is none. */
+/* NULL when there is none among the first; timestamp_in_ms, traceparent,
+ * x-delivery-count and x-stream-offset are found behind however many. */
 const struct rmq_wire_header *
 rmq_wire_find_header(const struct rmq_wire_properties *p, const char *name);
 

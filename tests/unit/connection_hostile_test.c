@@ -424,6 +424,36 @@ damaged_properties_cost_the_message_not_the_connection(void **state) {
   }
 }
 
+/* A stream's offset that is not seen is a message that is lost. */
+static void many_headers_do_not_hide_what_the_broker_says(void **state) {
+  static const char *const names[] = {"a", "traceparent", "x-stream-offset"};
+  for (size_t i = 0; i < COUNT_OF(names); i++) {
+    struct fake_rig *r = rig(state);
+    struct fake_broker *b = honest(r);
+    struct fake_bytes props = {0};
+    SHOW_ROW("%s", names[i]);
+    fake_bytes_printf(&props, "headers={");
+    for (int j = 0; j < 50; j++)
+      fake_bytes_printf(&props, "%s=S:first,", names[i]);
+    fake_bytes_printf(&props, "z=S:z,timestamp_in_ms=l:1700000000123,"
+                              "traceparent=S:last,x-delivery-count=l:3,"
+                              "x-stream-offset=l:70}");
+    r->config.keeps_properties = true;
+    fake_send_deliver(b, .fields = "consumer-tag=w delivery-tag=1",
+                      .props = fake_bytes_text(&props), .body = "b");
+    fake_rig_start(r);
+    const struct rmq_delivery *d = &r->last_delivery;
+    assert_int_equal(d->timestamp_ms, 1700000000123);
+    assert_int_equal(d->delivery_count, 3);
+    assert_int_equal(d->stream_offset, i == 2 ? -1 : 70);
+    assert_string_equal(d->traceparent, i == 1 ? "first" : "last");
+    assert_int_equal(d->kept->headers_count, i == 0 ? 36 : 35);
+    assert_true(d->kept->is_cut);
+    fake_bytes_fini(&props);
+    fake_rig_free(r);
+  }
+}
+
 static void wire_texts_longer_than_their_place_are_cut(void **state) {
   struct fake_rig *r = rig(state);
   struct fake_broker *b = honest(r);
@@ -700,6 +730,7 @@ int main(void) {
       HOWEVER_SPLIT(wild_confirms_only_reach_the_handler),
       HOWEVER_SPLIT(deep_headers_cost_the_message_not_the_connection),
       HOWEVER_SPLIT(damaged_properties_cost_the_message_not_the_connection),
+      HOWEVER_SPLIT(many_headers_do_not_hide_what_the_broker_says),
       HOWEVER_SPLIT(wire_texts_longer_than_their_place_are_cut),
       WHOLE(body_of_a_terabyte_takes_no_memory),
       WHOLE(floods_do_not_fill_the_memory),

@@ -471,6 +471,35 @@ static void reader_of_a_stream_acks_or_reads_again(void **state) {
   tear_down(f);
 }
 
+/* Its headers could not be decoded: what is not known is not behind us. */
+static void a_message_without_its_offset_holds_the_position(void **state) {
+  static const char *const props[] = {"", "headers={x-stream-offset=l:70}", "",
+                                      "headers={x-stream-offset=l:72}"};
+  static const int64_t want[] = {-1, 70, 70, 72};
+  struct fixture *f = set_up(state);
+  f->config.is_stream = true;
+  struct fake_broker *b = broker(f);
+  fake_pause(b);
+  for (size_t i = 0; i < COUNT_OF(props); i++) {
+    char fields[60];
+    snprintf(fields, sizeof(fields), "consumer-tag=w delivery-tag=%zu", i + 1);
+    fake_send_deliver(b, .fields = fields, .props = props[i], .body = "body");
+  }
+  fake_silence(b);
+  start(f);
+  fake_broker_resume(b);
+  fake_rig_run(f->rig);
+  assert_int_equal(f->count, 4);
+  for (size_t i = 0; i < COUNT_OF(props); i++) {
+    SHOW_ROW("%zu", i);
+    assert_int_equal(rmq_consumer_position(f->consumer), want[i]);
+    finish(f, i + 1);
+    rmq_consumer_flush(f->consumer);
+  }
+  assert_int_equal(rmq_consumer_position(f->consumer), 73);
+  tear_down(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       HOWEVER_SPLIT(a_full_batch_is_one_ack_with_multiple),
@@ -490,6 +519,7 @@ int main(void) {
       HOWEVER_SPLIT(a_tag_that_does_not_grow_ends_the_connection),
       HOWEVER_SPLIT(stopping_finishes_and_acks_what_is_at_hand),
       HOWEVER_SPLIT(reader_of_a_stream_acks_or_reads_again),
+      HOWEVER_SPLIT(a_message_without_its_offset_holds_the_position),
   };
   return run_all(tests);
 }
