@@ -212,8 +212,7 @@ void rmq_rejections_log_rate(struct rmq_rejections *r, struct rmq_mono now) {
 void rmq_rejections_log_overdue(struct rmq_rejections *r, enum rmq_settle how,
                                 struct rmq_dur timeout, struct rmq_mono now) {
   uint64_t missed = 0;
-  if (!take_line(&r->budgets[RMQ_REJECTION_timeout], LINES_PER_SPAN, now,
-                 &missed))
+  if (!take_line(&r->budgets[RMQ_REJECTION_timeout], 1, now, &missed))
     return;
   struct rmq_buf line;
   rmq_buf_init(&line, LINE_BYTES);

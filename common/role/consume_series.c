@@ -86,7 +86,8 @@ const struct rmq_series rmq_consume_series_table[] = {
     DERIVE("total_operations", "requeued", NULL, requeued, "messages",
            "Messages given back to the queue."),
     DERIVE("total_operations", "deduplicated", NULL, deduplicated, "messages",
-           "Of the acknowledged ones, copies of messages that were done."),
+           "Copies of messages that were done: not dispatched, and among the "
+           "acked ones as soon as their acknowledgement is sent."),
     DERIVE("total_operations", "rejected_", rejection_causes, rejected,
            "messages",
            "Messages dead-lettered, dropped or filed, by cause; the log says "

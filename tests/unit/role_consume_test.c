@@ -406,6 +406,37 @@ static void each_failure_has_its_policy(void **state) {
   }
 }
 
+static void overdue_messages_have_a_line_a_minute(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, OPTIONS{{"Queue", "q"},
+                     {"PrefetchCount", "10"},
+                     {"Heartbeat", "0"},
+                     {"IdleCheckInterval", "0"},
+                     {"WrittenTimeout", "1"},
+                     {"OnWrittenTimeout", "ack"},
+                     {NULL, NULL}});
+  struct fake_broker *b = broker(&f);
+  send_messages(b, 1, 3);
+  fake_pause(b);
+  send_messages(b, 4, 4);
+  fake_silence(b);
+  start(&f);
+  turn(&f);
+  pass(&f, rmq_s(10)); /* the writers are stuck */
+  assert_int_equal(f.role->shared.rejected[RMQ_REJECTION_timeout], 3);
+  assert_int_equal(fake_host_count(&host, "written_timeout"), 1);
+  fake_broker_resume(b);
+  pass(&f, rmq_s(49));
+  pass(&f, rmq_s(11));
+  assert_int_equal(f.role->shared.rejected[RMQ_REJECTION_timeout], 4);
+  assert_int_equal(fake_host_count(&host, "written_timeout"), 2);
+  assert_non_null(strstr(last_line("written_timeout"), "PostCacheChain"));
+  assert_non_null(strstr(last_line("written_timeout"),
+                         "(and 2 others since the last such line)"));
+  end(&f);
+}
+
 /* Whichever allocation fails: the message is taken, or comes again. */
 static void a_message_without_memory_comes_again(void **state) {
   (void)state;
@@ -552,6 +583,7 @@ int main(void) {
       cmocka_unit_test(without_a_connection_the_end_waits_for_the_writers),
       cmocka_unit_test(a_link_that_breaks_at_the_end_brings_nothing_new),
       cmocka_unit_test(each_failure_has_its_policy),
+      cmocka_unit_test(overdue_messages_have_a_line_a_minute),
       cmocka_unit_test(a_message_without_memory_comes_again),
       cmocka_unit_test_teardown(a_stream_is_never_stored_past_what_was_written,
                                 remove_directory),
