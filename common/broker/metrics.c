@@ -31,7 +31,8 @@ struct family {
             sizeof(int64_t) * RMQ_TALLY_##tally_                               \
   }
 
-/* /metrics. All versions have them but where it says so. */
+/* /metrics. All versions have them but where it says so. A partition is not
+ * among them: unreachable_cluster_peers counts nodes that are just down. */
 static const struct family node_families[] = {
     GAUGE("process_resident_memory_bytes", values.memory_used),
     GAUGE("resident_memory_limit_bytes", values.memory_limit),
@@ -45,7 +46,6 @@ static const struct family node_families[] = {
     GAUGE("erlang_uptime_seconds", values.uptime),
     GAUGE("alarms_memory_used_watermark", values.memory_alarm),
     GAUGE("alarms_free_disk_space_watermark", values.disk_alarm),
-    GAUGE("unreachable_cluster_peers_count", values.partitions), /* 3.12 */
     GAUGE("connections", connections),
     GAUGE("queues", queues),
     GAUGE("queue_messages_ready", ready),
