@@ -463,7 +463,8 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
   turn.continuity = rmq_members_step(&x->members, now);
   if (x->has_before && x->is_per_node != now->is_per_node)
     turn.continuity = RMQ_CHANGED; /* another source, other counters */
-  turn.are_counts_known = turn.continuity != RMQ_UNSURE && now->silent == 0;
+  turn.are_counts_known = turn.continuity != RMQ_UNSURE && now->silent == 0 &&
+                          now->silent_of_queues == 0;
   turn.decrease = now->is_per_node && now->nodes_count > 1
                       ? RMQ_DECREASE_IS_LOSS
                       : RMQ_DECREASE_IS_RESET;

@@ -87,7 +87,8 @@ enum { FAMILY_IDENTITY = NODE_FAMILIES, FAMILY_BUILD };
             sizeof(int64_t) * RMQ_STAT_##stat_                                 \
   }
 
-/* /metrics/detailed, from 3.9.8. The first makes a queue known. */
+/* /metrics/detailed, from 3.9.8. The node that leads a queue tells the first;
+ * counters come from all nodes that have channels for it. */
 enum { FAMILY_READY, FAMILY_UNACKED };
 static const struct family queue_families[] = {
     QUEUE_GAUGE("messages_ready", ready),     /* queue_coarse_metrics */
@@ -109,6 +110,8 @@ static const struct family queue_families[] = {
 #define QUEUE_FAMILIES (sizeof(queue_families) / sizeof(queue_families[0]))
 /* Behind the table, from 4.1: its labels are what it says. */
 enum { FAMILY_INFO = QUEUE_FAMILIES };
+/* Beside the bits of the families: some node leads the queue. */
+enum { QUEUE_IS_LED = 1u << 15 };
 
 /* The index in a table, or -1. */
 static int find_family(const struct family *table, size_t count,
@@ -221,6 +224,18 @@ int rmq_metrics_end_node(struct rmq_metrics *m, struct rmq_error *err) {
 void rmq_metrics_queues_init(struct rmq_metrics_queues *q,
                              struct rmq_snapshot *snapshot) {
   *q = (struct rmq_metrics_queues){.snapshot = snapshot};
+}
+
+void rmq_metrics_queues_end(struct rmq_metrics_queues *q) {
+  struct rmq_snapshot *s = q->snapshot;
+  size_t kept = 0;
+  for (size_t i = 0; i < s->queues_count; i++) {
+    if ((q->disputed[i] & QUEUE_IS_LED) == 0)
+      free(s->queues[i].vhost);
+    else
+      s->queues[kept++] = s->queues[i];
+  }
+  s->queues_count = kept;
 }
 
 void rmq_metrics_queues_fini(struct rmq_metrics_queues *q) {
@@ -339,7 +354,12 @@ static struct rmq_snapshot_queue *find_queue(struct rmq_metrics *m, int family,
   uint32_t *slot = find_slot(q, vhost, name);
   if (*slot != 0)
     return &s->queues[*slot - 1];
-  return family == FAMILY_READY ? add_queue(q, slot, vhost, name) : NULL;
+  /* The leader may be the last one to answer. */
+  bool may_be_led = (size_t)family < QUEUE_FAMILIES &&
+                    queue_families[family].is_counter &&
+                    !rmq_snapshot_is_full(s);
+  return family == FAMILY_READY || may_be_led ? add_queue(q, slot, vhost, name)
+                                              : NULL;
 }
 
 /* Two nodes may both think that they lead a queue, for a while. */
@@ -385,6 +405,8 @@ static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
     return;
   size_t index = (size_t)(q - m->queues->snapshot->queues);
   m->next = index + 1;
+  if (s->family == FAMILY_READY)
+    m->queues->disputed[index] |= QUEUE_IS_LED;
   if (s->family == FAMILY_INFO)
     take_info(s, q);
   bool is_length = s->family == FAMILY_READY || s->family == FAMILY_UNACKED;

@@ -47,7 +47,8 @@ struct rmq_metrics_queues {
   /* Below: for the functions only. */
   uint32_t *slots;                /* a hash table of indices + 1 */
   size_t slots_count, slots_used; /* some for queues that lost their place */
-  uint16_t *disputed; /* per queue: fields that were told twice, differing */
+  uint16_t *disputed; /* per queue: fields that were told twice, differing; and
+                         whether a node leads it */
   size_t disputed_count;
 };
 
@@ -65,9 +66,11 @@ void rmq_metrics_begin_node(struct rmq_metrics *m);
 /* -1 with err when it was not the answer of a RabbitMQ node. */
 int rmq_metrics_end_node(struct rmq_metrics *m, struct rmq_error *err);
 
-/* For the snapshot of one poll; the snapshot and ctx are borrowed. */
+/* For the snapshot of one poll; the snapshot and ctx are borrowed. After the
+ * last body comes the end: a queue that only channels knew is none. */
 void rmq_metrics_queues_init(struct rmq_metrics_queues *q,
                              struct rmq_snapshot *snapshot);
+void rmq_metrics_queues_end(struct rmq_metrics_queues *q);
 void rmq_metrics_queues_fini(struct rmq_metrics_queues *q);
 /* After the node's own body: version and name are used. */
 void rmq_metrics_begin_queues(struct rmq_metrics *m,

@@ -247,6 +247,7 @@ static void read_queues(struct run *r, struct rmq_scrape_target *t,
     explain(q, "; RabbitMQ before 3.9.8 does not have it",
             &r->result.queues_error);
     rmq_error_set(&r->result.lacks, "%s", r->result.queues_error.text);
+    r->snapshot->silent_of_queues++;
     return;
   }
   rmq_metrics_end_queues(&t->metrics);
@@ -278,6 +279,7 @@ static void ask_queues(struct run *r) {
   struct rmq_dur left = take_time(r, 1);
   if (left.ns <= 0) {
     rmq_error_set(&r->result.queues_error, "no time left in this interval");
+    r->snapshot->silent_of_queues += count;
   } else if (x->http.get_all(x->http.ctx, x->requests, count, left) ==
              RMQ_HTTP_CANCELLED) {
     r->result.is_cancelled = true;
@@ -286,8 +288,10 @@ static void ask_queues(struct run *r) {
       if (x->targets[i].has_answered)
         read_queues(r, &x->targets[i], &x->requests[at++]);
   }
+  rmq_metrics_queues_end(&queues);
   if (queues.is_out_of_memory)
     rmq_error_set(&r->result.queues_error, "no memory for the list of queues");
+  r->snapshot->silent_of_queues += queues.is_out_of_memory;
   rmq_metrics_queues_fini(&queues);
 }
 

@@ -100,6 +100,7 @@ struct rmq_snapshot {
   double listed_ready, listed_unacked; /* of all queues in the list so far,
                                           wanted or not */
   size_t silent; /* nodes that may run and did not tell their counters */
+  size_t silent_of_queues; /* nodes that told theirs, not those of queues */
   int64_t stats[RMQ_STATS_COUNT], tallies[RMQ_TALLIES_COUNT];
   bool has_nodes; /* the list of nodes was readable */
   struct rmq_snapshot_node *nodes;

@@ -41,6 +41,7 @@ static void read_body(struct reading *r, const char *bytes, size_t size,
   else if (rmq_metrics_end_node(&r->m, &err) == 0)
     fuzz_must(rmq_metrics_put_node(&r->m.node, &r->s) &&
               !rmq_metrics_put_node(&r->m.node, &r->s));
+  rmq_metrics_queues_end(&queues);
   rmq_metrics_queues_fini(&queues);
 }
 

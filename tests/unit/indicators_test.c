@@ -522,20 +522,22 @@ static void a_queue_counts_what_its_nodes_counted(void **state) {
   static const struct {
     const char *name;
     bool is_per_node;
-    size_t silent;
+    size_t silent, silent_of_queues;
     int64_t published;
     int64_t want; /* -1 = absent */
   } polls[] = {
-      {"management", false, 0, 1000, 0},
-      {"it counts", false, 0, 1010, 10},
-      {"the source changes, and with it the numbers", true, 0, 40, 10},
-      {"it counts", true, 0, 60, 30},
-      {"a node is silent: a part of the sum is missing", true, 1, 20, -1},
-      {"it speaks again", true, 0, 70, 40},
-      {"its part is lost", true, 0, 20, 40},
-      {"the rest counts on", true, 0, 25, 45},
-      {"back to management", false, 0, 1100, 45},
-      {"a queue declared anew", false, 0, 7, 52},
+      {"management", false, 0, 0, 1000, 0},
+      {"it counts", false, 0, 0, 1010, 10},
+      {"the source changes, and with it the numbers", true, 0, 0, 40, 10},
+      {"it counts", true, 0, 0, 60, 30},
+      {"a node is silent: a part of the sum is missing", true, 1, 0, 20, -1},
+      {"it speaks again", true, 0, 0, 70, 40},
+      {"a node tells nothing of queues", true, 0, 1, 20, -1},
+      {"and does again", true, 0, 0, 70, 40},
+      {"its part is lost", true, 0, 0, 20, 40},
+      {"the rest counts on", true, 0, 0, 25, 45},
+      {"back to management", false, 0, 0, 1100, 45},
+      {"a queue declared anew", false, 0, 0, 7, 52},
   };
   struct story t;
   begin(&t);
@@ -547,6 +549,7 @@ static void a_queue_counts_what_its_nodes_counted(void **state) {
     b->uptime = t.uptime;
     t.s.is_per_node = polls[i].is_per_node;
     t.s.silent = polls[i].silent;
+    t.s.silent_of_queues = polls[i].silent_of_queues;
     add(&t, "q", 1, polls[i].published);
     step(&t);
     assert_int_equal(t.r.queues_count, 1);

@@ -172,6 +172,7 @@ static void queues_of_version_4_have_counters(void **state) {
       /* another node's channels delivered, too */
       D "messages_acked_total{vhost=\"/\",queue=\"a\\\"b\\\\\"} 10\n" D
       "messages_acked_total{vhost=\"/\",queue=\"not there\"} 10\n");
+  rmq_metrics_queues_end(&q);
   assert_int_equal(s.queues_count, 1);
   const struct rmq_snapshot_queue *a = find(&s, "a\"b\\");
   assert_non_null(a);
@@ -185,6 +186,39 @@ static void queues_of_version_4_have_counters(void **state) {
   assert_int_equal(a->stats[RMQ_STAT_PUBLISH], 15);
   rmq_metrics_queues_fini(&q);
   rmq_snapshot_fini(&s);
+}
+
+static void the_node_that_answers_first_need_not_lead_the_queue(void **state) {
+  (void)state;
+  static const char channels[] =
+      D "messages_acked_total{vhost=\"/\",queue=\"a\"} 10\n" D
+        "messages_acked_total{vhost=\"/\",queue=\"deleted\"} 3\n" D
+        "exchange_messages_published_total{vhost=\"/\",exchange=\"\",queue="
+        "\"b\"} 20\n";
+  static const char leader[] =
+      D "messages_ready{vhost=\"/\",queue=\"b\"} NaN\n" D
+        "messages_ready{vhost=\"/\",queue=\"a\"} 5\n" D
+        "messages_acked_total{vhost=\"/\",queue=\"a\"} 1\n";
+  for (int order = 0; order < 2; order++) {
+    struct rmq_snapshot s;
+    struct rmq_metrics_queues q;
+    SHOW_ROW("the leader is %s", order == 0 ? "first" : "last");
+    rmq_snapshot_init(&s, 10);
+    rmq_metrics_queues_init(&q, &s);
+    rmq_metrics_begin_node(&m);
+    read_queues(&q, "4.1.0", order == 0 ? leader : channels);
+    read_queues(&q, "4.1.0", order == 0 ? channels : leader);
+    rmq_metrics_queues_end(&q);
+    assert_int_equal(s.queues_count, 2);
+    assert_non_null(find(&s, "a"));
+    assert_true(find(&s, "a")->ready == 5);
+    assert_int_equal(find(&s, "a")->stats[RMQ_STAT_ACK], 11);
+    assert_non_null(find(&s, "b"));
+    assert_true(isnan(find(&s, "b")->ready));
+    assert_int_equal(find(&s, "b")->stats[RMQ_STAT_PUBLISH], 20);
+    rmq_metrics_queues_fini(&q);
+    rmq_snapshot_fini(&s);
+  }
 }
 
 static void two_nodes_that_disagree_on_a_queue_say_nothing(void **state) {
@@ -434,6 +468,7 @@ int main(void) {
       cmocka_unit_test(counters_of_a_real_node_are_those_of_management),
       cmocka_unit_test(queues_of_a_real_node_are_read),
       cmocka_unit_test(queues_of_version_4_have_counters),
+      cmocka_unit_test(the_node_that_answers_first_need_not_lead_the_queue),
       cmocka_unit_test(two_nodes_that_disagree_on_a_queue_say_nothing),
       cmocka_unit_test(nodes_add_up_and_each_counts_once),
       cmocka_unit_test(one_value_per_object_is_a_sum),

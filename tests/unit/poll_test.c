@@ -460,6 +460,25 @@ static void auto_has_no_choice_without_a_metrics_url(void **state) {
   tear_down(&f);
 }
 
+static void a_node_that_says_nothing_of_queues_is_counted(void **state) {
+  (void)state;
+  struct cluster whole = make_cluster(), broken = make_cluster();
+  broken.rules[DETAILED_B].status = 500;
+  broken.rules[DETAILED_B].body = "";
+  struct fixture f;
+  begin_cluster(&f, &whole);
+  poll_cluster(&f, &whole);
+  assert_int_equal(f.s.silent_of_queues, 0);
+  poll_cluster(&f, &broken);
+  assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+  assert_int_equal(f.s.silent, 0);
+  assert_int_equal(f.s.silent_of_queues, 1);
+  assert_int_equal(f.s.queues_count, 1);
+  poll_cluster(&f, &whole);
+  assert_int_equal(f.s.silent_of_queues, 0);
+  tear_down(&f);
+}
+
 static void auto_finds_out_anew(void **state) {
   (void)state;
   struct cluster whole = make_cluster(), broken = make_cluster(), newer;
@@ -605,6 +624,7 @@ int main(void) {
       cmocka_unit_test(auto_takes_prometheus_when_every_node_answers),
       cmocka_unit_test(auto_takes_management_when_a_part_would_be_missing),
       cmocka_unit_test(auto_has_no_choice_without_a_metrics_url),
+      cmocka_unit_test(a_node_that_says_nothing_of_queues_is_counted),
       cmocka_unit_test(auto_finds_out_anew),
       cmocka_unit_test(a_node_that_is_down_is_no_reason_to_switch),
       cmocka_unit_test(without_management_the_nodes_are_observed),
