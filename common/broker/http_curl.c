@@ -93,6 +93,19 @@ static void set_limits(struct setter *s,
 #endif
 }
 
+/* Instead of the system's: libcurl may have a file and a directory of those. A
+ * TLS library that has no directories says so. */
+static void set_authorities(struct setter *s, const char *ca_cert) {
+  if (ca_cert == NULL)
+    return;
+  set_text(s, CURLOPT_CAINFO, ca_cert);
+  if (s->failed != CURLE_OK)
+    return;
+  s->failed = curl_easy_setopt(s->easy, CURLOPT_CAPATH, NULL);
+  if (s->failed == CURLE_NOT_BUILT_IN || s->failed == CURLE_UNKNOWN_OPTION)
+    s->failed = CURLE_OK;
+}
+
 static void set_identity(struct setter *s,
                          const struct rmq_http_curl_config *config) {
   set_text(s, CURLOPT_USERAGENT, "warren/" RMQ_VERSION);
@@ -103,7 +116,7 @@ static void set_identity(struct setter *s,
   set_long(s, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   set_long(s, CURLOPT_SSL_VERIFYPEER, config->verify_peer ? 1 : 0);
   set_long(s, CURLOPT_SSL_VERIFYHOST, config->verify_host ? 2 : 0);
-  set_text(s, CURLOPT_CAINFO, config->ca_cert);
+  set_authorities(s, config->ca_cert);
   set_text(s, CURLOPT_SSLCERT, config->client_cert);
   set_text(s, CURLOPT_SSLKEY, config->client_key);
 }
