@@ -231,9 +231,9 @@ static int64_t report_unconfirmed(struct rmq_indicators *x,
                                   const struct rmq_totals_growth *g,
                                   struct rmq_report_cluster *c) {
   const size_t received = rmq_totals_of_tally(RMQ_TALLY_RECEIVED_CONFIRM);
-  int64_t added =
-      rmq_unconfirmed_step(&x->unconfirmed, g->added[received],
-                           g->added[RMQ_STAT_CONFIRM], now->unconfirmed);
+  int64_t added = rmq_unconfirmed_step(&x->unconfirmed, g->added[received],
+                                       g->added[RMQ_STAT_CONFIRM],
+                                       now->unconfirmed, now->taken);
   if (g->sums[received] >= 0 && !isnan(now->unconfirmed))
     c->unconfirmed = x->unconfirmed.sum;
   return added < 0 ? RMQ_ABSENT : added;
