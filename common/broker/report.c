@@ -32,7 +32,7 @@ const char *const rmq_report_reasons[RMQ_REPORT_DEAD_COUNT + 1] = {
 const struct rmq_series rmq_report_series[] = {
     /* connection status */
     CLUSTER_TO(1, "bool", "reachable", reachable, "0 or 1",
-               "Whether a URL answered /api/overview in the last poll"),
+               "Whether a URL, or a MetricsURL, answered in the last poll"),
     CLUSTER_TO(1, "bool", "amqp_usable", amqp_usable, "0 or 1",
                "Whether the probe's last message was confirmed and came back "
                "within its Timeout"),
@@ -49,11 +49,16 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_DERIVE, "total_connections", "closed", connections_closed,
             "connections", "Growth of churn_rates.connection_closed"),
     CLUSTER(RMQ_GAUGE, "gauge", "nodes_running", nodes_running, "nodes",
-            "Nodes of /api/nodes with running true"),
-    CLUSTER(RMQ_GAUGE, "gauge", "nodes_total", nodes_total, "nodes",
-            "Nodes of /api/nodes"),
-    CLUSTER(RMQ_GAUGE, "gauge", "partitions", partitions, "nodes",
-            "Sum over the nodes of the nodes that each is cut off from"),
+            "Nodes of /api/nodes with running true; without that list, "
+            "those that answered"),
+    CLUSTER(
+        RMQ_GAUGE, "gauge", "nodes_total", nodes_total, "nodes",
+        "Nodes of /api/nodes; without that list, those that ever answered at "
+        "a MetricsURL"),
+    CLUSTER(
+        RMQ_GAUGE, "gauge", "partitions", partitions, "nodes",
+        "Sum over the nodes of /api/nodes of the nodes that each is cut off "
+        "from; not without that list"),
     /* lag */
     CLUSTER(RMQ_GAUGE, "queue_length", "ready", ready, "messages",
             "queue_totals.messages_ready"),
@@ -76,11 +81,12 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_DERIVE, "total_events", "dropped_unroutable",
             dropped_unroutable, "messages",
             "Growth of message_stats.drop_unroutable"),
-    CLUSTER(RMQ_DERIVE, "total_events", "unconfirmed", unconfirmed, "messages",
-            "Growth of rabbitmq_global_messages_received_confirm_total - "
-            "messages_confirmed_total - rabbitmq_channel_messages_unconfirmed "
-            "where two polls in a row have it: nacks, and channels that ended "
-            "before a confirm; Prometheus only, from 3.9"),
+    CLUSTER(
+        RMQ_DERIVE, "total_events", "unconfirmed", unconfirmed, "messages",
+        "Growth of rabbitmq_global_messages_received_confirm_total - "
+        "messages_confirmed_total - rabbitmq_channel_messages_unconfirmed "
+        "where two polls in a row, and all of 6 seconds, have it: nacks, and "
+        "channels that ended before a confirm; Prometheus only, from 3.9"),
     CLUSTER(RMQ_DERIVE, "total_events", "redelivered", redelivered, "messages",
             "Growth of message_stats.redeliver"),
     {.type = "total_events",
@@ -99,11 +105,12 @@ const struct rmq_series rmq_report_series[] = {
             "Growth of rabbitmq_auth_attempts_failed_total; Prometheus only"),
     CLUSTER(RMQ_DERIVE, "total_events", "channel_closed", channel_closed,
             "channels", "Growth of churn_rates.channel_closed"),
-    CLUSTER_TO(100, "percent", "error_rate", error_rate, "percent",
-               "100 e / max(o, e) over 60 s, e = returned + dropped_unroutable "
-               "+ unconfirmed + redelivered + dead_lettered, o = publish + "
-               "deliver + get; "
-               "absent when both are 0"),
+    CLUSTER_TO(
+        100, "percent", "error_rate", error_rate, "percent",
+        "100 e / max(o, e) over 60 s, e = returned + dropped_unroutable "
+        "+ unconfirmed + redelivered + dead_lettered, o = publish + "
+        "deliver + get; dead_lettered and unconfirmed with Prometheus only; "
+        "absent when both are 0"),
     /* throughput */
     CLUSTER(RMQ_DERIVE, "total_operations", "publish", publish, "messages",
             "Growth of message_stats.publish"),
