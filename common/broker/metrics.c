@@ -236,6 +236,9 @@ void rmq_metrics_queues_end(struct rmq_metrics_queues *q) {
       s->queues[kept++] = s->queues[i];
   }
   s->queues_count = kept;
+  s->queues_left_out = q->led > kept ? q->led - kept : 0;
+  free(s->last_first); /* of indices that are no more */
+  s->last_first = NULL;
 }
 
 void rmq_metrics_queues_fini(struct rmq_metrics_queues *q) {
@@ -318,7 +321,8 @@ static int grow(struct rmq_metrics_queues *q) {
 static struct rmq_snapshot_queue *add_queue(struct rmq_metrics_queues *q,
                                             uint32_t *slot,
                                             struct rmq_exposition_text vhost,
-                                            struct rmq_exposition_text name) {
+                                            struct rmq_exposition_text name,
+                                            bool is_led) {
   char vhost_text[RMQ_METRICS_NAME_MAX + 1], name_text[sizeof(vhost_text)];
   if (vhost.len == 0 || name.len == 0 ||
       !copy(vhost, vhost_text, sizeof(vhost_text)) ||
@@ -330,6 +334,7 @@ static struct rmq_snapshot_queue *add_queue(struct rmq_metrics_queues *q,
       rmq_snapshot_add_queue(q->snapshot, vhost_text, name_text);
   if (queue == NULL) {
     q->is_out_of_memory |= !is_full;
+    q->led += is_led;
     return NULL;
   }
   size_t index = (size_t)(queue - q->snapshot->queues);
@@ -355,11 +360,17 @@ static struct rmq_snapshot_queue *find_queue(struct rmq_metrics *m, int family,
   if (*slot != 0)
     return &s->queues[*slot - 1];
   /* The leader may be the last one to answer. */
-  bool may_be_led = (size_t)family < QUEUE_FAMILIES &&
-                    queue_families[family].is_counter &&
-                    !rmq_snapshot_is_full(s);
-  return family == FAMILY_READY || may_be_led ? add_queue(q, slot, vhost, name)
-                                              : NULL;
+  bool is_led = family == FAMILY_READY;
+  if (!is_led &&
+      ((size_t)family >= QUEUE_FAMILIES || !queue_families[family].is_counter))
+    return NULL;
+  return add_queue(q, slot, vhost, name, is_led);
+}
+
+static void mark_led(struct rmq_metrics_queues *q, size_t queue) {
+  if ((q->disputed[queue] & QUEUE_IS_LED) == 0)
+    q->led++;
+  q->disputed[queue] |= QUEUE_IS_LED;
 }
 
 /* Two nodes may both think that they lead a queue, for a while. */
@@ -406,7 +417,7 @@ static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
   size_t index = (size_t)(q - m->queues->snapshot->queues);
   m->next = index + 1;
   if (s->family == FAMILY_READY)
-    m->queues->disputed[index] |= QUEUE_IS_LED;
+    mark_led(m->queues, index);
   if (s->family == FAMILY_INFO)
     take_info(s, q);
   bool is_length = s->family == FAMILY_READY || s->family == FAMILY_UNACKED;

@@ -50,6 +50,7 @@ struct rmq_metrics_queues {
   uint16_t *disputed; /* per queue: fields that were told twice, differing; and
                          whether a node leads it */
   size_t disputed_count;
+  size_t led; /* queues that a node leads, also those over the maximum */
 };
 
 /* One body while it is read. */
