@@ -101,13 +101,16 @@ static double share(double part, double whole) {
   return whole > 0 ? 100 * part / whole : (double)NAN;
 }
 
-/* ready / -growth; NaN unless the depth fell by being consumed. */
-static double drain(const struct turn *turn, double ready, double depth,
-                    double depth_before) {
-  double growth = (depth - depth_before) / turn->elapsed;
-  if (turn->continuity != RMQ_SAME || !(growth < 0))
+/* Per second; NaN where nodes came or went, and messages with them. */
+static double grow(const struct turn *turn, double depth, double depth_before) {
+  if (turn->continuity != RMQ_SAME || !(turn->elapsed > 0))
     return (double)NAN;
-  return ready / -growth;
+  return (depth - depth_before) / turn->elapsed;
+}
+
+/* NaN unless the depth fell by being consumed. */
+static double drain(double ready, double growth) {
+  return growth < 0 ? ready / -growth : (double)NAN;
 }
 
 static double head_age(const struct turn *turn, double head_timestamp) {
@@ -197,7 +200,8 @@ static void report_lag(struct rmq_indicators *x, const struct rmq_snapshot *now,
   double depth = now->ready + now->unacked;
   c->ready = now->ready;
   c->unacked = now->unacked;
-  c->drain = drain(turn, now->ready, depth, x->depth);
+  c->growth = grow(turn, depth, x->depth);
+  c->drain = drain(now->ready, c->growth);
   x->depth = depth;
   for (size_t i = 0; i < now->queues_count; i++)
     c->head_age =
@@ -343,7 +347,8 @@ static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
   r->unacked = q->unacked;
   r->consumers = q->consumers;
   if (t->missed == 0)
-    r->drain = drain(turn, q->ready, depth, t->depth);
+    r->growth = grow(turn, depth, t->depth);
+  r->drain = drain(q->ready, r->growth);
   r->head_age = head_age(turn, q->head_timestamp);
   r->publish = sums[RMQ_STAT_PUBLISH];
   r->deliver = add_known(delivered(sums), gotten(sums));

@@ -16,6 +16,17 @@
 #define CLUSTER_TO(max, ...) CLUSTER_ROW(max, RMQ_GAUGE, __VA_ARGS__)
 #define CLUSTER_ROW(...)                                                       \
   ROW(RMQ_SERIES_CLUSTER, rmq_report_cluster, __VA_ARGS__)
+/* Of a change, which may be below 0. */
+#define GROWTH(scope_, struct_)                                                \
+  {                                                                            \
+    .type = "gauge", .type_instance = "growth", .kind = RMQ_GAUGE,             \
+    .scope = scope_, .offset = offsetof(struct struct_, growth),               \
+    .min = -(double)INFINITY, .max = (double)INFINITY,                         \
+    .unit = "messages per second",                                             \
+    .help =                                                                    \
+        "Change of ready + unacked since the last poll, per second; below "    \
+        "0 while the backlog falls"                                            \
+  }
 #define NODE(...) NODE_TO((double)INFINITY, __VA_ARGS__)
 #define NODE_TO(max, ...)                                                      \
   ROW(RMQ_SERIES_NODE, rmq_report_node, max, RMQ_GAUGE, __VA_ARGS__)
@@ -64,9 +75,9 @@ const struct rmq_series rmq_report_series[] = {
             "queue_totals.messages_ready"),
     CLUSTER(RMQ_GAUGE, "queue_length", "unacked", unacked, "messages",
             "queue_totals.messages_unacknowledged"),
+    GROWTH(RMQ_SERIES_CLUSTER, rmq_report_cluster),
     CLUSTER(RMQ_GAUGE, "duration", "drain", drain, "seconds",
-            "ready / -growth, growth = change of ready + unacked per second "
-            "since the last poll; absent when not draining"),
+            "ready / -growth; absent when not draining"),
     CLUSTER(RMQ_GAUGE, "duration", "head_age", head_age, "seconds",
             "Oldest head message of the queues that were read"),
     CLUSTER(RMQ_GAUGE, "latency", "probe_confirm", probe_confirm, "seconds",
@@ -175,9 +186,9 @@ const struct rmq_series rmq_report_series[] = {
     QUEUE(RMQ_GAUGE, "queue_length", "unacked", unacked, "messages",
           "messages_unacknowledged"),
     QUEUE(RMQ_GAUGE, "gauge", "consumers", consumers, "consumers", "consumers"),
+    GROWTH(RMQ_SERIES_QUEUE, rmq_report_queue),
     QUEUE(RMQ_GAUGE, "duration", "drain", drain, "seconds",
-          "ready / -growth, growth = change of ready + unacked per second "
-          "since the last poll; absent when not draining"),
+          "ready / -growth; absent when not draining"),
     QUEUE(RMQ_GAUGE, "duration", "head_age", head_age, "seconds",
           "Now minus head_message_timestamp (classic queues, messages with a "
           "timestamp)"),
@@ -211,6 +222,7 @@ void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
                                    .partitions = (double)NAN,
                                    .ready = (double)NAN,
                                    .unacked = (double)NAN,
+                                   .growth = (double)NAN,
                                    .drain = (double)NAN,
                                    .head_age = (double)NAN,
                                    .returned = -1,
@@ -257,6 +269,7 @@ void rmq_report_queue_clear(struct rmq_report_queue *q) {
   *q = (struct rmq_report_queue){.ready = (double)NAN,
                                  .unacked = (double)NAN,
                                  .consumers = (double)NAN,
+                                 .growth = (double)NAN,
                                  .drain = (double)NAN,
                                  .head_age = (double)NAN,
                                  .publish = -1,

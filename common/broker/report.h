@@ -25,7 +25,7 @@ struct rmq_report_cluster {
   int64_t connections_opened, connections_closed;
   double nodes_running, nodes_total, partitions;
   /* lag */
-  double ready, unacked, drain, head_age;
+  double ready, unacked, growth, drain, head_age;
   double probe_confirm, probe_delivery;
   /* error rate */
   int64_t returned, dropped_unroutable, unconfirmed, redelivered;
@@ -50,7 +50,7 @@ struct rmq_report_node {
 
 struct rmq_report_queue {
   const char *vhost, *name; /* borrowed from the snapshot */
-  double ready, unacked, consumers, drain, head_age;
+  double ready, unacked, consumers, growth, drain, head_age;
   int64_t publish, deliver, ack, redeliver;
   double consumer_capacity, memory;
 };

@@ -171,6 +171,8 @@ static void a_restarted_broker_counts_from_0_without_a_spike(void **state) {
   assert_near(t.r.cluster.publish_rate, 2);
   assert_absent(t.r.cluster.drain); /* lost at the restart, not consumed */
   assert_absent(t.r.queues[0].drain);
+  assert_absent(t.r.cluster.growth);
+  assert_absent(t.r.queues[0].growth);
   assert_int_equal(t.r.queues[0].publish, 30);
   end(&t);
 }
@@ -339,20 +341,28 @@ static void a_queue_whose_node_is_away_keeps_its_sum(void **state) {
   end(&t);
 }
 
+static void assert_same(double value, double want) {
+  if (isnan(want))
+    assert_absent(value);
+  else
+    assert_near(value, want);
+}
+
 static void drain_is_ready_by_minus_growth_and_absent_otherwise(void **state) {
   (void)state;
   static const struct {
     const char *name;
     double before_ready, before_unacked, ready, unacked;
-    double want; /* NaN = absent */
+    double want_drain, want_growth; /* NaN = absent */
   } rows[] = {
-      {"draining", 1000, 0, 900, 0, 90},
-      {"only moved to unacked", 100, 0, 60, 40, (double)NAN},
-      {"growing", 100, 0, 101, 0, (double)NAN},
-      {"standing", 100, 5, 100, 5, (double)NAN},
-      {"empty now", 100, 0, 0, 0, 0},
-      {"unknown before", (double)NAN, 0, 10, 0, (double)NAN},
-      {"unknown now", 10, 0, 5, (double)NAN, (double)NAN},
+      {"draining", 1000, 0, 900, 0, 90, -10},
+      {"only moved to unacked", 100, 0, 60, 40, (double)NAN, 0},
+      {"growing", 100, 0, 101, 0, (double)NAN, 0.1},
+      {"growing, not acknowledged", 100, 5, 100, 35, (double)NAN, 3},
+      {"standing", 100, 5, 100, 5, (double)NAN, 0},
+      {"empty now", 100, 0, 0, 0, 0, -10},
+      {"unknown before", (double)NAN, 0, 10, 0, (double)NAN, (double)NAN},
+      {"unknown now", 10, 0, 5, (double)NAN, (double)NAN, (double)NAN},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     SHOW_ROW("%s", rows[i].name);
@@ -364,18 +374,17 @@ static void drain_is_ready_by_minus_growth_and_absent_otherwise(void **state) {
     add(&t, "q", rows[i].before_ready, 0)->unacked = rows[i].before_unacked;
     step(&t);
     assert_absent(t.r.cluster.drain);
+    assert_absent(t.r.cluster.growth);
+    assert_absent(t.r.queues[0].growth);
     poll(&t);
     t.s.ready = rows[i].ready;
     t.s.unacked = rows[i].unacked;
     add(&t, "q", rows[i].ready, 0)->unacked = rows[i].unacked;
     step(&t);
-    if (isnan(rows[i].want)) {
-      assert_absent(t.r.cluster.drain);
-      assert_absent(t.r.queues[0].drain);
-    } else {
-      assert_near(t.r.cluster.drain, rows[i].want);
-      assert_near(t.r.queues[0].drain, rows[i].want);
-    }
+    assert_same(t.r.cluster.drain, rows[i].want_drain);
+    assert_same(t.r.queues[0].drain, rows[i].want_drain);
+    assert_same(t.r.cluster.growth, rows[i].want_growth);
+    assert_same(t.r.queues[0].growth, rows[i].want_growth);
     end(&t);
   }
 }
