@@ -9,6 +9,28 @@
 
 void rmq_baseline_init(struct rmq_baseline *b) {
   *b = (struct rmq_baseline){.open_slot = -1};
+  rmq_baseline_set_times(b, rmq_s(RMQ_BASELINE_WINDOW_S), rmq_s(0),
+                         rmq_s(RMQ_BASELINE_LEARN_S),
+                         rmq_s(RMQ_BASELINE_ADAPT_S));
+}
+
+/* How many slots make that time, rounded up. */
+static int64_t slots_of(const struct rmq_baseline *b, struct rmq_dur time) {
+  return time.ns / b->slot_ns + (time.ns % b->slot_ns > 0 ? 1 : 0);
+}
+
+void rmq_baseline_set_times(struct rmq_baseline *b, struct rmq_dur window,
+                            struct rmq_dur interval, struct rmq_dur learn,
+                            struct rmq_dur adapt) {
+  int64_t slot = window.ns / RMQ_BASELINE_SLOTS;
+  b->slot_ns = slot > interval.ns ? slot : interval.ns;
+  int64_t learn_slots = slots_of(b, learn);
+  if (learn_slots < RMQ_BASELINE_LEARN_MIN)
+    learn_slots = RMQ_BASELINE_LEARN_MIN;
+  if (learn_slots > RMQ_BASELINE_SLOTS)
+    learn_slots = RMQ_BASELINE_SLOTS;
+  b->learn_slots = (size_t)learn_slots;
+  b->adapt_slots = slots_of(b, adapt);
 }
 
 /* Whether the open slot's mean is a drop that is not old enough to be learned
@@ -19,7 +41,7 @@ static bool is_dropped(struct rmq_baseline *b, double mean) {
   b->is_low = rmq_baseline_drop(b, mean) >= RMQ_BASELINE_LOW_PERCENT;
   if (b->is_low && !was_low)
     b->low_since = b->open_slot;
-  return b->is_low && b->open_slot - b->low_since < RMQ_BASELINE_LOW_SLOTS;
+  return b->is_low && b->open_slot - b->low_since < b->adapt_slots;
 }
 
 static void close_slot(struct rmq_baseline *b) {
@@ -36,7 +58,7 @@ static void close_slot(struct rmq_baseline *b) {
 
 void rmq_baseline_feed(struct rmq_baseline *b, double rate,
                        struct rmq_mono now) {
-  int64_t slot = now.ns / (RMQ_BASELINE_SLOT_S * RMQ_NS_PER_S);
+  int64_t slot = now.ns / b->slot_ns;
   if (!isfinite(rate))
     return;
   if (slot != b->open_slot) {
@@ -57,7 +79,7 @@ static int compare_doubles(const void *a, const void *b) {
 double rmq_baseline_get(const struct rmq_baseline *b) {
   double sorted[RMQ_BASELINE_SLOTS];
   size_t n = b->slots_count;
-  if (n < RMQ_BASELINE_LEARN_SLOTS)
+  if (n < b->learn_slots)
     return (double)NAN;
   memcpy(sorted, b->slots, n * sizeof(sorted[0]));
   qsort(sorted, n, sizeof(sorted[0]), compare_doubles);

@@ -4,7 +4,6 @@
 #include "common/broker/indicators.h"
 
 #include "common/base/window.h"
-#include "common/broker/baseline.h"
 #include "common/broker/members.h"
 #include "common/broker/meter.h"
 #include "common/broker/totals.h"
@@ -36,6 +35,8 @@ struct rmq_indicators {
   struct rmq_unconfirmed unconfirmed;
   struct rmq_window errors;
   struct rmq_baseline publish_rate;
+  struct rmq_week *week; /* borrowed; NULL = the baseline decides */
+  bool has_learned_hour;
   int64_t scrape_failed;
   struct track *tracks; /* sorted by vhost and name */
   size_t tracks_count;
@@ -86,6 +87,18 @@ void rmq_indicators_free(struct rmq_indicators *x) {
   free(x->nodes);
   free(x->queues);
   free(x);
+}
+
+struct rmq_baseline *rmq_indicators_get_baseline(struct rmq_indicators *x) {
+  return &x->publish_rate;
+}
+
+void rmq_indicators_set_week(struct rmq_indicators *x, struct rmq_week *week) {
+  x->week = week;
+}
+
+bool rmq_indicators_has_learned_hour(const struct rmq_indicators *x) {
+  return x->has_learned_hour;
 }
 
 /* ---- arithmetic on what may be absent ---- */
@@ -263,9 +276,23 @@ static void report_errors(struct rmq_indicators *x,
   rmq_window_error_rate(&x->errors, now->taken, &c->error_rate);
 }
 
+/* How far the publish rate is below what is usual. */
+static double drop(struct rmq_indicators *x, double rate,
+                   const struct rmq_snapshot *now) {
+  double percent = (double)NAN;
+  if (x->week != NULL) {
+    percent = rmq_week_drop(x->week, rate, now->time);
+    x->has_learned_hour = rmq_week_feed(x->week, rate, now->time);
+    return percent;
+  }
+  percent = rmq_baseline_drop(&x->publish_rate, rate);
+  rmq_baseline_feed(&x->publish_rate, rate, now->taken);
+  return percent;
+}
+
 static void report_throughput(struct rmq_indicators *x,
                               const struct rmq_totals_growth *g,
-                              struct rmq_mono now,
+                              const struct rmq_snapshot *now,
                               struct rmq_report_cluster *c) {
   c->publish = g->sums[RMQ_STAT_PUBLISH];
   c->confirm = g->sums[RMQ_STAT_CONFIRM];
@@ -277,8 +304,7 @@ static void report_throughput(struct rmq_indicators *x,
       plus(plus(g->rates[RMQ_STAT_DELIVER], g->rates[RMQ_STAT_DELIVER_NO_ACK]),
            plus(g->rates[RMQ_STAT_GET], g->rates[RMQ_STAT_GET_NO_ACK]));
   c->ack_rate = g->rates[RMQ_STAT_ACK];
-  c->throughput_drop = rmq_baseline_drop(&x->publish_rate, c->publish_rate);
-  rmq_baseline_feed(&x->publish_rate, c->publish_rate, now);
+  c->throughput_drop = drop(x, c->publish_rate, now);
 }
 
 static int report_cluster(struct rmq_indicators *x,
@@ -292,7 +318,7 @@ static int report_cluster(struct rmq_indicators *x,
   report_connections(now, &g, c);
   report_members(now, c);
   report_lag(x, now, turn, c);
-  report_throughput(x, &g, now->taken, c);
+  report_throughput(x, &g, now, c);
   report_errors(x, now, &g, c);
   c->scrape_failed = x->scrape_failed;
   return 0;

@@ -12,8 +12,10 @@
 #define RMQ_BROKER_INDICATORS_H
 
 #include "common/base/error.h"
+#include "common/broker/baseline.h"
 #include "common/broker/report.h"
 #include "common/broker/snapshot.h"
+#include "common/broker/week.h"
 
 struct rmq_indicators; /* opaque: one track per object */
 
@@ -30,6 +32,14 @@ struct rmq_indicators_result {
 /* NULL without memory. */
 struct rmq_indicators *rmq_indicators_new(void);
 void rmq_indicators_free(struct rmq_indicators *x);
+
+/* Before the first step: the times of the publish rate's baseline. */
+struct rmq_baseline *rmq_indicators_get_baseline(struct rmq_indicators *x);
+/* Before the first step: the rate is compared with the hours of the week
+ * instead; borrowed, it learns with each step. */
+void rmq_indicators_set_week(struct rmq_indicators *x, struct rmq_week *week);
+/* Whether the last step was the end of an hour that the week learned from. */
+bool rmq_indicators_has_learned_hour(const struct rmq_indicators *x);
 
 /* What is known after a poll that succeeded. Sorts the snapshot. -1 without
  * memory: then as little as after a failure is known. */

@@ -7,7 +7,9 @@
 #include "common/base/log.h"
 #include "common/broker/alert_rule.h"
 #include "common/broker/poll.h"
+#include "common/broker/week.h"
 #include "common/role/alert_options.h"
+#include "common/role/baseline_options.h"
 #include "common/role/probe_options.h"
 
 #include <stdio.h>
@@ -158,6 +160,11 @@ const struct rmq_option rmq_role_monitor_options[] = {
      FIELD(alerts),
      .block = &rmq_alert_option_block,
      .help = "Notifications when something is wrong, and when it is over"},
+    {.name = "Baseline",
+     .type = RMQ_OPT_BLOCKS,
+     FIELD(baselines),
+     .block = &rmq_baseline_option_block,
+     .help = "What the publish rate is compared with"},
     {.name = "LogFormat",
      .type = RMQ_OPT_ENUM,
      FIELD(log_format),
@@ -242,6 +249,17 @@ static void check_alerts(const struct rmq_role_monitor_config *c,
   }
 }
 
+/* An hour of which there are no three polls is never learned. */
+static void check_baseline(const struct rmq_role_monitor_config *c,
+                           struct rmq_buf *errors) {
+  const struct rmq_baseline_options *b =
+      c->baselines.count > 0 ? c->baselines.items[0] : NULL;
+  if (b != NULL && b->hour_of_week &&
+      c->interval.ns > rmq_s(RMQ_WEEK_INTERVAL_S).ns)
+    add_error(errors, "Interval",
+              "must be at most 900 seconds with HourOfWeek");
+}
+
 int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   const struct rmq_role_monitor_config *c = config;
   size_t before = errors->len;
@@ -261,5 +279,6 @@ int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   rmq_filter_check("IncludeVHost", &c->include_vhost, errors);
   rmq_filter_check("ExcludeVHost", &c->exclude_vhost, errors);
   check_alerts(c, errors);
+  check_baseline(c, errors);
   return errors->len == before ? 0 : -1;
 }

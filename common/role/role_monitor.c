@@ -9,10 +9,12 @@
 #include "common/broker/indicators.h"
 #include "common/broker/local.h"
 #include "common/broker/poll.h"
+#include "common/role/baseline_options.h"
 #include "common/role/monitor_alerts.h"
 #include "common/role/monitor_log.h"
 #include "common/role/monitor_probe.h"
 #include "common/role/secret.h"
+#include "common/role/week_file.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -40,6 +42,8 @@ struct rmq_role_monitor {
   bool has_password;
   struct rmq_monitor_log log;
   struct rmq_local local;
+  struct rmq_week *week; /* NULL without HourOfWeek */
+  struct rmq_week_file week_file;
 
   /* Under result_lock. */
   pthread_mutex_t result_lock;
@@ -117,6 +121,13 @@ static void publish_result(struct rmq_role_monitor *m,
   m->filling = 1 - m->filling;
 }
 
+/* Once an hour. The file is nobody else's. */
+static void keep_week(struct rmq_role_monitor *m, bool is_answered) {
+  if (m->week != NULL && is_answered &&
+      rmq_indicators_has_learned_hour(m->indicators))
+    rmq_week_file_store(&m->week_file, m->week);
+}
+
 /* After the result is published: this thread alone changes it. */
 static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s) {
   if (m->alerts == NULL)
@@ -147,6 +158,7 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   rmq_monitor_log_poll(&m->log, &poll, s, m->host->mono(m->host->ctx));
   publish_result(m, &poll, s);
   judge(m, s);
+  keep_week(m, poll.outcome == RMQ_POLL_ANSWERED);
   return true;
 }
 
@@ -389,6 +401,33 @@ static int create_alerts(struct rmq_role_monitor *m, struct rmq_error *err) {
   return m->alerts != NULL ? 0 : -1;
 }
 
+static int create_week(struct rmq_role_monitor *m, const char *directory,
+                       struct rmq_error *err) {
+  m->week = malloc(sizeof(*m->week));
+  if (m->week == NULL)
+    return rmq_error_set(err, "out of memory");
+  rmq_week_init(m->week);
+  if (rmq_week_file_init(&m->week_file, m->host, m->name, directory, err) != 0)
+    return -1;
+  rmq_week_file_load(&m->week_file, m->week);
+  rmq_indicators_set_week(m->indicators, m->week);
+  return 0;
+}
+
+static int set_up_baseline(struct rmq_role_monitor *m, struct rmq_error *err) {
+  const struct rmq_role_monitor_config *c = m->config;
+  const struct rmq_baseline_options *o =
+      c->baselines.count > 0 ? c->baselines.items[0] : NULL;
+  const struct rmq_dur window = rmq_s(RMQ_BASELINE_WINDOW_S);
+  const struct rmq_dur learn = rmq_s(RMQ_BASELINE_LEARN_S);
+  const struct rmq_dur adapt = rmq_s(RMQ_BASELINE_ADAPT_S);
+  rmq_baseline_set_times(rmq_indicators_get_baseline(m->indicators),
+                         o == NULL ? window : o->window, c->interval,
+                         o == NULL ? learn : o->learn,
+                         o == NULL ? adapt : o->adapt);
+  return o != NULL && o->hour_of_week ? create_week(m, o->state_dir, err) : 0;
+}
+
 static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
                   struct rmq_error *err) {
   const struct rmq_role_monitor_config *c = m->config;
@@ -412,7 +451,7 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
   m->poll.vhosts = m->vhosts;
   m->poll.queues = m->queues;
   if (m->vhosts == NULL || m->queues == NULL || create_probe(m, err) != 0 ||
-      create_alerts(m, err) != 0)
+      create_alerts(m, err) != 0 || set_up_baseline(m, err) != 0)
     return -1;
   return set_http(m, http, err);
 }
@@ -461,6 +500,8 @@ void rmq_role_monitor_free(struct rmq_role_monitor *m) {
   for (size_t i = 0; i < 2; i++)
     rmq_snapshot_fini(&m->snapshots[i]);
   rmq_indicators_free(m->indicators);
+  rmq_week_file_fini(&m->week_file);
+  free(m->week);
   free_urls(&m->urls);
   free_urls(&m->metrics_urls);
   pthread_cond_destroy(&m->life_changed);

@@ -26,9 +26,10 @@ struct rmq_role_monitor_config {
   struct rmq_strings include_queue, exclude_queue;
   struct rmq_strings include_vhost, exclude_vhost;
   int64_t max_queues;
-  struct rmq_blocks probes; /* of struct rmq_probe_options, at most one */
-  struct rmq_blocks alerts; /* of struct rmq_alert_config */
-  int log_format;           /* enum rmq_log_format */
+  struct rmq_blocks probes;    /* of struct rmq_probe_options, at most one */
+  struct rmq_blocks alerts;    /* of struct rmq_alert_config */
+  struct rmq_blocks baselines; /* of struct rmq_baseline_options, at most one */
+  int log_format;              /* enum rmq_log_format */
   char *log_file;
   struct rmq_dur shutdown_timeout;
 };

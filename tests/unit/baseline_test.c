@@ -133,6 +133,45 @@ static void many_measurements_of_a_slot_are_one_mean(void **state) {
   assert_true(rmq_baseline_get(&b) == 20);
 }
 
+static void its_times_are_options(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    int64_t window, interval, learn, adapt;
+    int64_t want_silent, want_adapted; /* seconds */
+  } rows[] = {
+      {"as without options", 600, 10, 120, 3600, 120, 3600},
+      {"short, for a drill", 60, 2, 10, 120, 10, 120},
+      {"long", 21600, 10, 3600, 86400, 3600, 86400},
+      {"a slot is no shorter than the interval", 600, 60, 120, 3600, 300, 3600},
+      {"five slots at least", 600, 10, 0, 3600, 50, 3600},
+      {"what is low is learned at once", 600, 10, 120, 0, 120, 0},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_baseline b;
+    int64_t s = 0, step = rows[i].interval;
+    SHOW_ROW("%s", rows[i].name);
+    rmq_baseline_init(&b);
+    rmq_baseline_set_times(&b, rmq_s(rows[i].window), rmq_s(step),
+                           rmq_s(rows[i].learn), rmq_s(rows[i].adapt));
+    while (isnan(rmq_baseline_get(&b))) {
+      rmq_baseline_feed(&b, 100, (struct rmq_mono){s * RMQ_NS_PER_S});
+      s += step;
+    }
+    assert_int_equal(s - step, rows[i].want_silent);
+    int64_t window = b.slot_ns / RMQ_NS_PER_S * RMQ_BASELINE_SLOTS;
+    for (int64_t end = s + window; s < end; s += step)
+      rmq_baseline_feed(&b, 100, (struct rmq_mono){s * RMQ_NS_PER_S});
+    int64_t low = s;
+    while (rmq_baseline_get(&b) == 100) { /* half of the window, then */
+      rmq_baseline_feed(&b, 0, (struct rmq_mono){s * RMQ_NS_PER_S});
+      s += step;
+    }
+    assert_in_range(s - low, rows[i].want_adapted + window / 2,
+                    rows[i].want_adapted + window / 2 + 60 + 3 * step);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nothing_is_said_while_learning),
@@ -146,6 +185,7 @@ int main(void) {
       cmocka_unit_test(an_outage_that_comes_again_has_its_own_hour),
       cmocka_unit_test(nothing_usual_is_no_drop),
       cmocka_unit_test(many_measurements_of_a_slot_are_one_mean),
+      cmocka_unit_test(its_times_are_options),
   };
   return run_all(tests);
 }

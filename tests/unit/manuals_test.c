@@ -4,6 +4,7 @@
 #include "rmq_config.h"
 
 #include "common/role/alert_options.h"
+#include "common/role/baseline_options.h"
 #include "common/role/consume_series.h"
 #include "common/role/probe_options.h"
 #include "common/role/role_consume.h"
@@ -95,6 +96,10 @@ static void monitor_manual_explains_every_option(void **state) {
                      rmq_alert_option_table);
   manual_has_ranges("plugins/rabbitmq_monitor.pod", "alert options",
                     rmq_alert_option_table);
+  manual_has_options("plugins/rabbitmq_monitor.pod", "baseline options",
+                     rmq_baseline_option_table);
+  manual_has_ranges("plugins/rabbitmq_monitor.pod", "baseline options",
+                    rmq_baseline_option_table);
 }
 
 static void monitor_sample_shows_every_option(void **state) {

@@ -2,6 +2,7 @@
 #include "rmq_config.h"
 
 #include "common/broker/alert_rule.h"
+#include "common/role/baseline_options.h"
 #include "common/role/monitor_log.h"
 #include "common/role/role_monitor.h"
 
@@ -13,6 +14,7 @@
 #include <math.h>
 #include <semaphore.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAIN "rabbitmq_monitor-main/"
 
@@ -386,6 +388,107 @@ static void an_outage_is_one_alert_and_its_end_is_one(void **state) {
   tear_down(&f);
 }
 
+static struct rmq_baseline_options *add_baseline(struct fixture *f) {
+  struct rmq_error err = {.text = ""};
+  return rmq_options_add_block(
+      rmq_options_find(rmq_role_monitor_options, "Baseline"), &f->config, &err);
+}
+
+static void start(struct fixture *f) {
+  struct rmq_error err = {.text = ""};
+  f->m = rmq_role_monitor_new(&fake.host, "main", &f->config, &f->http, &err);
+  if (f->m == NULL)
+    fail_msg("%s", err.text);
+}
+
+/* Polls every 10 s for so long; 50 messages a second. */
+static void run_for(struct fixture *f, int seconds) {
+  for (int s = 0; s < seconds; s += 10) {
+    f->broker.published += 500;
+    fake_host_clear(&fake);
+    rmq_role_monitor_sample(f->m);
+    fake_host_advance(&fake, rmq_s(10));
+  }
+}
+
+static void what_is_learned_as_usual_is_an_option(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    bool has_block;
+    int64_t learn_s;
+    int want_silent; /* seconds from the first rate */
+  } rows[] = {{"no block", false, 0, 120},
+              {"the block's defaults", true, 120, 120},
+              {"a minute", true, 60, 60}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct fixture f;
+    SHOW_ROW("%s", rows[i].name);
+    prepare(&f);
+    if (rows[i].has_block) {
+      struct rmq_baseline_options *b = add_baseline(&f);
+      assert_non_null(b);
+      assert_true(b->learn.ns == rmq_s(120).ns);
+      b->learn = rmq_s(rows[i].learn_s);
+    }
+    start(&f);
+    run_for(&f, 20 + rows[i].want_silent);
+    assert_null(fake_host_find(&fake, MAIN "percent-throughput_drop"));
+    run_for(&f, 10);
+    assert_true(fake_host_value(&fake, MAIN "percent-throughput_drop") == 0);
+    tear_down(&f);
+  }
+}
+
+static void hours_of_the_week_survive_a_restart(void **state) {
+  (void)state;
+  struct fixture f;
+  char directory[200], path[300];
+  const char *tmp = getenv("TMPDIR");
+  snprintf(directory, sizeof(directory), "%s/role_monitor.XXXXXX",
+           tmp == NULL ? "/tmp" : tmp);
+  assert_non_null(mkdtemp(directory));
+  snprintf(path, sizeof(path), "%s/rabbitmq_monitor-main.week", directory);
+  for (int life = 0; life < 2; life++) {
+    struct rmq_wall wall = fake.wall;
+    prepare(&f);
+    if (life > 0)
+      fake.wall = wall;
+    struct rmq_baseline_options *b = add_baseline(&f);
+    b->hour_of_week = true;
+    b->state_dir = strdup(directory);
+    start(&f);
+    if (life == 0)
+      run_for(&f, 2 * 7 * 24 * 3600 + 3600);
+    run_for(&f, 20); /* the first rate */
+    assert_true(fake_host_value(&fake, MAIN "percent-throughput_drop") == 0);
+    f.broker.published -= 250; /* of 500 */
+    run_for(&f, 10);
+    assert_true(fake_host_value(&fake, MAIN "percent-throughput_drop") == 50);
+    tear_down(&f);
+  }
+  unlink(path);
+  rmdir(directory);
+}
+
+static void hours_of_the_week_need_polls_within_the_hour(void **state) {
+  (void)state;
+  struct fixture f;
+  struct rmq_buf errors;
+  prepare(&f);
+  rmq_buf_init(&errors, 4096);
+  add_baseline(&f)->hour_of_week = true;
+  set(&f, "Interval", "15m");
+  assert_int_equal(rmq_role_monitor_check(&f.config, &errors), 0);
+  set(&f, "Interval", "16m");
+  assert_int_equal(rmq_role_monitor_check(&f.config, &errors), -1);
+  assert_string_equal(rmq_buf_text(&errors),
+                      "option Interval: must be at most 900 seconds with "
+                      "HourOfWeek\n");
+  rmq_buf_fini(&errors);
+  tear_down(&f);
+}
+
 static void alerts_of_queues_need_queues(void **state) {
   (void)state;
   struct fixture f;
@@ -428,6 +531,9 @@ int main(void) {
       cmocka_unit_test(all_errors_of_a_block_are_told),
       cmocka_unit_test(a_password_file_is_needed_before_anything_is_asked),
       cmocka_unit_test(an_outage_is_one_alert_and_its_end_is_one),
+      cmocka_unit_test(what_is_learned_as_usual_is_an_option),
+      cmocka_unit_test(hours_of_the_week_survive_a_restart),
+      cmocka_unit_test(hours_of_the_week_need_polls_within_the_hour),
       cmocka_unit_test(alerts_of_queues_need_queues),
       cmocka_unit_test(manual_and_sample_have_every_option),
   };
