@@ -65,6 +65,15 @@ static json_t *load(const char *bytes, size_t len, json_type type,
   return NULL;
 }
 
+/* RabbitMQ 3.8 says 0, however many are dropped; 3.10 counts them. */
+static void forget_zeroed(struct rmq_snapshot *s) {
+  int major = 0, minor = 0;
+  bool is_old = sscanf(s->version, "%d.%d", &major, &minor) == 2 &&
+                (major < 3 || (major == 3 && minor < 10));
+  if (is_old && s->stats[RMQ_STAT_DROPPED] == 0)
+    s->stats[RMQ_STAT_DROPPED] = RMQ_ABSENT;
+}
+
 int rmq_management_overview(const char *bytes, size_t len,
                             struct rmq_snapshot *s, struct rmq_error *err) {
   json_t *doc = load(bytes, len, JSON_OBJECT, "the overview", err);
@@ -85,6 +94,7 @@ int rmq_management_overview(const char *bytes, size_t len,
     for (size_t i = 0; i <= RMQ_TALLY_CHANNEL_CLOSED; i++)
       s->tallies[i] = get_counter(churn, rmq_tally_to_str((enum rmq_tally)i));
     get_stats(json_object_get(doc, "message_stats"), s->stats);
+    forget_zeroed(s);
   } else {
     rmq_error_set(err, "the answer is not a RabbitMQ overview; is the URL that "
                        "of the management plugin?");

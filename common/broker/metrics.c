@@ -108,8 +108,9 @@ static const struct family queue_families[] = {
     QUEUE_STAT("exchange_messages_published_total", PUBLISH),
 };
 #define QUEUE_FAMILIES (sizeof(queue_families) / sizeof(queue_families[0]))
-/* Behind the table, from 4.1: its labels are what it says. */
-enum { FAMILY_INFO = QUEUE_FAMILIES };
+/* Behind the table: what kind of queue it is. From 4.1 there is a family whose
+ * labels say so; in 4.0 only streams have segments (queue_metrics). */
+enum { FAMILY_INFO = QUEUE_FAMILIES, FAMILY_SEGMENTS };
 /* Beside the bits of the families: some node leads the queue. */
 enum { QUEUE_IS_LED = 1u << 15 };
 
@@ -388,20 +389,22 @@ static void set_gauge(struct rmq_metrics_queues *q, size_t queue, int family,
 }
 
 static int find_of_queues(void *ctx, struct rmq_exposition_text name) {
-  static const char info[] = "rabbitmq_detailed_queue_info";
   ((struct rmq_metrics *)ctx)->next = 0;
-  if (name.len == strlen(info) && memcmp(name.bytes, info, name.len) == 0)
+  if (is_text("rabbitmq_detailed_queue_info", name))
     return FAMILY_INFO;
+  if (is_text("rabbitmq_detailed_stream_segments", name))
+    return FAMILY_SEGMENTS;
   return find_family(queue_families, QUEUE_FAMILIES, "rabbitmq_detailed_queue_",
                      name);
 }
 
 /* Its leader's node says it as do those of its replicas. */
-static void take_info(const struct rmq_exposition_sample *s,
+static void take_kind(const struct rmq_exposition_sample *s,
                       struct rmq_snapshot_queue *q) {
   const struct rmq_exposition_text *type =
       rmq_exposition_label(s, "queue_type");
-  if (type != NULL && is_text("rabbit_stream_queue", *type))
+  if (s->family == FAMILY_SEGMENTS ||
+      (type != NULL && is_text("rabbit_stream_queue", *type)))
     rmq_snapshot_mark_stream(q);
 }
 
@@ -418,10 +421,11 @@ static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
   m->next = index + 1;
   if (s->family == FAMILY_READY)
     mark_led(m->queues, index);
-  if (s->family == FAMILY_INFO)
-    take_info(s, q);
+  bool is_kind = s->family == FAMILY_INFO || s->family == FAMILY_SEGMENTS;
+  if (is_kind)
+    take_kind(s, q);
   bool is_length = s->family == FAMILY_READY || s->family == FAMILY_UNACKED;
-  if (s->family == FAMILY_INFO || (is_length && q->is_stream))
+  if (is_kind || (is_length && q->is_stream))
     return;
   const struct family *f = &queue_families[s->family];
   char *field = (char *)q + f->offset;
