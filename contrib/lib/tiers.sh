@@ -82,7 +82,7 @@ group_fuzz() {
 
 group_quiet() {
   local status=0
-  build_at plain --enable-werror && build_make "$work/plain" bench || return 1
+  build_plain bench_at || return 1
   tiers_python "$work/src/tests/tiers/quiet.py" --build "$work/plain" \
     --seconds "${WARREN_LONG_QUIET_S:-600}" --figures "$work/quiet.json" ||
     status=$?
