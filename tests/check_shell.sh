@@ -16,6 +16,7 @@ scripts() {
       ! -name '*.sh' -size -64k -exec awk '
         FNR == 1 { if (/^#!.*[\/ ](ba|da)?sh( |$)/) print FILENAME; nextfile }' {} +
     echo autogen.sh
+    echo contrib/alpine/APKBUILD
   } 2>/dev/null | sort -u
 }
 while read -r script; do

@@ -7,6 +7,7 @@
 #   --bench         bench                     20 to 30 minutes
 #   --long          long, fuzz, quiet         two hours and a half
 #   --root trixie   root                      30 minutes
+#   --packages bookworm|trixie  packages      15 minutes
 
 # shellcheck disable=SC2154  # work, pytest_args: of run-tests
 tiers_python() {
@@ -101,4 +102,14 @@ group_root() {
   # shellcheck disable=SC2086  # words
   bash "$here/lib/root.sh" "$root_suite" "$work" "${here%/contrib}" \
     ${WARREN_ROOT_GROUPS:-}
+}
+
+# --- packages ---------------------------------------------------------------
+
+group_packages() {
+  # shellcheck disable=SC2154  # packages_suite: of run-tests
+  PACKAGES_LOG=$work/packages-tools.log packages_install autopkgtest debootstrap \
+    dpkg-dev &&
+    bash "$here/lib/package_root.sh" "$packages_suite" "$work/packages" \
+      "${here%/contrib}"
 }

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# The tarball of a release, from a commit alone, the same bytes wherever and
+# whenever it is made (with the same autotools, tar and xz). Sourced; sees
+# build_root and the functions of contrib/lib/build.sh.
+#
+#   dist_version              the version that configure.ac says
+#   dist_epoch                when the commit was made
+#   dist_make WORK TO         TO/warren-VERSION.tar.xz; builds in WORK
+
+# shellcheck disable=SC2154  # build_root: of build.sh
+dist_git() { git -c safe.directory='*' -C "$build_root" "$@"; }
+
+dist_version() {
+  dist_git show HEAD:configure.ac | sed -n 's/^AC_INIT(\[warren\], \[\(.*\)\])$/\1/p'
+}
+
+dist_epoch() { dist_git log -1 --format=%ct; }
+
+dist_make() { # WORK TO
+  local work=$1 to=$2 epoch
+  epoch=$(dist_epoch) || return 1
+  mkdir -p "$work/src" "$to" && dist_git archive HEAD | tar -C "$work/src" -xf - &&
+    (
+      export SOURCE_DATE_EPOCH=$epoch TZ=UTC LC_ALL=C
+      unset XZ_OPT XZ_DEFAULTS
+      umask 022
+      (cd "$work/src" && ./autogen.sh) &&
+        build_configure "$work/src" "$work/build" &&
+        build_make "$work/build" dist-xz \
+          am__tar="tar --format=posix --sort=name --mtime=@$epoch \
+            --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX \
+            --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
+            -chf - \"\$\$tardir\""
+    ) && mv "$work"/build/warren-*.tar.xz "$to"
+}
