@@ -6,6 +6,8 @@
 #
 #   dist_version              the version that configure.ac says
 #   dist_epoch                when the commit was made
+#   dist_remember_tested      contrib/run-tests has passed for what is here
+#   dist_tested               the commit for which it has; "" where there is none
 #   dist_make WORK TO         TO/warren-VERSION.tar.xz; builds in WORK
 
 # shellcheck disable=SC2154  # build_root: of build.sh
@@ -16,6 +18,19 @@ dist_version() {
 }
 
 dist_epoch() { dist_git log -1 --format=%ct; }
+
+# In the clone's git directory, so that the tree stays as it is. Only of a tree
+# that is a commit; where there is no git, or it is not ours to write, of nothing.
+dist_tested_file() {
+  dist_git rev-parse --path-format=absolute --git-path warren-tested
+}
+
+dist_remember_tested() {
+  [ -z "$(dist_git status --porcelain 2>&1)" ] || return 0
+  (dist_git rev-parse HEAD >"$(dist_tested_file)") 2>/dev/null || true
+}
+
+dist_tested() { cat "$(dist_tested_file)" 2>/dev/null; }
 
 dist_make() { # WORK TO
   local work=$1 to=$2 epoch
