@@ -316,6 +316,7 @@ void manual_has_series(const char *page, const char *plugin,
   write_scope(plugin, table, RMQ_SERIES_BLOCK, &want);
   write_scope(plugin, table, RMQ_SERIES_CLUSTER, &want);
   write_scope(plugin, table, RMQ_SERIES_NODE, &want);
+  write_scope(plugin, table, RMQ_SERIES_VHOST, &want);
   write_scope(plugin, table, RMQ_SERIES_QUEUE, &want);
   part_is(page, "series", &want);
   rmq_buf_fini(&want);

@@ -19,6 +19,8 @@ const char *rmq_series_scope_to_str(enum rmq_series_scope s) {
     return "cluster";
   case RMQ_SERIES_NODE:
     return "node";
+  case RMQ_SERIES_VHOST:
+    return "vhost";
   case RMQ_SERIES_QUEUE:
     return "queue";
   }
@@ -44,6 +46,10 @@ static int build_instance(enum rmq_series_scope scope, const char *name,
     if (!rmq_names_are_safe(node, strlen(node)))
       return -1;
     return rmq_buf_appendf(out, "-node-%s", node);
+  case RMQ_SERIES_VHOST:
+    if (rmq_buf_append_text(out, "-vhost-") != 0)
+      return -1;
+    return rmq_names_encode(out, vhost, /* also_dash = */ true);
   case RMQ_SERIES_QUEUE:
     if (rmq_buf_append_text(out, "-queue-") != 0 ||
         rmq_names_encode(out, vhost, /* also_dash = */ true) != 0 ||
@@ -60,10 +66,10 @@ static void add_labels(struct rmq_series_object *o, enum rmq_series_scope scope,
   label(o, scope == RMQ_SERIES_BLOCK ? "block" : "cluster", name);
   if (scope == RMQ_SERIES_NODE)
     label(o, "node", node);
-  if (scope == RMQ_SERIES_QUEUE) {
+  if (scope == RMQ_SERIES_VHOST || scope == RMQ_SERIES_QUEUE)
     label(o, "vhost", vhost);
+  if (scope == RMQ_SERIES_QUEUE)
     label(o, "queue", queue);
-  }
 }
 
 int rmq_series_object_init(enum rmq_series_scope scope, const char *plugin,

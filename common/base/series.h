@@ -31,9 +31,10 @@ enum rmq_series_scope {
   RMQ_SERIES_BLOCK,   /* NAME; label block */
   RMQ_SERIES_CLUSTER, /* NAME; label cluster */
   RMQ_SERIES_NODE,    /* NAME-node-NODE; labels cluster, node */
+  RMQ_SERIES_VHOST,   /* NAME-vhost-VHOST; labels cluster, vhost */
   RMQ_SERIES_QUEUE    /* NAME-queue-VHOST-QUEUE; labels cluster, vhost, queue */
 };
-/* "block", "cluster", "node", "queue". */
+/* "block", "cluster", "node", "vhost", "queue". */
 const char *rmq_series_scope_to_str(enum rmq_series_scope s);
 
 struct rmq_series {

@@ -161,6 +161,7 @@ bool rmq_alert_rule_matches(const struct rmq_alert_rule *r,
     return false;
   switch (q->scope) {
   case RMQ_SERIES_BLOCK:
+  case RMQ_SERIES_VHOST:
     return false;
   case RMQ_SERIES_CLUSTER: /* one with Node is for nodes only */
     return r->config->nodes.count == 0;

@@ -8,6 +8,7 @@
 #include "common/broker/meter.h"
 #include "common/broker/totals.h"
 #include "common/broker/unconfirmed.h"
+#include "common/broker/vhost_sums.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,7 @@ struct rmq_indicators {
   struct rmq_week *week; /* borrowed; NULL = the baseline decides */
   bool has_learned_hour;
   int64_t scrape_failed;
+  struct rmq_vhost_sums vhosts;
   struct track *tracks; /* sorted by vhost and name */
   size_t tracks_count;
   struct rmq_report_node *nodes;
@@ -67,6 +69,7 @@ struct rmq_indicators *rmq_indicators_new(void) {
   rmq_members_init(&x->members);
   rmq_totals_init(&x->totals);
   rmq_unconfirmed_init(&x->unconfirmed);
+  rmq_vhost_sums_init(&x->vhosts);
   rmq_window_init(&x->errors, rmq_s(60));
   rmq_baseline_init(&x->publish_rate);
   return x;
@@ -83,6 +86,7 @@ void rmq_indicators_free(struct rmq_indicators *x) {
     return;
   rmq_members_fini(&x->members);
   rmq_totals_fini(&x->totals);
+  rmq_vhost_sums_fini(&x->vhosts);
   free_tracks(x->tracks, x->tracks_count);
   free(x->nodes);
   free(x->queues);
@@ -480,6 +484,17 @@ static int report_queues(struct rmq_indicators *x,
   return 0;
 }
 
+static int report_vhosts(struct rmq_indicators *x,
+                         const struct rmq_snapshot *now,
+                         const struct turn *turn) {
+  const struct rmq_vhost_turn of_vhosts = {.continuity = turn->continuity,
+                                           .taken = turn->taken,
+                                           .elapsed = turn->elapsed,
+                                           .are_counts_known =
+                                               turn->are_counts_known};
+  return rmq_vhost_sums_step(&x->vhosts, now, &of_vhosts);
+}
+
 /* ---- turns ---- */
 
 int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
@@ -499,11 +514,13 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
   turn.decrease = now->is_per_node && now->nodes_count > 1
                       ? RMQ_DECREASE_IS_LOSS
                       : RMQ_DECREASE_IS_RESET;
-  if (report_nodes(x, now) != 0 ||
+  if (report_nodes(x, now) != 0 || report_vhosts(x, now, &turn) != 0 ||
       report_queues(x, now, &turn, &result.queues_count) != 0 ||
       report_cluster(x, now, &turn, &result.cluster) != 0)
     return -1;
   result.nodes = x->nodes;
+  result.vhosts = x->vhosts.reports;
+  result.vhosts_count = x->vhosts.reports_count;
   result.queues = x->queues;
   x->has_before = true;
   x->is_per_node = now->is_per_node;

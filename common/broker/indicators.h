@@ -25,6 +25,8 @@ struct rmq_indicators_result {
   struct rmq_report_cluster cluster;
   const struct rmq_report_node *nodes;
   size_t nodes_count;
+  const struct rmq_report_vhost *vhosts;
+  size_t vhosts_count;
   const struct rmq_report_queue *queues;
   size_t queues_count;
 };

@@ -3,6 +3,8 @@
 
 #include "common/broker/management.h"
 
+#include "common/broker/vhosts.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -153,6 +155,26 @@ int rmq_management_nodes(const char *bytes, size_t len, struct rmq_snapshot *s,
                          "is no memory for it",
                          RMQ_SNAPSHOT_NODES_MAX);
   s->has_nodes = true;
+  return 0;
+}
+
+int rmq_management_vhosts(const char *bytes, size_t len, struct rmq_snapshot *s,
+                          struct rmq_error *err) {
+  json_t *doc = load(bytes, len, JSON_ARRAY, "the list of vhosts", err);
+  if (doc == NULL)
+    return -1;
+  for (size_t i = 0; i < json_array_size(doc); i++) {
+    const json_t *item = json_array_get(doc, i);
+    const char *name = get_name(item, "name");
+    struct rmq_snapshot_vhost *v =
+        name == NULL ? NULL : rmq_vhosts_need(s, name, strlen(name));
+    if (v == NULL)
+      continue;
+    v->ready = get_gauge(item, "messages_ready");
+    v->unacked = get_gauge(item, "messages_unacknowledged");
+    get_stats(json_object_get(item, "message_stats"), v->stats);
+  }
+  json_decref(doc);
   return 0;
 }
 

@@ -28,12 +28,22 @@
  * is asked like this (from 3.8.10). */
 #define RMQ_MANAGEMENT_TOTALS "&disable_stats=true&enable_queue_totals=true"
 
+#define RMQ_MANAGEMENT_VHOSTS                                                  \
+  "/api/vhosts?columns=name,messages_ready,messages_unacknowledged,"           \
+  "message_stats.publish,message_stats.confirm,message_stats.deliver,"         \
+  "message_stats.deliver_no_ack,message_stats.get,message_stats.get_no_ack,"   \
+  "message_stats.ack,message_stats.redeliver,message_stats.return_unroutable," \
+  "message_stats.drop_unroutable"
+
 /* Each: 0, or -1 with err when the body is not what the endpoint answers; the
  * snapshot may then hold a part. */
 int rmq_management_overview(const char *bytes, size_t len,
                             struct rmq_snapshot *s, struct rmq_error *err);
 int rmq_management_nodes(const char *bytes, size_t len, struct rmq_snapshot *s,
                          struct rmq_error *err);
+
+int rmq_management_vhosts(const char *bytes, size_t len, struct rmq_snapshot *s,
+                          struct rmq_error *err);
 
 /* Whether the queue is wanted; NULL = all are. */
 typedef bool (*rmq_management_want)(void *ctx, const char *vhost,

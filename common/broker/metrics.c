@@ -3,6 +3,8 @@
 
 #include "common/broker/metrics.h"
 
+#include "common/broker/vhosts.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,9 +110,20 @@ static const struct family queue_families[] = {
     QUEUE_STAT("exchange_messages_published_total", PUBLISH),
 };
 #define QUEUE_FAMILIES (sizeof(queue_families) / sizeof(queue_families[0]))
+/* exchange_metrics, from 4.0: what a vhost's exchanges took in. */
+static const struct {
+  const char *name;
+  enum rmq_stat stat;
+} exchange_families[] = {
+    {"messages_published_total", RMQ_STAT_PUBLISH},
+    {"messages_confirmed_total", RMQ_STAT_CONFIRM},
+    {"messages_unroutable_returned_total", RMQ_STAT_RETURNED},
+    {"messages_unroutable_dropped_total", RMQ_STAT_DROPPED},
+};
 /* Behind the table: what kind of queue it is. From 4.1 there is a family whose
- * labels say so; in 4.0 only streams have segments (queue_metrics). */
-enum { FAMILY_INFO = QUEUE_FAMILIES, FAMILY_SEGMENTS };
+ * labels say so; in 4.0 only streams have segments (queue_metrics). Behind that
+ * the exchanges' ones. */
+enum { FAMILY_INFO = QUEUE_FAMILIES, FAMILY_SEGMENTS, FAMILY_EXCHANGE };
 /* Beside the bits of the families: some node leads the queue. */
 enum { QUEUE_IS_LED = 1u << 15 };
 
@@ -388,14 +401,59 @@ static void set_gauge(struct rmq_metrics_queues *q, size_t queue, int family,
   }
 }
 
+static int find_of_exchanges(struct rmq_exposition_text name) {
+  static const char prefix[] = "rabbitmq_detailed_exchange_";
+  const size_t prefix_len = sizeof(prefix) - 1;
+  if (name.len < prefix_len || memcmp(name.bytes, prefix, prefix_len) != 0)
+    return -1;
+  name.bytes += prefix_len;
+  name.len -= prefix_len;
+  for (size_t i = 0;
+       i < sizeof(exchange_families) / sizeof(exchange_families[0]); i++)
+    if (is_text(exchange_families[i].name, name))
+      return FAMILY_EXCHANGE + (int)i;
+  return -1;
+}
+
 static int find_of_queues(void *ctx, struct rmq_exposition_text name) {
   ((struct rmq_metrics *)ctx)->next = 0;
   if (is_text("rabbitmq_detailed_queue_info", name))
     return FAMILY_INFO;
   if (is_text("rabbitmq_detailed_stream_segments", name))
     return FAMILY_SEGMENTS;
-  return find_family(queue_families, QUEUE_FAMILIES, "rabbitmq_detailed_queue_",
-                     name);
+  int family = find_family(queue_families, QUEUE_FAMILIES,
+                           "rabbitmq_detailed_queue_", name);
+  return family >= 0 ? family : find_of_exchanges(name);
+}
+
+/* A queue's or an exchange's part of its virtual host. What was published is
+ * what exchanges took: a message in two queues is one. */
+static void add_to_vhost(struct rmq_snapshot *s,
+                         const struct rmq_exposition_sample *sample,
+                         struct rmq_exposition_text name) {
+  const size_t first = offsetof(struct rmq_snapshot_queue, stats);
+  int family = sample->family;
+  bool is_stat = family < FAMILY_INFO && queue_families[family].is_counter &&
+                 queue_families[family].offset !=
+                     first + sizeof(int64_t) * RMQ_STAT_PUBLISH;
+  if (family != FAMILY_READY && family != FAMILY_UNACKED && !is_stat &&
+      family < FAMILY_EXCHANGE)
+    return;
+  struct rmq_snapshot_vhost *v = rmq_vhosts_need(s, name.bytes, name.len);
+  if (v == NULL)
+    return;
+  if (family == FAMILY_READY)
+    rmq_vhosts_add_length(&v->ready, sample->value);
+  else if (family == FAMILY_UNACKED)
+    rmq_vhosts_add_length(&v->unacked, sample->value);
+  else if (family >= FAMILY_EXCHANGE)
+    rmq_vhosts_add_count(
+        &v->stats[exchange_families[family - FAMILY_EXCHANGE].stat],
+        sample->value);
+  else
+    rmq_vhosts_add_count(
+        &v->stats[(queue_families[family].offset - first) / sizeof(int64_t)],
+        sample->value);
 }
 
 /* Its leader's node says it as do those of its replicas. */
@@ -412,7 +470,10 @@ static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
   struct rmq_metrics *m = ctx;
   const struct rmq_exposition_text *vhost = rmq_exposition_label(s, "vhost");
   const struct rmq_exposition_text *name = rmq_exposition_label(s, "queue");
-  if (vhost == NULL || name == NULL)
+  if (vhost == NULL)
+    return;
+  add_to_vhost(m->queues->snapshot, s, *vhost);
+  if (name == NULL || s->family >= FAMILY_EXCHANGE)
     return;
   struct rmq_snapshot_queue *q = find_queue(m, s->family, *vhost, *name);
   if (q == NULL)

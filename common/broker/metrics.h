@@ -6,7 +6,7 @@
  *
  * Versions: metrics.c has the tables of the families that are read. Before 3.9
  * there are no rabbitmq_global_*, before 3.9.8 no /metrics/detailed, before
- * 3.10 no dead-lettered, before 4.0 no deliveries per queue.
+ * 3.10 no dead-lettered, before 4.0 no deliveries per queue and no exchanges.
  */
 #ifndef RMQ_BROKER_METRICS_H
 #define RMQ_BROKER_METRICS_H
@@ -19,10 +19,12 @@
  * or all that there is of a few. Families that a version does not know are
  * ignored by the broker. */
 #define RMQ_METRICS_QUEUES_MANY                                                \
-  "/detailed?family=queue_coarse_metrics&family=queue_consumer_count"
+  "/detailed?family=queue_coarse_metrics&family=queue_consumer_count"          \
+  "&family=exchange_metrics"
 #define RMQ_METRICS_QUEUES_FEW                                                 \
   "/detailed?family=queue_coarse_metrics&family=queue_metrics"                 \
-  "&family=queue_delivery_metrics&family=queue_exchange_metrics"
+  "&family=queue_delivery_metrics&family=queue_exchange_metrics"               \
+  "&family=exchange_metrics"
 
 enum {
   RMQ_METRICS_NAME_MAX = 255,

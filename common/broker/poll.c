@@ -4,6 +4,7 @@
 #include "common/broker/poll.h"
 
 #include "common/broker/management.h"
+#include "common/broker/vhosts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -139,6 +140,11 @@ static bool want_queue(void *ctx, const char *vhost, const char *name) {
          rmq_filter_wants(p->queues, name);
 }
 
+static bool want_vhost(void *ctx, const char *name) {
+  const struct rmq_poll *p = ctx;
+  return rmq_filter_wants(p->vhosts, name);
+}
+
 /* False when there is nothing more to ask; then err says what went wrong. */
 static bool ask_page(struct run *r, size_t page, struct rmq_error *err) {
   struct rmq_poll *p = r->poll;
@@ -197,6 +203,22 @@ static void ask_nodes(struct run *r, struct rmq_error *err) {
     rmq_error_set(err, "%s: %s", r->base, cause.text);
 }
 
+/* A broker without statistics has none of them either. */
+static void ask_vhosts(struct run *r, struct rmq_error *err) {
+  struct rmq_poll *p = r->poll;
+  if (r->snapshot->vhosts_max == 0 || r->snapshot->is_without_statistics)
+    return;
+  int status = ask(r, RMQ_MANAGEMENT_VHOSTS, err);
+  struct rmq_error cause = {.text = ""};
+  if (status == 0)
+    return;
+  if (status != 200)
+    explain(r, "the list of vhosts", status, err);
+  else if (rmq_management_vhosts(rmq_buf_bytes(&p->body), p->body.len,
+                                 r->snapshot, &cause) != 0)
+    rmq_error_set(err, "%s: %s", r->base, cause.text);
+}
+
 /* One URL whose overview answers, or why there is none. */
 static void find_url(struct run *r, struct rmq_poll_result *result) {
   struct rmq_poll *p = r->poll;
@@ -229,6 +251,8 @@ static void run_management(struct run *r, struct rmq_poll_result *result) {
                   "and Source auto bring them");
   if (result->outcome == RMQ_POLL_ANSWERED)
     ask_queues(r, &result->queues_error);
+  if (result->outcome == RMQ_POLL_ANSWERED && !r->is_cancelled)
+    ask_vhosts(r, &result->vhosts_error);
   if (result->outcome == RMQ_POLL_ANSWERED && !r->is_cancelled)
     ask_nodes(r, &result->nodes_error);
   if (r->is_cancelled)
@@ -341,6 +365,9 @@ void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
     break;
   }
   }
+  rmq_vhosts_end(s, want_vhost, p);
+  if (s->vhosts_failed)
+    rmq_error_set(&result.vhosts_error, "no memory for the list of vhosts");
   if (result.outcome != RMQ_POLL_CANCELLED)
     result.seconds =
         rmq_dur_seconds(rmq_mono_since(p->mono(p->clock_ctx), start));

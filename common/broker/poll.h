@@ -74,7 +74,8 @@ struct rmq_poll_result {
   double seconds, bytes;
   struct rmq_error error; /* why no URL answered: the first one's reason */
   /* why a part is missing */
-  struct rmq_error nodes_error, queues_error, metrics_error, statistics_error;
+  struct rmq_error nodes_error, queues_error, vhosts_error, metrics_error,
+      statistics_error;
 };
 
 /* Sets what is the poll's own; the caller sets the rest before. */

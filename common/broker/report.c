@@ -30,6 +30,8 @@
 #define NODE(...) NODE_TO((double)INFINITY, __VA_ARGS__)
 #define NODE_TO(max, ...)                                                      \
   ROW(RMQ_SERIES_NODE, rmq_report_node, max, RMQ_GAUGE, __VA_ARGS__)
+#define VHOST(kind, ...)                                                       \
+  ROW(RMQ_SERIES_VHOST, rmq_report_vhost, (double)INFINITY, kind, __VA_ARGS__)
 #define QUEUE(...) QUEUE_ROW((double)INFINITY, __VA_ARGS__)
 #define QUEUE_TO(max, ...) QUEUE_ROW(max, RMQ_GAUGE, __VA_ARGS__)
 #define QUEUE_ROW(...) ROW(RMQ_SERIES_QUEUE, rmq_report_queue, __VA_ARGS__)
@@ -180,6 +182,31 @@ const struct rmq_series rmq_report_series[] = {
     NODE_TO(1, "bool", "disk_alarm", disk_alarm, "0 or 1", "disk_free_alarm"),
     NODE_TO(UPTIME_MAX, "uptime", NULL, uptime, "seconds", "uptime / 1000"),
 
+    /* virtual hosts */
+    VHOST(RMQ_GAUGE, "queue_length", "ready", ready, "messages",
+          "messages_ready of the vhost"),
+    VHOST(RMQ_GAUGE, "queue_length", "unacked", unacked, "messages",
+          "messages_unacknowledged of the vhost"),
+    GROWTH(RMQ_SERIES_VHOST, rmq_report_vhost),
+    VHOST(RMQ_GAUGE, "duration", "drain", drain, "seconds",
+          "ready / -growth; absent when not draining"),
+    VHOST(RMQ_DERIVE, "total_events", "returned", returned, "messages",
+          "Growth of message_stats.return_unroutable"),
+    VHOST(RMQ_DERIVE, "total_events", "dropped_unroutable", dropped_unroutable,
+          "messages", "Growth of message_stats.drop_unroutable"),
+    VHOST(RMQ_DERIVE, "total_events", "redelivered", redelivered, "messages",
+          "Growth of message_stats.redeliver"),
+    VHOST(RMQ_DERIVE, "total_operations", "publish", publish, "messages",
+          "Growth of message_stats.publish"),
+    VHOST(RMQ_DERIVE, "total_operations", "confirm", confirm, "messages",
+          "Growth of message_stats.confirm"),
+    VHOST(RMQ_DERIVE, "total_operations", "deliver", deliver, "messages",
+          "Growth of message_stats.deliver and deliver_no_ack"),
+    VHOST(RMQ_DERIVE, "total_operations", "ack", ack, "messages",
+          "Growth of message_stats.ack"),
+    VHOST(RMQ_DERIVE, "total_operations", "get", get, "messages",
+          "Growth of message_stats.get and get_no_ack"),
+
     /* queues */
     QUEUE(RMQ_GAUGE, "queue_length", "ready", ready, "messages",
           "messages_ready"),
@@ -263,6 +290,21 @@ void rmq_report_node_clear(struct rmq_report_node *n) {
                                 .cpu = (double)NAN,
                                 .host_memory = (double)NAN,
                                 .memory_rss = (double)NAN};
+}
+
+void rmq_report_vhost_clear(struct rmq_report_vhost *v) {
+  *v = (struct rmq_report_vhost){.ready = (double)NAN,
+                                 .unacked = (double)NAN,
+                                 .growth = (double)NAN,
+                                 .drain = (double)NAN,
+                                 .returned = -1,
+                                 .dropped_unroutable = -1,
+                                 .redelivered = -1,
+                                 .publish = -1,
+                                 .confirm = -1,
+                                 .deliver = -1,
+                                 .ack = -1,
+                                 .get = -1};
 }
 
 void rmq_report_queue_clear(struct rmq_report_queue *q) {

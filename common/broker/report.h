@@ -9,7 +9,7 @@
 
 #include "common/base/series.h"
 
-/* Ends with RMQ_SERIES_END; scopes cluster, node and queue. */
+/* Ends with RMQ_SERIES_END; scopes cluster, node, vhost and queue. */
 extern const struct rmq_series rmq_report_series[];
 
 /* Why messages are dead-lettered, as in the header x-death, and how many
@@ -48,6 +48,13 @@ struct rmq_report_node {
   double running, memory_alarm, disk_alarm, uptime;
 };
 
+struct rmq_report_vhost {
+  const char *name; /* borrowed from the snapshot */
+  double ready, unacked, growth, drain;
+  int64_t returned, dropped_unroutable, redelivered;
+  int64_t publish, confirm, deliver, ack, get;
+};
+
 struct rmq_report_queue {
   const char *vhost, *name; /* borrowed from the snapshot */
   double ready, unacked, consumers, growth, drain, head_age;
@@ -58,6 +65,7 @@ struct rmq_report_queue {
 /* Everything not known, nothing named. */
 void rmq_report_cluster_clear(struct rmq_report_cluster *c);
 void rmq_report_node_clear(struct rmq_report_node *n);
+void rmq_report_vhost_clear(struct rmq_report_vhost *v);
 void rmq_report_queue_clear(struct rmq_report_queue *q);
 
 #endif

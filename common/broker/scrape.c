@@ -4,6 +4,7 @@
 #include "common/broker/scrape.h"
 
 #include "common/broker/management.h"
+#include "common/broker/vhosts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -321,6 +322,9 @@ void rmq_scrape_run(struct rmq_scrape *x, const char *management,
   s->has_all_queues =
       s->queues_max == 0 ||
       (s->silent == 0 && !rmq_error_is_set(&r.result.queues_error));
+  if (s->silent > 0 || s->silent_of_queues > 0 ||
+      rmq_error_is_set(&r.result.queues_error))
+    rmq_vhosts_forget(s);
   if (r.result.answered == 0)
     rmq_error_set(&r.result.lacks, "%s", r.result.error.text);
   *ret_result = r.result;

@@ -43,10 +43,12 @@ static void free_objects(struct rmq_snapshot *s) {
   for (size_t i = 0; i < s->queues_count; i++)
     free(s->queues[i].vhost);
   free(s->last_first);
+  for (size_t i = 0; i < s->vhosts_count; i++)
+    free(s->vhosts[i].name);
 }
 
-static void reset(struct rmq_snapshot *s, struct rmq_snapshot_queue *queues,
-                  size_t capacity, size_t max) {
+/* Everything absent; before holds what outlives that. */
+static void reset(struct rmq_snapshot *s, const struct rmq_snapshot *before) {
   *s = (struct rmq_snapshot){.response_time = (double)NAN,
                              .metrics_time = (double)NAN,
                              .ready = (double)NAN,
@@ -55,26 +57,34 @@ static void reset(struct rmq_snapshot *s, struct rmq_snapshot_queue *queues,
                              .unconfirmed = (double)NAN,
                              .listed_ready = (double)NAN,
                              .listed_unacked = (double)NAN,
-                             .queues = queues,
-                             .queues_capacity = capacity,
-                             .queues_max = max};
+                             .queues = before->queues,
+                             .queues_capacity = before->queues_capacity,
+                             .queues_max = before->queues_max,
+                             .vhosts = before->vhosts,
+                             .vhosts_capacity = before->vhosts_capacity,
+                             .vhosts_max = before->vhosts_max};
   clear_counters(s->stats, RMQ_STATS_COUNT);
   clear_counters(s->tallies, RMQ_TALLIES_COUNT);
 }
 
 void rmq_snapshot_init(struct rmq_snapshot *s, size_t queues_max) {
-  reset(s, NULL, 0, queues_max);
+  const struct rmq_snapshot before = {.queues_max = queues_max};
+  reset(s, &before);
 }
 
 void rmq_snapshot_fini(struct rmq_snapshot *s) {
   free_objects(s);
   free(s->queues);
-  rmq_snapshot_init(s, s->queues_max);
+  free(s->vhosts);
+  const struct rmq_snapshot before = {.queues_max = s->queues_max,
+                                      .vhosts_max = s->vhosts_max};
+  reset(s, &before);
 }
 
 void rmq_snapshot_clear(struct rmq_snapshot *s) {
   free_objects(s);
-  reset(s, s->queues, s->queues_capacity, s->queues_max);
+  const struct rmq_snapshot before = *s;
+  reset(s, &before);
 }
 
 struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,

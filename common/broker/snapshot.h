@@ -86,6 +86,13 @@ struct rmq_snapshot_queue {
   int64_t stats[RMQ_STATS_COUNT];
 };
 
+/* The numbers of all its queues and exchanges, wanted ones or not. */
+struct rmq_snapshot_vhost {
+  char *name; /* owned */
+  double ready, unacked;
+  int64_t stats[RMQ_STATS_COUNT];
+};
+
 struct rmq_snapshot {
   struct rmq_mono taken; /* when the overview had arrived */
   struct rmq_wall time;
@@ -110,6 +117,13 @@ struct rmq_snapshot {
   struct rmq_snapshot_queue *queues;
   size_t queues_count, queues_capacity, queues_max;
   uint32_t *last_first; /* a heap of indices, once queues are left out */
+  /* vhosts.h: sorted by name; vhosts_max is for the caller to set after init,
+   * and 0 before. */
+  struct rmq_snapshot_vhost *vhosts;
+  size_t vhosts_count, vhosts_capacity, vhosts_max;
+  size_t vhosts_left_out; /* over the maximum; at least this many */
+  size_t vhosts_last;     /* index where the next one is looked for first */
+  bool vhosts_failed;     /* without memory: a part is missing */
 };
 
 enum {
@@ -121,7 +135,7 @@ enum {
 /* Empty, everything absent. */
 void rmq_snapshot_init(struct rmq_snapshot *s, size_t queues_max);
 void rmq_snapshot_fini(struct rmq_snapshot *s);
-/* Empty again, with the same maximum; keeps memory for queues. */
+/* Empty again, with the same maxima; keeps memory for queues and vhosts. */
 void rmq_snapshot_clear(struct rmq_snapshot *s);
 
 /* A new node or queue with everything absent but its name, or NULL: without

@@ -105,6 +105,22 @@ static void say_source(struct rmq_monitor_log *l,
         poll->reason.text);
 }
 
+/* Why, or "". */
+static const char *missing_vhosts(const struct rmq_monitor_log *l,
+                                  const struct rmq_poll_result *poll,
+                                  const struct rmq_snapshot *s,
+                                  char text[160]) {
+  text[0] = '\0';
+  if (rmq_error_is_set(&poll->vhosts_error))
+    return poll->vhosts_error.text;
+  if (s->vhosts_left_out > 0 && l->config->max_vhosts > 0)
+    snprintf(text, 160,
+             "there are more than MaxVHosts %lld; raise it, or choose with "
+             "IncludeVHost and ExcludeVHost",
+             (long long)l->config->max_vhosts);
+  return text;
+}
+
 void rmq_monitor_log_poll(struct rmq_monitor_log *l,
                           const struct rmq_poll_result *poll,
                           const struct rmq_snapshot *s, struct rmq_mono now) {
@@ -126,6 +142,8 @@ void rmq_monitor_log_poll(struct rmq_monitor_log *l,
   say_part(l, &l->nodes, "nodes", poll->nodes_error.text, now);
   say_part(l, &l->queues, "queues", poll->queues_error.text, now);
   say_part(l, &l->too_many, "queues", more, now);
+  say_part(l, &l->vhosts, "virtual hosts", missing_vhosts(l, poll, s, more),
+           now);
   say_part(l, &l->statistics, "counters, rates and most numbers of nodes",
            poll->statistics_error.text, now);
   say_part(l, &l->metrics, "a node's numbers", poll->metrics_error.text, now);
@@ -149,5 +167,6 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
   init_part(&l->queues, "queues_missing");
   init_part(&l->too_many, "too_many_queues");
   init_part(&l->statistics, "statistics_missing");
+  init_part(&l->vhosts, "vhosts_missing");
   init_part(&l->metrics, "metrics_missing");
 }

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/broker/alert_rule.h"
 #include "common/broker/poll.h"
+#include "common/broker/vhosts.h"
 #include "common/broker/week.h"
 #include "common/role/alert_options.h"
 #include "common/role/baseline_options.h"
@@ -133,13 +134,13 @@ const struct rmq_option rmq_role_monitor_options[] = {
     {.name = "IncludeVHost",
      .type = RMQ_OPT_LIST,
      FIELD(include_vhost),
-     .help = "Virtual hosts whose queues are reported: /regex/ or a whole "
+     .help = "Virtual hosts to report, and their queues: /regex/ or a whole "
              "name; all where none is given"},
     {.name = "ExcludeVHost",
      .type = RMQ_OPT_LIST,
      FIELD(exclude_vhost),
-     .help = "Virtual hosts whose queues are not reported: /regex/ or a whole "
-             "name"},
+     .help = "Virtual hosts not to report, nor their queues: /regex/ or a "
+             "whole name"},
     {.name = "MaxQueues",
      .type = RMQ_OPT_INTEGER,
      FIELD(max_queues),
@@ -148,6 +149,14 @@ const struct rmq_option rmq_role_monitor_options[] = {
      .max = 1000000,
      .unit = "queues",
      .help = "Queues reported one by one at most; 0 asks for no queue at all"},
+    {.name = "MaxVHosts",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(max_vhosts),
+     .default_value = "100",
+     .min = 0,
+     .max = RMQ_VHOSTS_MAX,
+     .unit = "virtual hosts",
+     .help = "Virtual hosts with series of their own at most; 0 asks for none"},
     {.name = "Probe",
      .type = RMQ_OPT_BLOCKS,
      FIELD(probes),

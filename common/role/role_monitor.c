@@ -179,6 +179,22 @@ static size_t emit_nodes(struct rmq_role_monitor *m,
   return sent;
 }
 
+static size_t emit_vhosts(struct rmq_role_monitor *m,
+                          struct rmq_series_report report) {
+  size_t sent = 0;
+  for (size_t i = 0; i < m->result.vhosts_count; i++) {
+    const struct rmq_report_vhost *v = &m->result.vhosts[i];
+    struct rmq_series_object object;
+    if (rmq_series_object_init(RMQ_SERIES_VHOST, RMQ_MONITOR_PLUGIN, m->name,
+                               NULL, v->name, NULL, &object) != 0)
+      continue;
+    report.object = &object;
+    sent +=
+        rmq_series_emit_all(&report, rmq_report_series, RMQ_SERIES_VHOST, v);
+  }
+  return sent;
+}
+
 static size_t emit_queues(struct rmq_role_monitor *m,
                           struct rmq_series_report report) {
   size_t sent = 0;
@@ -210,6 +226,7 @@ size_t rmq_role_monitor_read(struct rmq_role_monitor *m) {
     sent = rmq_series_emit_all(&report, rmq_report_series, RMQ_SERIES_CLUSTER,
                                &m->result.cluster);
     sent += emit_nodes(m, report);
+    sent += emit_vhosts(m, report);
     sent += emit_queues(m, report);
     m->has_result = false;
   }
@@ -466,6 +483,12 @@ static void init_locks(struct rmq_role_monitor *m) {
   pthread_mutex_init(&m->result_lock, NULL);
 }
 
+static void set_up_snapshot(struct rmq_snapshot *s,
+                            const struct rmq_role_monitor_config *c) {
+  rmq_snapshot_init(s, (size_t)c->max_queues);
+  s->vhosts_max = (size_t)c->max_vhosts;
+}
+
 struct rmq_role_monitor *
 rmq_role_monitor_new(const struct rmq_host *host, const char *name,
                      const struct rmq_role_monitor_config *config,
@@ -480,7 +503,7 @@ rmq_role_monitor_new(const struct rmq_host *host, const char *name,
   m->config = config;
   rmq_monitor_log_init(&m->log, host, name, config);
   for (size_t i = 0; i < 2; i++)
-    rmq_snapshot_init(&m->snapshots[i], (size_t)config->max_queues);
+    set_up_snapshot(&m->snapshots[i], config);
   init_locks(m);
   if (set_up(m, http, err) == 0)
     return m;

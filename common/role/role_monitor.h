@@ -25,7 +25,7 @@ struct rmq_role_monitor_config {
   char *ca_cert, *client_cert, *client_key;
   struct rmq_strings include_queue, exclude_queue;
   struct rmq_strings include_vhost, exclude_vhost;
-  int64_t max_queues;
+  int64_t max_queues, max_vhosts;
   struct rmq_blocks probes;    /* of struct rmq_probe_options, at most one */
   struct rmq_blocks alerts;    /* of struct rmq_alert_config */
   struct rmq_blocks baselines; /* of struct rmq_baseline_options, at most one */

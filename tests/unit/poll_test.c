@@ -98,6 +98,46 @@ static void overview_pages_and_nodes_are_asked_in_that_order(void **state) {
   tear_down(&f);
 }
 
+static void vhosts_are_asked_for_where_some_are_wanted(void **state) {
+  (void)state;
+  static const struct fake_web_rule rules[] = {
+      {"overview", 200, OVERVIEW, 0},
+      {"queues", 200, PAGE(1, 1, QUEUE("a")), 0},
+      {"vhosts", 200, "[{\"name\":\"b\"},{\"name\":\"c\"},{\"name\":\"a\"}]",
+       0},
+      {"nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
+  static const struct fake_web_rule refusing[] = {
+      {"overview", 200, OVERVIEW, 0},
+      {"queues", 200, PAGE(1, 1, QUEUE("a")), 0},
+      {"vhosts", 500, "", 0},
+      {"nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
+  static char excluded[] = "a";
+  static char *items[] = {excluded};
+  static const struct rmq_strings none = {.count = 0},
+                                  names = {.items = items, .count = 1};
+  struct fixture f;
+  set_up(&f, rules, 100);
+  struct rmq_filter *not_a = rmq_filter_new(&none, &names, NULL);
+  f.poll.vhosts = not_a;
+  f.s.vhosts_max = 1;
+  run(&f);
+  assert_int_equal(f.server.asked_count, 4);
+  assert_non_null(strstr(f.server.asked[2], "/api/vhosts?columns=name,"));
+  assert_int_equal(f.s.vhosts_count, 1);
+  assert_string_equal(f.s.vhosts[0].name, "b");
+  assert_int_equal(f.s.vhosts_left_out, 1);
+  assert_false(rmq_error_is_set(&f.r.vhosts_error));
+  f.server.rules = refusing;
+  run(&f);
+  assert_int_equal(f.s.vhosts_count, 0);
+  assert_non_null(strstr(f.r.vhosts_error.text, "HTTP status 500"));
+  assert_true(f.s.has_nodes && f.s.has_all_queues);
+  rmq_filter_free(not_a);
+  tear_down(&f);
+}
+
 static void the_next_url_is_tried_and_the_last_good_one_kept(void **state) {
   (void)state;
   static const struct fake_web_rule rules[] = {
@@ -612,6 +652,7 @@ static void a_cancelled_scrape_is_cancelled(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(overview_pages_and_nodes_are_asked_in_that_order),
+      cmocka_unit_test(vhosts_are_asked_for_where_some_are_wanted),
       cmocka_unit_test(the_next_url_is_tried_and_the_last_good_one_kept),
       cmocka_unit_test(what_no_url_answers_is_said_by_the_first_one),
       cmocka_unit_test(a_hanging_server_costs_its_timeout_and_no_more),

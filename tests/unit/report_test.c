@@ -130,6 +130,7 @@ static void every_row_sends_only_what_its_type_allows(void **state) {
 static void every_field_of_a_report_has_one_row(void **state) {
   (void)state;
   struct rmq_report_queue q;
+  struct rmq_report_vhost v;
   struct rmq_report_cluster c;
   struct rmq_report_node n;
   static const struct {
@@ -138,6 +139,7 @@ static void every_field_of_a_report_has_one_row(void **state) {
   } rows[] = {
       {RMQ_SERIES_CLUSTER, sizeof(c) / 8},
       {RMQ_SERIES_NODE, (sizeof(n) - sizeof(n.name)) / 8},
+      {RMQ_SERIES_VHOST, (sizeof(v) - sizeof(v.name)) / 8},
       {RMQ_SERIES_QUEUE, (sizeof(q) - 2 * sizeof(q.name)) / 8},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -158,15 +160,18 @@ static void a_cleared_report_sends_nothing(void **state) {
   struct rmq_report_queue q;
   struct rmq_report_cluster c;
   struct rmq_report_node n;
+  struct rmq_report_vhost v;
   struct rmq_series_object o;
   fake_host_init(&fake);
   rmq_report_queue_clear(&q);
   rmq_report_cluster_clear(&c);
   rmq_report_node_clear(&n);
+  rmq_report_vhost_clear(&v);
   rmq_series_object_init(RMQ_SERIES_CLUSTER, "p", "c", NULL, NULL, NULL, &o);
   const struct rmq_series_report r = {.host = &fake.host, .object = &o};
   rmq_series_emit_all(&r, rmq_report_series, RMQ_SERIES_CLUSTER, &c);
   rmq_series_emit_all(&r, rmq_report_series, RMQ_SERIES_NODE, &n);
+  rmq_series_emit_all(&r, rmq_report_series, RMQ_SERIES_VHOST, &v);
   rmq_series_emit_all(&r, rmq_report_series, RMQ_SERIES_QUEUE, &q);
   assert_int_equal(fake.samples_count, 0);
 }

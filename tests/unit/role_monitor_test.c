@@ -50,6 +50,8 @@ static enum rmq_http_outcome get(void *ctx, const char *url,
   } else if (strstr(url, "/api/queues") != NULL) {
     rmq_buf_append_text(body, "{\"page_count\":1,\"items\":[{\"vhost\":\"/\","
                               "\"name\":\"in\",\"messages_ready\":3}]}");
+  } else if (strstr(url, "/api/vhosts") != NULL) {
+    rmq_buf_append_text(body, "[{\"name\":\"a-b\",\"messages_ready\":3}]");
   } else {
     *ret_status = b->nodes_status;
     rmq_buf_append_text(body, "[{\"name\":\"rabbit@a\",\"running\":true}]");
@@ -115,6 +117,11 @@ static void a_sample_reports_cluster_node_and_queue(void **state) {
   assert_non_null(s);
   assert_true(s->value.gauge == 3);
   assert_string_equal(s->labels, "cluster=main;vhost=/;queue=in;");
+  const struct fake_sample *v = fake_host_find(
+      &fake, "rabbitmq_monitor-main-vhost-a%2Db/queue_length-ready");
+  assert_non_null(v);
+  assert_true(v->value.gauge == 3);
+  assert_string_equal(v->labels, "cluster=main;vhost=a-b;");
   assert_int_equal(s->interval.ns, rmq_s(10).ns);
   assert_int_equal(s->time.ns, fake.wall.ns);
   assert_true(rmq_role_monitor_is_reachable(f.m));
