@@ -84,6 +84,7 @@ static void hand_sample(void *ctx, const struct rmq_sample *sample) {
   enum rmq_refusal refusal = r->sink.dispatch(r->sink.ctx, sample, h->ticket);
   if (refusal == RMQ_REFUSAL_none) {
     h->values++;
+    rmq_gate_pass(&r->gate);
     return;
   }
   r->counters.refused[refusal - 1]++;
@@ -140,6 +141,13 @@ static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
     rmq_consume_forget(r, h->ticket);
 }
 
+static int64_t values_out(struct rmq_role_consume *r) {
+  rmq_consume_lock(r);
+  int64_t values = r->outstanding.values;
+  rmq_consume_unlock(r);
+  return values;
+}
+
 static void hand_out(struct rmq_role_consume *r, uint64_t ticket,
                      const struct rmq_delivery *d,
                      const struct rmq_codec *codec, struct rmq_mono now) {
@@ -149,8 +157,10 @@ static void hand_out(struct rmq_role_consume *r, uint64_t ticket,
   const struct rmq_reading_sink sink = {&h, hand_sample, hand_event};
   const struct rmq_reading_message message = {d, codec, &r->sink.types};
   rmq_consume_filter_begin(r->filter, d, r->host->wall(r->host->ctx));
+  rmq_gate_begin(&r->gate, values_out(r));
   int rc = rmq_reading_run(&r->format, &message, &r->options->trust, r->filter,
                            &sink, &reading);
+  rmq_gate_end(&r->gate);
   for (int i = 0; i < RMQ_REFUSALS_COUNT; i++)
     r->counters.refused[i] += reading.refused[i];
   if (rc != 0) {
@@ -252,7 +262,7 @@ void rmq_consume_delivered(void *ctx, uint64_t serial,
   }
 }
 
-void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket) {
+static void settle_one(struct rmq_role_consume *r, uint64_t ticket) {
   rmq_consume_lock(r);
   bool is_enough = rmq_outstanding_back(&r->outstanding, ticket);
   rmq_consume_unlock(r);
@@ -260,9 +270,14 @@ void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket) {
     rmq_worker_wake(r->worker);
 }
 
+void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket) {
+  settle_one(r, ticket);
+  rmq_gate_back(&r->gate);
+}
+
 void rmq_role_consume_dispatch_events(struct rmq_role_consume *r) {
   uint64_t ticket = 0;
   while (r->events != NULL &&
          rmq_consume_events_dispatch(r->events, r->host, &ticket))
-    rmq_role_consume_written(r, ticket);
+    settle_one(r, ticket);
 }

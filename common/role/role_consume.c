@@ -12,6 +12,7 @@
 static const char plugin_name[] = "rabbitmq_consume";
 enum { ERROR_WINDOW_S = 60 };
 enum { CHANNELS_REMEMBERED = 4 };
+enum { WRITERS_REST_MS = 1 };
 
 /* ------------------------------------------------------------------------
  * What happens on the connection, in the worker's thread */
@@ -185,13 +186,22 @@ static int create_connection(struct rmq_role_consume *r,
   return r->worker != NULL ? 0 : -1;
 }
 
+static int init_locks(struct rmq_role_consume *r, const struct rmq_host *host) {
+  if (pthread_mutex_init(&r->lock, NULL) != 0)
+    return -1;
+  if (rmq_gate_init(&r->gate, host, rmq_ms(WRITERS_REST_MS)) == 0)
+    return 0;
+  pthread_mutex_destroy(&r->lock);
+  return -1;
+}
+
 struct rmq_role_consume *
 rmq_role_consume_new(const struct rmq_consume_options *options,
                      const char *block, const struct rmq_host *host,
                      const struct rmq_consume_sink *sink,
                      struct rmq_error *err) {
   struct rmq_role_consume *r = calloc(1, sizeof(*r));
-  if (r == NULL || pthread_mutex_init(&r->lock, NULL) != 0) {
+  if (r == NULL || init_locks(r, host) != 0) {
     rmq_error_set(err, "no memory");
     free(r);
     return NULL;
@@ -229,6 +239,7 @@ void rmq_role_consume_free(struct rmq_role_consume *r) {
   rmq_rejections_fini(&r->rejections);
   rmq_consume_filter_free(r->filter);
   rmq_consume_events_free(r->events);
+  rmq_gate_fini(&r->gate);
   pthread_mutex_destroy(&r->lock);
   free(r);
 }

@@ -11,6 +11,7 @@
 #include "common/role/consume_events.h"
 #include "common/role/consume_flow.h"
 #include "common/role/consume_format.h"
+#include "common/role/consume_gate.h"
 #include "common/role/consume_rejection.h"
 #include "common/role/consume_series.h"
 #include "common/role/consume_topology.h"
@@ -39,6 +40,8 @@ struct rmq_role_consume {
   struct rmq_outstanding outstanding;
   struct rmq_consume_counters shared; /* as of the worker's last turn */
   struct rmq_latency latency;         /* ... to here */
+
+  struct rmq_gate gate; /* the worker's and the writers' */
 
   /* The worker's thread. */
   struct rmq_consume_counters counters;
