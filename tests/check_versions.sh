@@ -56,12 +56,14 @@ differ() { # VERSION: lines of standard input that name another
 
 # Plants another version in each file in turn and expects to hear of it.
 blind_to() {
-  local file dir
+  local dir planted file
   dir=$(mktemp -d) || return 1
-  for file in "${sources[@]}"; do
-    rm -rf "$dir/tree" && mkdir "$dir/tree" && cp --parents "${sources[@]}" \
-      "$dir/tree" && sed -i "s/${version//./\\.}/9.9.9/" "$dir/tree/$file"
-    [ -n "$(versions "$dir/tree" | differ "$version")" ] || echo "$file"
+  for planted in "${sources[@]}"; do
+    for file in "${sources[@]}"; do # a release's files may be read-only
+      install -D -m 644 "$file" "$dir/$file" || return 1
+    done
+    sed -i "s/${version//./\\.}/9.9.9/" "$dir/$planted"
+    [ -n "$(versions "$dir" | differ "$version")" ] || echo "$planted"
   done
   rm -rf "$dir"
 }
