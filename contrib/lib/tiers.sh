@@ -4,7 +4,7 @@
 # a group like the others and leaves tests/results/NAME.json behind. Sourced by
 # contrib/run-tests, whose variables and functions they use.
 #
-#   --bench         bench                     20 to 30 minutes
+#   --bench         bench                     25 to 35 minutes
 #   --long          long, fuzz, quiet         two hours and a half
 #   --root trixie   root                      30 minutes
 #   --packages bookworm|trixie  packages      15 minutes

@@ -19,10 +19,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 from lab import Lab, Wrong  # noqa: E402
+from monitors import monitor  # noqa: E402
 from rig import results  # noqa: E402
 from rig.broker import Broker  # noqa: E402
 from rig.waiting import NotInTime  # noqa: E402
-from rows import GROUPS, Limit, Row, progress  # noqa: E402
+from rows import GROUPS, Row, Share, progress  # noqa: E402
+
+GROUPS = GROUPS | {"monitor": monitor}
 
 
 @dataclasses.dataclass
@@ -60,8 +63,18 @@ def table(rows):
         if row.group != group:
             group = row.group
             lines += ["", group, "  " + "-" * 89]
-        lines.append(ratio_line(row) if isinstance(row, Row) else limit_line(row))
+        line = (share_line if isinstance(row, Share) else
+                ratio_line if isinstance(row, Row) else limit_line)
+        lines.append(line(row))
     return lines
+
+
+def share_line(r):
+    f = r.figures()
+    target = "" if r.target is None else f"<= {r.target:.2f}"
+    return (f"  {r.name:<38}{f['ours']:>8,.0f} of {f['reference']:>8,.0f} "
+            f"{r.unit:<5} {r.ratio:7.3f} ({f['spread'][0]:.3f}.."
+            f"{f['spread'][1]:.3f})  {target:<8} {r.verdict()}").rstrip()
 
 
 def ratio_line(r):

@@ -18,8 +18,8 @@ from rig.collectd import Daemon, block, built_program, collect_modules, plugin
 from rig.waiting import wait_for
 
 QUEUE = "bench"
-MODULES = ("rabbitmq_publish", "rabbitmq_consume", "bare", "bare_consume",
-           "loadgen", "null")
+MODULES = ("rabbitmq_publish", "rabbitmq_consume", "rabbitmq_monitor", "bare",
+           "bare_consume", "bare_read", "loadgen", "null")
 AHEAD = 20_000     # values in collectd's write queue; some 30 MB
 SERIES = 1000
 WRITE_THREADS = 5

@@ -46,6 +46,15 @@ class Row:
                 "all_reference": self.reference}
 
 
+class Share(Row):
+    """A part of the reference, which it should be at most."""
+
+    def verdict(self):
+        if self.target is None:
+            return ""
+        return "ok" if self.ratio <= self.target else "MISSED"
+
+
 @dataclasses.dataclass
 class Limit:
     """A figure that has a bound of its own; the lower the better."""
