@@ -178,68 +178,6 @@ int rmq_management_vhosts(const char *bytes, size_t len, struct rmq_snapshot *s,
   return 0;
 }
 
-static bool is_stream(const json_t *queue) {
-  const char *type = get_name(queue, "type");
-  return type != NULL && strcmp(type, "stream") == 0;
-}
-
-static void fill_queue(struct rmq_snapshot_queue *q, const json_t *item) {
-  q->ready = get_gauge(item, "messages_ready");
-  q->unacked = get_gauge(item, "messages_unacknowledged");
-  q->consumers = get_gauge(item, "consumers");
-  q->memory = get_gauge(item, "memory");
-  q->consumer_capacity = get_gauge(item, "consumer_capacity");
-  if (isnan(q->consumer_capacity)) /* its name before 3.8 */
-    q->consumer_capacity = get_gauge(item, "consumer_utilisation");
-  q->head_timestamp = get_gauge(item, "head_message_timestamp");
-  get_stats(json_object_get(item, "message_stats"), q->stats);
-  if (is_stream(item))
-    rmq_snapshot_mark_stream(q);
-}
-
-static void add_length(double *sum, const json_t *item, const char *key) {
-  double length = get_gauge(item, key);
-  if (!isnan(length))
-    *sum = isnan(*sum) ? length : *sum + length;
-}
-
-static int take_queue(const json_t *item, rmq_management_want want, void *ctx,
-                      struct rmq_snapshot *s) {
-  const char *vhost = get_name(item, "vhost");
-  const char *name = get_name(item, "name");
-  add_length(&s->listed_ready, item, "messages_ready");
-  add_length(&s->listed_unacked, item, "messages_unacknowledged");
-  if (vhost == NULL || name == NULL ||
-      (want != NULL && !want(ctx, vhost, name)))
-    return 0;
-  bool is_full = rmq_snapshot_is_full(s);
-  struct rmq_snapshot_queue *q = rmq_snapshot_add_queue(s, vhost, name);
-  if (q != NULL)
-    fill_queue(q, item);
-  return q != NULL || is_full ? 0 : -1;
-}
-
-int rmq_management_queues(const char *bytes, size_t len,
-                          rmq_management_want want, void *ctx,
-                          struct rmq_snapshot *s, size_t *ret_pages,
-                          struct rmq_error *err) {
-  json_t *doc = load(bytes, len, JSON_OBJECT, "the list of queues", err);
-  if (doc == NULL)
-    return -1;
-  int64_t pages = get_counter(doc, "page_count");
-  const json_t *items = json_object_get(doc, "items");
-  int rc = 0;
-  if (pages == RMQ_ABSENT || !json_is_array(items))
-    rc = rmq_error_set(err, "the list of queues is not in pages");
-  for (size_t i = 0; rc == 0 && i < json_array_size(items); i++)
-    if (take_queue(json_array_get(items, i), want, ctx, s) != 0)
-      rc = rmq_error_set(err, "no memory for the list of queues");
-  json_decref(doc);
-  if (rc == 0)
-    *ret_pages = (size_t)pages;
-  return rc;
-}
-
 void rmq_management_reason(const char *bytes, size_t len, char *ret_text,
                            size_t size) {
   ret_text[0] = '\0';

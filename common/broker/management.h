@@ -49,10 +49,9 @@ int rmq_management_vhosts(const char *bytes, size_t len, struct rmq_snapshot *s,
 typedef bool (*rmq_management_want)(void *ctx, const char *vhost,
                                     const char *name);
 
-/* ret_pages is the number of pages that there are now. */
-int rmq_management_queues(const char *bytes, size_t len,
-                          rmq_management_want want, void *ctx,
-                          struct rmq_snapshot *s, size_t *ret_pages,
+/* bytes are written to. ret_pages is the number of pages that there are now. */
+int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
+                          void *ctx, struct rmq_snapshot *s, size_t *ret_pages,
                           struct rmq_error *err);
 
 /* The broker's own words in an error's body ("Not monitor user"), appended;

@@ -153,16 +153,20 @@ static char *copy_names(const char *vhost, const char *name) {
   return names;
 }
 
-static void clear_queue(struct rmq_snapshot_queue *q, char *names) {
-  *q = (struct rmq_snapshot_queue){.vhost = names,
-                                   .name = names + strlen(names) + 1,
-                                   .ready = (double)NAN,
+void rmq_snapshot_queue_clear(struct rmq_snapshot_queue *q) {
+  *q = (struct rmq_snapshot_queue){.ready = (double)NAN,
                                    .unacked = (double)NAN,
                                    .consumers = (double)NAN,
                                    .memory = (double)NAN,
                                    .consumer_capacity = (double)NAN,
                                    .head_timestamp = (double)NAN};
   clear_counters(q->stats, RMQ_STATS_COUNT);
+}
+
+static void begin_queue(struct rmq_snapshot_queue *q, char *names) {
+  rmq_snapshot_queue_clear(q);
+  q->vhost = names;
+  q->name = names + strlen(names) + 1;
 }
 
 /* ---- more queues than the maximum ---- */
@@ -220,7 +224,7 @@ replace_last(struct rmq_snapshot *s, const char *vhost, const char *name) {
   if (names == NULL)
     return NULL;
   free(last->vhost);
-  clear_queue(last, names);
+  begin_queue(last, names);
   sift_down(s, 0);
   return last;
 }
@@ -236,7 +240,7 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
     return NULL;
   }
   struct rmq_snapshot_queue *q = &s->queues[s->queues_count++];
-  clear_queue(q, names);
+  begin_queue(q, names);
   return q;
 }
 

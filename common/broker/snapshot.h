@@ -148,6 +148,8 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
                                                   const char *vhost,
                                                   const char *name);
 bool rmq_snapshot_is_full(const struct rmq_snapshot *s);
+/* Everything absent, its names too. */
+void rmq_snapshot_queue_clear(struct rmq_snapshot_queue *q);
 /* It is a stream, whatever was said of its lengths before. */
 void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q);
 

@@ -8,6 +8,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 static struct rmq_indicators *indicators;
 static struct rmq_snapshot snapshots[2];
@@ -41,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0 || indicators == NULL)
     return 0;
   const char *bytes = (const char *)data + 1;
+  char *copy = NULL;
   struct rmq_snapshot *s = &snapshots[now_s % 2];
   char reason[32];
   switch (data[0] % 4) {
@@ -51,7 +54,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rmq_management_nodes(bytes, size - 1, s, &err);
     break;
   case 2:
-    rmq_management_queues(bytes, size - 1, NULL, NULL, s, &pages, &err);
+    copy = malloc(size - 1); /* written to; its end is an end for the tools */
+    if (copy == NULL)
+      break;
+    memcpy(copy, bytes, size - 1);
+    rmq_management_queues(copy, size - 1, NULL, NULL, s, &pages, &err);
+    free(copy);
     break;
   default:
     rmq_management_reason(bytes, size - 1, reason, sizeof(reason));

@@ -225,8 +225,10 @@ static void absent_and_wrongly_typed_fields_are_absent_never_0(void **state) {
   assert_true(s.nodes[1].running == 0);
   assert_true(isnan(s.nodes[1].memory_used));
   assert_true(isnan(s.nodes[1].partitions));
-  assert_int_equal(rmq_management_queues(odd_queues, strlen(odd_queues), NULL,
-                                         NULL, &s, &pages, &err),
+  char queues[sizeof(odd_queues)]; /* is written to */
+  memcpy(queues, odd_queues, sizeof(queues));
+  assert_int_equal(rmq_management_queues(queues, strlen(queues), NULL, NULL, &s,
+                                         &pages, &err),
                    0);
   assert_int_equal(s.queues_count, 3);
   const struct rmq_snapshot_queue *q = find(&s, "quorum");
@@ -285,8 +287,10 @@ static void what_is_not_the_api_is_refused_with_a_reason(void **state) {
     size_t len = strlen(bodies[i]), pages = 77;
     assert_int_equal(rmq_management_overview(bodies[i], len, &s, &a), -1);
     assert_true(rmq_error_is_set(&a));
+    char *copy = strdup(bodies[i]);
     assert_int_equal(
-        rmq_management_queues(bodies[i], len, NULL, NULL, &s, &pages, &b), -1);
+        rmq_management_queues(copy, len, NULL, NULL, &s, &pages, &b), -1);
+    free(copy);
     assert_true(rmq_error_is_set(&b));
     assert_int_equal(pages, 77);
     if (bodies[i][0] != '[' || len == 1) {
@@ -382,15 +386,72 @@ static void real_vhosts_are_read(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+static void fields_are_taken_in_any_order_and_others_read_over(void **state) {
+  (void)state;
+  char body[] =
+      "{\"x\":{\"name\":\"no\",\"page_count\":9},\"items\":[7,null,[{}],"
+      "{\"vhost\":\"/\",\"messages_ready\":3,\"z\":[{\"name\":\"no\"}],"
+      "\"message_stats\":{\"publish\":5,\"publish_details\":{\"ack\":1},"
+      "\"deliver\":-1,\"ack\":\"2\"},\"ack\":9,\"messages_ready\":4,"
+      "\"consumer_utilisation\":0.25,\"name\":\"a\\u0062\"},"
+      "{\"name\":\"nul\\u0000\",\"vhost\":\"/\"},"
+      "{\"name\":\"\",\"vhost\":\"/\"},{\"name\":7,\"vhost\":\"/\"},"
+      "{\"name\":\"empty\",\"vhost\":\"/\",\"message_stats\":[],"
+      "\"consumers\":\"1\",\"memory\":1e3}],\"page_count\":2}";
+  struct rmq_snapshot s;
+  struct rmq_error err = {.text = ""};
+  size_t pages = 0;
+  rmq_snapshot_init(&s, 10);
+  assert_int_equal(
+      rmq_management_queues(body, strlen(body), NULL, NULL, &s, &pages, &err),
+      0);
+  assert_int_equal(pages, 2);
+  assert_int_equal(s.queues_count, 2);
+  const struct rmq_snapshot_queue *q = find(&s, "ab"), *e = find(&s, "empty");
+  assert_non_null(q);
+  assert_true(q->ready == 4); /* the last one, as in a tree */
+  assert_true(q->consumer_capacity == 0.25);
+  assert_int_equal(q->stats[RMQ_STAT_PUBLISH], 5);
+  assert_int_equal(q->stats[RMQ_STAT_DELIVER], RMQ_ABSENT);
+  assert_int_equal(q->stats[RMQ_STAT_ACK], RMQ_ABSENT);
+  assert_non_null(e);
+  assert_true(isnan(e->consumers));
+  assert_true(e->memory == 1000);
+  assert_true(s.listed_ready == 4);
+  rmq_snapshot_fini(&s);
+}
+
+static void a_list_that_breaks_off_is_refused_wherever_it_does(void **state) {
+  (void)state;
+  size_t len;
+  char *whole = read_fixture("3.10.8/queues-page1.json", &len);
+  while (len > 0 && whole[len - 1] != '}')
+    len--;
+  for (size_t i = 0; i < len; i++) {
+    struct rmq_snapshot s;
+    struct rmq_error err = {.text = ""};
+    size_t pages = 77;
+    char *part = malloc(i + 1); /* no byte more to look at */
+    memcpy(part, whole, i);
+    rmq_snapshot_init(&s, 10);
+    assert_int_equal(
+        rmq_management_queues(part, i, NULL, NULL, &s, &pages, &err), -1);
+    assert_true(rmq_error_is_set(&err));
+    assert_int_equal(pages, 77);
+    rmq_snapshot_fini(&s);
+    free(part);
+  }
+  free(whole);
+}
+
 static void a_stream_has_no_lengths(void **state) {
   (void)state;
-  static const char body[] =
-      "{\"page_count\":1,\"items\":["
-      "{\"name\":\"s\",\"vhost\":\"/\",\"type\":\"stream\","
-      "\"messages_ready\":60000,\"messages_unacknowledged\":0,"
-      "\"consumers\":2},"
-      "{\"name\":\"q\",\"vhost\":\"/\",\"type\":\"quorum\","
-      "\"messages_ready\":7,\"messages_unacknowledged\":1}]}";
+  char body[] = "{\"page_count\":1,\"items\":["
+                "{\"name\":\"s\",\"vhost\":\"/\",\"type\":\"stream\","
+                "\"messages_ready\":60000,\"messages_unacknowledged\":0,"
+                "\"consumers\":2},"
+                "{\"name\":\"q\",\"vhost\":\"/\",\"type\":\"quorum\","
+                "\"messages_ready\":7,\"messages_unacknowledged\":1}]}";
   struct rmq_snapshot s;
   struct rmq_error err = {.text = ""};
   size_t pages = 0;
@@ -419,6 +480,8 @@ int main(void) {
       cmocka_unit_test(what_is_not_the_api_is_refused_with_a_reason),
       cmocka_unit_test(an_endless_list_of_nodes_is_refused),
       cmocka_unit_test(the_brokers_own_reason_is_found),
+      cmocka_unit_test(fields_are_taken_in_any_order_and_others_read_over),
+      cmocka_unit_test(a_list_that_breaks_off_is_refused_wherever_it_does),
       cmocka_unit_test(a_stream_has_no_lengths),
       cmocka_unit_test(real_vhosts_are_read),
       cmocka_unit_test(a_queue_that_is_on_two_pages_counts_once),
