@@ -202,6 +202,72 @@ def test_an_idle_consumer_is_left_alone_and_a_standby_too(rig, broker, vhost):
     assert 0 in (len(first.record.numbers()), len(second.record.numbers()))
 
 
+# --- what the queue is declared with ----------------------------------------
+
+def declared(rig, broker, vhost, name="B", **options):
+    """A queue "q" as the block declares it, and nobody consumes from it."""
+    b = consuming(rig, broker, vhost, name=name, **options)
+    b.stop()
+    return b.again()
+
+
+def deaths(vhost, patience=20):
+    """Why, of every message in the queue "dead", as RabbitMQ wrote it down."""
+    wait_for(lambda: vhost.ready("dead") == 15, patience, "15 are dead")
+    return [p.headers["x-death"][0]["reason"] for p, _ in vhost.take_all("dead")]
+
+
+@pytest.mark.parametrize("queue", ["classic", "quorum"])
+def test_what_is_too_old_or_too_much_is_dead_lettered(rig, broker, vhost, queue):
+    vhost.exchange("dlx", "fanout")
+    vhost.queue("dead")
+    vhost.bind("dlx", "dead", "")
+    declared(rig, broker, vhost, QueueType=queue, QueueMaxLength=10,
+             QueueMessageTTL=1, DeadLetterExchange="dlx")
+    sender = Sender(vhost)
+    sender.send(15)
+    sender.close()
+    why = deaths(vhost)
+    assert why.count("expired") + why.count("maxlen") == 15
+    assert 10 <= why.count("expired") < 15  # more, where sending takes a second
+
+
+def test_the_higher_priority_comes_first_and_each_key_is_a_binding(
+        rig, broker, vhost):
+    b = declared(rig, broker, vhost, QueueType="classic", QueueMaxPriority=3,
+                 Exchange="metrics", ExchangeType="topic",
+                 RoutingKey=["load.#", "*.urgent"])
+    with vhost.connect() as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for i in range(40):
+            channel.basic_publish(
+                "metrics", "any.urgent" if i % 4 == 3 else f"load.{i}.x",
+                line(i), pika.BasicProperties(content_type="text/collectd",
+                                              delivery_mode=2, priority=i % 4))
+        channel.basic_publish("metrics", "other.x", line(99))
+    b.start()
+    arrived(b, range(40))
+    # written in the order of dispatch: collectd has one queue of values
+    assert b.record.numbers() == sorted(range(40), key=lambda i: (-(i % 4), i))
+
+
+def test_who_is_connected_and_does_not_consume_subscribes_anew(
+        rig, broker, vhost):
+    """The queue forgets its consumer and tells nobody, as after a broker's bug."""
+    b = consuming(rig, broker, vhost, QueueType="classic", IdleCheckInterval=0.5)
+    broker.forget_consumers(vhost.name, "q")
+    assert vhost.consumers("q") == 0
+    sender = Sender(vhost)
+    sender.send(20)
+    sender.close()
+    b.wait_log(r'queue "q" has no consumer, though we have subscribed: '
+               r"subscribing anew")
+    arrived(b, range(20))
+    wait_for(lambda: said(b, "total_events-idle_restart") == 1, 20, "it is counted")
+    assert said(b, "total_connections-opened") == 1
+
+
 # --- streams ----------------------------------------------------------------
 
 def stream_reader(rig, broker, vhost, state, name="B", **options):

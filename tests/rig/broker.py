@@ -316,6 +316,16 @@ class Broker:
             self.eval(f"application:set_env(rabbit, consumer_timeout, {milliseconds}), "
                       "application:set_env(rabbit, channel_tick_interval, 500).")
 
+    def forget_consumers(self, vhost, queue):
+        """The process of a classic queue drops its consumers, of which their
+        channels hear nothing."""
+        self.eval(
+            "{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r("
+            f'<<"{vhost}">>, queue, <<"{queue}">>)), '
+            "[ok = gen_server2:call(amqqueue:get_pid(Q), {basic_cancel, "
+            'element(1, C), element(2, C), undefined, <<"test">>}) '
+            "|| C <- rabbit_amqqueue:consumers(Q)].")
+
     def sync(self):
         """Puts declarations on disk. Without it a kill -9 right after them
         can cost a binding: mnesia writes its log behind."""
