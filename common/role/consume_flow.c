@@ -201,12 +201,15 @@ static uint64_t key_of(const struct rmq_delivery *d, uint64_t fingerprint) {
   return fingerprint ^ rmq_fingerprint(text, strlen(text));
 }
 
-/* The header may be the publisher's, which stays what it is (classic queues
- * pass it on): it raises what is counted here, and does not replace it. */
+/* The header may be the publisher's, or of a queue where the message was before
+ * (a shovel, a dead letter), and stays what it is (classic queues pass it on):
+ * it raises what is counted here, and does not replace it. What comes for the
+ * first time no queue can have counted. */
 static uint32_t failures_of(const struct rmq_flow *f,
                             const struct rmq_delivery *d, uint64_t key) {
   int64_t here = rmq_redeliveries_count(&f->redeliveries, key);
-  int64_t failures = d->delivery_count > here ? d->delivery_count : here;
+  int64_t told = d->is_redelivered ? d->delivery_count : 0;
+  int64_t failures = told > here ? told : here;
   return failures > UINT32_MAX ? UINT32_MAX : (uint32_t)failures;
 }
 

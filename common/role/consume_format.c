@@ -95,7 +95,10 @@ int rmq_consume_format_decode(struct rmq_consume_format *f,
                                .types = types,
                                .graphite = &f->graphite,
                                .samples = &f->samples};
-  if (d->is_amqp1 && rmq_amqp1_unwrap(&in.bytes, &in.len, err) != 0)
+  /* The property is the sender's to set: without a section's first byte the
+   * body is what it is. */
+  if (d->is_amqp1 && in.len > 0 && in.bytes[0] == '\0' &&
+      rmq_amqp1_unwrap(&in.bytes, &in.len, err) != 0)
     return -1;
   if (!is_gzip(d->content_encoding))
     return codec->decode(&in, sink, err);

@@ -209,8 +209,15 @@ void rmq_rejections_log_rate(struct rmq_rejections *r, struct rmq_mono now) {
   rmq_buf_fini(&line);
 }
 
+static const char *fate_of_overdue(enum rmq_settle how, size_t settled) {
+  if (settled == 0)
+    return "given up, which the broker had to give out again anyway";
+  return how == RMQ_SETTLE_DROP ? "acknowledged" : fate(how);
+}
+
 void rmq_rejections_log_overdue(struct rmq_rejections *r, enum rmq_settle how,
-                                struct rmq_dur timeout, struct rmq_mono now) {
+                                size_t settled, struct rmq_dur timeout,
+                                struct rmq_mono now) {
   uint64_t missed = 0;
   if (!take_line(&r->budgets[RMQ_REJECTION_timeout], 1, now, &missed))
     return;
@@ -220,8 +227,7 @@ void rmq_rejections_log_overdue(struct rmq_rejections *r, enum rmq_settle how,
                   "a message is %s: not all of its values came back from the "
                   "writers within %.0f s; does a filter chain (PostCacheChain) "
                   "stop them?",
-                  how == RMQ_SETTLE_DROP ? "acknowledged" : fate(how),
-                  rmq_dur_seconds(timeout));
+                  fate_of_overdue(how, settled), rmq_dur_seconds(timeout));
   append_missed(&line, missed);
   rmq_session_log_write(
       r->log, &(struct rmq_log_record){.level = RMQ_LOG_ERROR,

@@ -56,8 +56,9 @@ void rmq_rejections_log_mixed(struct rmq_rejections *r,
 /* A notification was dropped because of NotificationRate: a line a minute. */
 void rmq_rejections_log_rate(struct rmq_rejections *r, struct rmq_mono now);
 /* The same for a delivery of which only the fate is known: a line a minute, as
- * one cause makes all of them overdue. */
+ * one cause makes all of them overdue. settled 0: its channel was gone. */
 void rmq_rejections_log_overdue(struct rmq_rejections *r, enum rmq_settle how,
-                                struct rmq_dur timeout, struct rmq_mono now);
+                                size_t settled, struct rmq_dur timeout,
+                                struct rmq_mono now);
 
 #endif

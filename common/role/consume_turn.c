@@ -44,8 +44,8 @@ static void settle_overdue(struct rmq_role_consume *r, uint64_t ticket,
       rmq_flow_failed(&r->flow, ticket, how, /* is_bad = */ false, now);
   if (how != RMQ_SETTLE_REQUEUE)
     r->counters.rejected[RMQ_REJECTION_timeout] += settled;
-  rmq_rejections_log_overdue(&r->rejections, how, r->options->written_timeout,
-                             now);
+  rmq_rejections_log_overdue(&r->rejections, how, settled,
+                             r->options->written_timeout, now);
 }
 
 static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {

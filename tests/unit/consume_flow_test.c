@@ -52,7 +52,8 @@ static void end(struct fixture *f) {
 
 /* A delivery of that message, which is worked on. */
 static uint64_t arrive(struct fixture *f, uint64_t id, int64_t count) {
-  struct rmq_delivery d = {.delivery_count = count};
+  struct rmq_delivery d = {.delivery_count = count,
+                           .is_redelivered = count > 0};
   uint64_t ticket = rmq_outstanding_begin(&f->tickets, f->now);
   snprintf(d.message_id, sizeof(d.message_id), "m%" PRIu64, id);
   assert_int_equal(rmq_flow_arrive(&f->flow, ticket, ++f->serial, &d, f->now),
@@ -124,6 +125,18 @@ static void what_the_queue_has_counted_counts(void **state) {
       rmq_flow_may_requeue(&f.flow, arrive(&f, 1, DEFAULT_RETRIES - 1)));
   assert_false(rmq_flow_may_requeue(&f.flow, arrive(&f, 2, DEFAULT_RETRIES)));
   assert_false(rmq_flow_may_requeue(&f.flow, arrive(&f, 3, INT64_MAX)));
+  end(&f);
+}
+
+static void what_another_queue_has_counted_does_not(void **state) {
+  struct fixture f = {.serial = 0};
+  struct rmq_delivery d = {.delivery_count = 1000, .message_id = "shovelled"};
+  (void)state;
+  begin(&f, PREFETCH, 0);
+  uint64_t ticket = rmq_outstanding_begin(&f.tickets, f.now);
+  assert_int_equal(rmq_flow_arrive(&f.flow, ticket, ++f.serial, &d, f.now),
+                   RMQ_FLOW_TAKE);
+  assert_true(rmq_flow_may_requeue(&f.flow, ticket));
   end(&f);
 }
 
@@ -213,6 +226,7 @@ int main(void) {
       cmocka_unit_test(what_failed_is_held_twice_as_long_each_time),
       cmocka_unit_test(no_header_lets_a_message_fail_for_ever),
       cmocka_unit_test(what_the_queue_has_counted_counts),
+      cmocka_unit_test(what_another_queue_has_counted_does_not),
       cmocka_unit_test(bad_messages_leave_half_of_the_places_to_others),
       cmocka_unit_test(
           what_is_the_fault_of_the_daemon_waits_however_many_there_are),

@@ -195,6 +195,32 @@ static void gzip_is_expanded_up_to_its_bound(void **state) {
 }
 
 /* The option's words, and the index that choosing by them goes by. */
+static void
+what_only_says_that_it_came_by_amqp1_is_read_as_it_is(void **state) {
+  (void)state;
+  static const char section[] = "\0\x53\x77\xa1\x15" LINE;
+  static const struct {
+    const char *body;
+    size_t len;
+    int want;
+  } bodies[] = {{section, sizeof(section) - 1, 0},
+                {LINE, sizeof(LINE) - 1, 0},
+                {section, 5, -1},
+                {"\0" LINE, sizeof(LINE), -1}};
+  for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+    struct rmq_consume_format f = format_of(1);
+    struct rmq_delivery d = {.body = {bodies[i].body, bodies[i].len},
+                             .is_amqp1 = true};
+    struct rmq_error err = {.text = ""};
+    struct rmq_buf got;
+    SHOW_ROW("%zu", i);
+    assert_int_equal(decode(&f, &d, &got, &err), bodies[i].want);
+    assert_string_equal(rmq_buf_text(&got), bodies[i].want == 0 ? SAMPLE : "");
+    rmq_buf_fini(&got);
+    rmq_consume_format_fini(&f);
+  }
+}
+
 static void the_words_are_the_codecs(void **state) {
   (void)state;
   const struct rmq_option *o = rmq_consume_option_table;
@@ -258,6 +284,7 @@ int main(void) {
       cmocka_unit_test(only_accepted_content_types_are_read),
       cmocka_unit_test(what_cannot_have_a_format_is_refused_first),
       cmocka_unit_test(gzip_is_expanded_up_to_its_bound),
+      cmocka_unit_test(what_only_says_that_it_came_by_amqp1_is_read_as_it_is),
       cmocka_unit_test(the_words_are_the_codecs),
       cmocka_unit_test(a_template_reaches_the_decoder),
       cmocka_unit_test(what_is_not_gzip_says_so),

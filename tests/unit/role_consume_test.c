@@ -437,6 +437,36 @@ static void overdue_messages_have_a_line_a_minute(void **state) {
   end(&f);
 }
 
+/* The broker has it back since the link broke; nobody can requeue it. */
+static void
+what_is_overdue_when_its_channel_is_gone_is_not_said_requeued(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, OPTIONS{{"Queue", "q"},
+                     {"PrefetchCount", "10"},
+                     {"Heartbeat", "0"},
+                     {"IdleCheckInterval", "0"},
+                     {"WrittenTimeout", "1"},
+                     {"OnWrittenTimeout", "requeue"},
+                     {NULL, NULL}});
+  struct fake_broker *b = broker(&f);
+  send_message(b, 1, 1);
+  b = broker(&f);
+  fake_silence(b);
+  start(&f);
+  turn(&f);
+  assert_int_equal(f.dispatched, 2);
+  fake_rig_wait(f.rig, rmq_s(0));
+  rmq_connection_fail(f.role->connection, "a test", host.now);
+  pass(&f, rmq_s(2));
+  pass(&f, rmq_s(10)); /* the writers are stuck */
+  assert_int_equal(fake_host_count(&host, "written_timeout"), 1);
+  assert_null(strstr(last_line("written_timeout"), "requeued"));
+  assert_non_null(strstr(last_line("written_timeout"),
+                         "a message is given up, which the broker had to"));
+  end(&f);
+}
+
 /* Whichever allocation fails: the message is taken, or comes again. */
 static void a_message_without_memory_comes_again(void **state) {
   (void)state;
@@ -584,6 +614,8 @@ int main(void) {
       cmocka_unit_test(a_link_that_breaks_at_the_end_brings_nothing_new),
       cmocka_unit_test(each_failure_has_its_policy),
       cmocka_unit_test(overdue_messages_have_a_line_a_minute),
+      cmocka_unit_test(
+          what_is_overdue_when_its_channel_is_gone_is_not_said_requeued),
       cmocka_unit_test(a_message_without_memory_comes_again),
       cmocka_unit_test_teardown(a_stream_is_never_stored_past_what_was_written,
                                 remove_directory),
