@@ -117,6 +117,12 @@ static void hold_when_full(struct rmq_role_consume *r, int64_t values) {
     rmq_connection_hold(r->connection, true);
 }
 
+/* Without back-pressure nothing would bound what is remembered. */
+static bool forgets_at_once(const struct rmq_role_consume *r) {
+  return r->options->ack_when == RMQ_ACK_DISPATCHED &&
+         r->options->backpressure_queue_length == 0;
+}
+
 /* The values are out, or refused; what was handed out may all be back. Whatever
  * becomes of the message, its values stay counted until they are back. */
 static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
@@ -136,12 +142,14 @@ static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
            rmq_refusal_to_str(h->refusal), now);
   else if (is_complete || is_dispatched_enough)
     rmq_consume_done(r, h->ticket, now);
-  /* Without back-pressure nothing would bound what is remembered. */
-  if (is_dispatched_enough && r->options->backpressure_queue_length == 0)
+  if (forgets_at_once(r))
     rmq_consume_forget(r, h->ticket);
 }
 
+/* -1: they are forgotten as soon as they are out, see handed_out. */
 static int64_t values_out(struct rmq_role_consume *r) {
+  if (forgets_at_once(r))
+    return -1;
   rmq_consume_lock(r);
   int64_t values = r->outstanding.values;
   rmq_consume_unlock(r);

@@ -28,7 +28,7 @@ void rmq_gate_fini(struct rmq_gate *g) {
   pthread_mutex_destroy(&g->lock);
 }
 
-/* Below 0 for a moment, when values come back while begin is told. */
+/* Below 0: values came back that begin was not told of. */
 static int64_t on_their_way(const struct rmq_gate *g) {
   return (int64_t)(atomic_load(&g->passed) - atomic_load(&g->back));
 }
@@ -50,11 +50,16 @@ static void look(struct rmq_gate *g) {
 
 void rmq_gate_begin(struct rmq_gate *g, int64_t on_their_way) {
   g->of_message = 0;
+  g->is_counted = on_their_way >= 0;
+  if (!g->is_counted)
+    return;
   g->seen_back = atomic_load(&g->back);
   atomic_store(&g->passed, g->seen_back + (uint64_t)on_their_way);
 }
 
 void rmq_gate_pass(struct rmq_gate *g) {
+  if (!g->is_counted)
+    return;
   atomic_fetch_add(&g->passed, 1);
   if (++g->of_message == RMQ_GATE_FREE)
     atomic_store(&g->is_closed, true);
@@ -73,7 +78,10 @@ void rmq_gate_end(struct rmq_gate *g) {
 }
 
 static bool may_rest(const struct rmq_gate *g) {
-  return atomic_load(&g->is_closed) && on_their_way(g) < RMQ_GATE_FEW;
+  if (!atomic_load(&g->is_closed))
+    return false;
+  int64_t left = on_their_way(g);
+  return left >= 0 && left < RMQ_GATE_FEW;
 }
 
 static struct timespec latest(const struct rmq_gate *g) {

@@ -44,7 +44,8 @@ struct rmq_gate {
   atomic_int resting;         /* writers, now */
   atomic_uint_fast64_t rests; /* ever */
   uint64_t of_message;        /* values passed */
-  uint64_t seen_back;         /* at the last look */
+  bool is_counted;
+  uint64_t seen_back; /* at the last look */
 };
 
 /* host is borrowed; its clock is CLOCK_MONOTONIC. -1 without memory. */
@@ -53,8 +54,9 @@ int rmq_gate_init(struct rmq_gate *g, const struct rmq_host *host,
 /* Nobody is in back any more. */
 void rmq_gate_fini(struct rmq_gate *g);
 
-/* The values of a message follow; so many of others are on their way. (Some
- * never come back, so it is said each time.) */
+/* The values of a message follow; so many of others are on their way, or a
+ * negative number when nobody knows: then nobody rests. (Some never come back,
+ * so it is said each time.) */
 void rmq_gate_begin(struct rmq_gate *g, int64_t on_their_way);
 /* One of them was handed out. */
 void rmq_gate_pass(struct rmq_gate *g);

@@ -44,6 +44,8 @@ static void who_has_caught_up_rests_while_more_follow(void **state) {
       {"no more follow", 0, RMQ_GATE_FREE, true, false},
       {"a short message, and it is all", 0, 1, true, false},
       {"others' are on their way", 100, RMQ_GATE_FREE, false, false},
+      {"nobody knows how many are on their way", -1, RMQ_GATE_FREE, false,
+       false},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     struct rmq_gate g;
@@ -88,6 +90,20 @@ static void strays_of_before_do_not_count(void **state) {
   rmq_gate_begin(&g, 0);
   pass(&g, 100);
   assert_false(rests(&g)); /* 99 are on their way */
+  rmq_gate_fini(&g);
+}
+
+/* More come back than were known of: the queue may be full of them. */
+static void nobody_rests_while_forgotten_values_come_back(void **state) {
+  (void)state;
+  struct rmq_gate g;
+  open_gate(&g, a_moment);
+  rmq_gate_begin(&g, 0);
+  pass(&g, 100);
+  for (int i = 0; i < 100; i++)
+    rmq_gate_back(&g);
+  for (int i = 0; i < 100; i++)
+    assert_false(rests(&g));
   rmq_gate_fini(&g);
 }
 
@@ -223,6 +239,7 @@ int main(void) {
       cmocka_unit_test(nobody_rests_before_the_first_message),
       cmocka_unit_test(values_that_never_come_back_are_forgotten),
       cmocka_unit_test(strays_of_before_do_not_count),
+      cmocka_unit_test(nobody_rests_while_forgotten_values_come_back),
       cmocka_unit_test(who_rests_is_called_for_enough_values),
       cmocka_unit_test(who_rests_is_called_at_the_end),
       cmocka_unit_test(every_value_is_written_whoever_rests),
