@@ -219,6 +219,7 @@ static void report_lag(struct rmq_indicators *x, const struct rmq_snapshot *now,
   c->unacked = now->unacked;
   c->growth = grow(turn, depth, x->depth);
   c->drain = drain(now->ready, c->growth);
+  c->stream_offset_lag = now->stream_lag;
   x->depth = depth;
   for (size_t i = 0; i < now->queues_count; i++)
     c->head_age =
@@ -380,6 +381,7 @@ static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
     r->growth = grow(turn, depth, t->depth);
   r->drain = drain(q->ready, r->growth);
   r->head_age = head_age(turn, q->head_timestamp);
+  r->stream_offset_lag = q->stream_lag;
   r->publish = sums[RMQ_STAT_PUBLISH];
   r->deliver = add_known(delivered(sums), gotten(sums));
   r->ack = sums[RMQ_STAT_ACK];

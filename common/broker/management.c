@@ -178,6 +178,31 @@ int rmq_management_vhosts(const char *bytes, size_t len, struct rmq_snapshot *s,
   return 0;
 }
 
+static void take_stream(const json_t *item, struct rmq_snapshot *s) {
+  const json_t *queue = json_object_get(item, "queue");
+  const char *vhost = get_name(queue, "vhost");
+  const char *name = get_name(queue, "name");
+  double lag = get_gauge(item, "offset_lag");
+  if (vhost == NULL || name == NULL || !(lag >= 0))
+    return;
+  s->stream_lag = fmax(s->stream_lag, lag);
+  struct rmq_snapshot_queue *q = rmq_snapshot_find(s, vhost, name);
+  if (q != NULL)
+    q->stream_lag = fmax(q->stream_lag, lag);
+}
+
+int rmq_management_streams(const char *bytes, size_t len,
+                           struct rmq_snapshot *s, struct rmq_error *err) {
+  json_t *doc =
+      load(bytes, len, JSON_ARRAY, "the list of stream consumers", err);
+  if (doc == NULL)
+    return -1;
+  for (size_t i = 0; i < json_array_size(doc); i++)
+    take_stream(json_array_get(doc, i), s);
+  json_decref(doc);
+  return 0;
+}
+
 void rmq_management_reason(const char *bytes, size_t len, char *ret_text,
                            size_t size) {
   ret_text[0] = '\0';

@@ -35,6 +35,10 @@
   "message_stats.ack,message_stats.redeliver,message_stats.return_unroutable," \
   "message_stats.drop_unroutable"
 
+/* Consumers by the stream protocol; the plugin rabbitmq_stream_management
+ * answers, from 3.9. */
+#define RMQ_MANAGEMENT_STREAMS "/api/stream/consumers?columns=queue,offset_lag"
+
 /* Each: 0, or -1 with err when the body is not what the endpoint answers; the
  * snapshot may then hold a part. */
 int rmq_management_overview(const char *bytes, size_t len,
@@ -44,6 +48,10 @@ int rmq_management_nodes(const char *bytes, size_t len, struct rmq_snapshot *s,
 
 int rmq_management_vhosts(const char *bytes, size_t len, struct rmq_snapshot *s,
                           struct rmq_error *err);
+
+/* Into a snapshot that is sorted, see rmq_snapshot_find. */
+int rmq_management_streams(const char *bytes, size_t len,
+                           struct rmq_snapshot *s, struct rmq_error *err);
 
 /* Whether the queue is wanted; NULL = all are. */
 typedef bool (*rmq_management_want)(void *ctx, const char *vhost,

@@ -121,9 +121,15 @@ static const struct {
     {"messages_unroutable_dropped_total", RMQ_STAT_DROPPED},
 };
 /* Behind the table: what kind of queue it is. From 4.1 there is a family whose
- * labels say so; in 4.0 only streams have segments (queue_metrics). Behind that
- * the exchanges' ones. */
-enum { FAMILY_INFO = QUEUE_FAMILIES, FAMILY_SEGMENTS, FAMILY_EXCHANGE };
+ * labels say so; in 4.0 only streams have segments (queue_metrics). Then
+ * the lag of a stream's consumers, told by the nodes that these are connected
+ * to (stream_consumer_metrics, from 4.0.5), and the exchanges' ones. */
+enum {
+  FAMILY_INFO = QUEUE_FAMILIES,
+  FAMILY_SEGMENTS,
+  FAMILY_LAG,
+  FAMILY_EXCHANGE
+};
 /* Beside the bits of the families: some node leads the queue. */
 enum { QUEUE_IS_LED = 1u << 15 };
 
@@ -375,7 +381,7 @@ static struct rmq_snapshot_queue *find_queue(struct rmq_metrics *m, int family,
     return &s->queues[*slot - 1];
   /* The leader may be the last one to answer. */
   bool is_led = family == FAMILY_READY;
-  if (!is_led &&
+  if (!is_led && family != FAMILY_LAG &&
       ((size_t)family >= QUEUE_FAMILIES || !queue_families[family].is_counter))
     return NULL;
   return add_queue(q, slot, vhost, name, is_led);
@@ -421,6 +427,8 @@ static int find_of_queues(void *ctx, struct rmq_exposition_text name) {
     return FAMILY_INFO;
   if (is_text("rabbitmq_detailed_stream_segments", name))
     return FAMILY_SEGMENTS;
+  if (is_text("rabbitmq_detailed_stream_consumer_max_offset_lag", name))
+    return FAMILY_LAG;
   int family = find_family(queue_families, QUEUE_FAMILIES,
                            "rabbitmq_detailed_queue_", name);
   return family >= 0 ? family : find_of_exchanges(name);
@@ -466,6 +474,10 @@ static void take_kind(const struct rmq_exposition_sample *s,
     rmq_snapshot_mark_stream(q);
 }
 
+static bool is_length_value(double value) {
+  return isfinite(value) && value >= 0;
+}
+
 static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
   struct rmq_metrics *m = ctx;
   const struct rmq_exposition_text *vhost = rmq_exposition_label(s, "vhost");
@@ -473,6 +485,9 @@ static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
   if (vhost == NULL)
     return;
   add_to_vhost(m->queues->snapshot, s, *vhost);
+  if (s->family == FAMILY_LAG && is_length_value(s->value))
+    m->queues->snapshot->stream_lag =
+        fmax(m->queues->snapshot->stream_lag, s->value);
   if (name == NULL || s->family >= FAMILY_EXCHANGE)
     return;
   struct rmq_snapshot_queue *q = find_queue(m, s->family, *vhost, *name);
@@ -482,11 +497,15 @@ static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
   m->next = index + 1;
   if (s->family == FAMILY_READY)
     mark_led(m->queues, index);
+  if (s->family == FAMILY_LAG && is_length_value(s->value)) {
+    rmq_snapshot_mark_stream(q);
+    q->stream_lag = fmax(q->stream_lag, s->value);
+  }
   bool is_kind = s->family == FAMILY_INFO || s->family == FAMILY_SEGMENTS;
   if (is_kind)
     take_kind(s, q);
   bool is_length = s->family == FAMILY_READY || s->family == FAMILY_UNACKED;
-  if (is_kind || (is_length && q->is_stream))
+  if (is_kind || s->family == FAMILY_LAG || (is_length && q->is_stream))
     return;
   const struct family *f = &queue_families[s->family];
   char *field = (char *)q + f->offset;

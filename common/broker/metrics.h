@@ -20,11 +20,11 @@
  * ignored by the broker. */
 #define RMQ_METRICS_QUEUES_MANY                                                \
   "/detailed?family=queue_coarse_metrics&family=queue_consumer_count"          \
-  "&family=exchange_metrics"
+  "&family=exchange_metrics&family=stream_consumer_metrics"
 #define RMQ_METRICS_QUEUES_FEW                                                 \
   "/detailed?family=queue_coarse_metrics&family=queue_metrics"                 \
   "&family=queue_delivery_metrics&family=queue_exchange_metrics"               \
-  "&family=exchange_metrics"
+  "&family=exchange_metrics&family=stream_consumer_metrics"
 
 enum {
   RMQ_METRICS_NAME_MAX = 255,

@@ -42,6 +42,7 @@ void rmq_poll_init(struct rmq_poll *p) {
   p->taken = RMQ_SOURCE_AUTO;
   p->version[0] = '\0';
   p->probe_at.ns = 0;
+  p->streams_at.ns = 0;
   p->lacking = 0;
   rmq_buf_init(&p->body, RMQ_POLL_BODY_MAX);
   rmq_scrape_init(&p->scrape);
@@ -219,6 +220,35 @@ static void ask_vhosts(struct run *r, struct rmq_error *err) {
     rmq_error_set(err, "%s: %s", r->base, cause.text);
 }
 
+static bool has_stream(const struct rmq_snapshot *s) {
+  for (size_t i = 0; i < s->queues_count; i++)
+    if (s->queues[i].is_stream)
+      return true;
+  return false;
+}
+
+/* Where there are streams; the plugin that answers may be missing, which is no
+ * fault, and may come. */
+static void ask_streams(struct run *r, struct rmq_error *err) {
+  struct rmq_poll *p = r->poll;
+  if (!has_stream(r->snapshot) || r->snapshot->is_without_statistics ||
+      p->mono(p->clock_ctx).ns < p->streams_at.ns)
+    return;
+  int status = ask(r, RMQ_MANAGEMENT_STREAMS, err);
+  struct rmq_error cause = {.text = ""};
+  if (status == 0)
+    return;
+  rmq_snapshot_sort(r->snapshot);
+  if (status == 404)
+    p->streams_at =
+        rmq_mono_add(p->mono(p->clock_ctx), rmq_s(RMQ_POLL_PROBE_S));
+  else if (status != 200)
+    explain(r, "the list of stream consumers", status, err);
+  else if (rmq_management_streams(rmq_buf_bytes(&p->body), p->body.len,
+                                  r->snapshot, &cause) != 0)
+    rmq_error_set(err, "%s: %s", r->base, cause.text);
+}
+
 /* One URL whose overview answers, or why there is none. */
 static void find_url(struct run *r, struct rmq_poll_result *result) {
   struct rmq_poll *p = r->poll;
@@ -253,6 +283,8 @@ static void run_management(struct run *r, struct rmq_poll_result *result) {
     ask_queues(r, &result->queues_error);
   if (result->outcome == RMQ_POLL_ANSWERED && !r->is_cancelled)
     ask_vhosts(r, &result->vhosts_error);
+  if (result->outcome == RMQ_POLL_ANSWERED && !r->is_cancelled)
+    ask_streams(r, &result->streams_error);
   if (result->outcome == RMQ_POLL_ANSWERED && !r->is_cancelled)
     ask_nodes(r, &result->nodes_error);
   if (r->is_cancelled)

@@ -60,9 +60,10 @@ struct rmq_poll {
   struct rmq_scrape scrape;
   /* What AUTO took; AUTO = nothing yet. */
   enum rmq_source taken;
-  char version[32];         /* of the broker then */
-  struct rmq_mono probe_at; /* when the other one is tried again */
-  unsigned lacking;         /* polls in a row in which a part was missing */
+  char version[32];           /* of the broker then */
+  struct rmq_mono probe_at;   /* when the other one is tried again */
+  struct rmq_mono streams_at; /* when stream consumers are asked for again */
+  unsigned lacking;           /* polls in a row in which a part was missing */
 };
 
 struct rmq_poll_result {
@@ -74,8 +75,8 @@ struct rmq_poll_result {
   double seconds, bytes;
   struct rmq_error error; /* why no URL answered: the first one's reason */
   /* why a part is missing */
-  struct rmq_error nodes_error, queues_error, vhosts_error, metrics_error,
-      statistics_error;
+  struct rmq_error nodes_error, queues_error, vhosts_error, streams_error,
+      metrics_error, statistics_error;
 };
 
 /* Sets what is the poll's own; the caller sets the rest before. */

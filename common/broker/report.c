@@ -88,6 +88,11 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_GAUGE, "latency", "probe_delivery", probe_delivery, "seconds",
             "Publish to delivery of the probe's messages, the longest since "
             "the last report"),
+    CLUSTER(RMQ_GAUGE, "gauge", "stream_offset_lag", stream_offset_lag,
+            "messages",
+            "Highest offset_lag of /api/stream/consumers, or "
+            "stream_consumer_max_offset_lag: of the consumer that is furthest "
+            "behind on its stream; those by the stream protocol only"),
     /* error rate */
     CLUSTER(RMQ_DERIVE, "total_events", "returned", returned, "messages",
             "Growth of message_stats.return_unroutable"),
@@ -219,6 +224,10 @@ const struct rmq_series rmq_report_series[] = {
     QUEUE(RMQ_GAUGE, "duration", "head_age", head_age, "seconds",
           "Now minus head_message_timestamp (classic queues, messages with a "
           "timestamp)"),
+    QUEUE(RMQ_GAUGE, "gauge", "stream_offset_lag", stream_offset_lag,
+          "messages",
+          "Highest offset_lag of the stream's consumers in "
+          "/api/stream/consumers, or stream_consumer_max_offset_lag"),
     QUEUE(RMQ_DERIVE, "total_operations", "publish", publish, "messages",
           "Growth of message_stats.publish"),
     QUEUE(RMQ_DERIVE, "total_operations", "deliver", deliver, "messages",
@@ -239,6 +248,7 @@ void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
                                    .amqp_usable = (double)NAN,
                                    .probe_confirm = (double)NAN,
                                    .probe_delivery = (double)NAN,
+                                   .stream_offset_lag = (double)NAN,
                                    .response_time = (double)NAN,
                                    .metrics_time = (double)NAN,
                                    .connections_open = (double)NAN,
@@ -309,6 +319,7 @@ void rmq_report_vhost_clear(struct rmq_report_vhost *v) {
 
 void rmq_report_queue_clear(struct rmq_report_queue *q) {
   *q = (struct rmq_report_queue){.ready = (double)NAN,
+                                 .stream_offset_lag = (double)NAN,
                                  .unacked = (double)NAN,
                                  .consumers = (double)NAN,
                                  .growth = (double)NAN,

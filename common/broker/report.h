@@ -26,7 +26,7 @@ struct rmq_report_cluster {
   double nodes_running, nodes_total, partitions;
   /* lag */
   double ready, unacked, growth, drain, head_age;
-  double probe_confirm, probe_delivery;
+  double probe_confirm, probe_delivery, stream_offset_lag;
   /* error rate */
   int64_t returned, dropped_unroutable, unconfirmed, redelivered;
   int64_t dead_lettered[RMQ_REPORT_DEAD_COUNT]; /* by rmq_report_reasons */
@@ -58,6 +58,7 @@ struct rmq_report_vhost {
 struct rmq_report_queue {
   const char *vhost, *name; /* borrowed from the snapshot */
   double ready, unacked, consumers, growth, drain, head_age;
+  double stream_offset_lag;
   int64_t publish, deliver, ack, redeliver;
   double consumer_capacity, memory;
 };

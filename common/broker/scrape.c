@@ -323,8 +323,10 @@ void rmq_scrape_run(struct rmq_scrape *x, const char *management,
       s->queues_max == 0 ||
       (s->silent == 0 && !rmq_error_is_set(&r.result.queues_error));
   if (s->silent > 0 || s->silent_of_queues > 0 ||
-      rmq_error_is_set(&r.result.queues_error))
+      rmq_error_is_set(&r.result.queues_error)) {
     rmq_vhosts_forget(s);
+    s->stream_lag = (double)NAN;
+  }
   if (r.result.answered == 0)
     rmq_error_set(&r.result.lacks, "%s", r.result.error.text);
   *ret_result = r.result;

@@ -55,6 +55,7 @@ static void reset(struct rmq_snapshot *s, const struct rmq_snapshot *before) {
                              .unacked = (double)NAN,
                              .connections = (double)NAN,
                              .unconfirmed = (double)NAN,
+                             .stream_lag = (double)NAN,
                              .listed_ready = (double)NAN,
                              .listed_unacked = (double)NAN,
                              .queues = before->queues,
@@ -159,7 +160,8 @@ void rmq_snapshot_queue_clear(struct rmq_snapshot_queue *q) {
                                    .consumers = (double)NAN,
                                    .memory = (double)NAN,
                                    .consumer_capacity = (double)NAN,
-                                   .head_timestamp = (double)NAN};
+                                   .head_timestamp = (double)NAN,
+                                   .stream_lag = (double)NAN};
   clear_counters(q->stats, RMQ_STATS_COUNT);
 }
 
@@ -275,4 +277,20 @@ void rmq_snapshot_sort(struct rmq_snapshot *s) {
       s->queues[++kept] = s->queues[i];
   }
   s->queues_count = kept + 1;
+}
+
+struct rmq_snapshot_queue *
+rmq_snapshot_find(struct rmq_snapshot *s, const char *vhost, const char *name) {
+  size_t low = 0, high = s->queues_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    int rc = order(vhost, name, &s->queues[middle]);
+    if (rc == 0)
+      return &s->queues[middle];
+    if (rc < 0)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return NULL;
 }

@@ -83,6 +83,7 @@ struct rmq_snapshot_queue {
   double memory;                    /* bytes */
   double consumer_capacity;         /* share of time, 0 to 1 */
   double head_timestamp;            /* seconds since 1970, of the publisher */
+  double stream_lag; /* of its consumer that is furthest behind, messages */
   int64_t stats[RMQ_STATS_COUNT];
 };
 
@@ -103,6 +104,7 @@ struct rmq_snapshot {
   double unconfirmed; /* published and not confirmed yet */
   /* The cluster's counters, or where is_per_node those of its nodes. */
   bool is_per_node;
+  double stream_lag;          /* the highest of all streams, wanted or not */
   bool is_without_statistics; /* the management API says that it has none */
   double listed_ready, listed_unacked; /* of all queues in the list so far,
                                           wanted or not */
@@ -159,6 +161,10 @@ bool rmq_snapshot_has_all(const struct rmq_snapshot *s);
  * those that are not in it may exist for as long as that lasts. (The management
  * API lists the queues of a node that is down, too.) */
 bool rmq_snapshot_lacks_node(const struct rmq_snapshot *s);
+
+/* Of a snapshot that was sorted and has got no queue since; NULL = none. */
+struct rmq_snapshot_queue *
+rmq_snapshot_find(struct rmq_snapshot *s, const char *vhost, const char *name);
 
 /* Orders queues by vhost and name, and drops a queue that is there twice (it
  * moved to the next page while pages were read). */

@@ -144,6 +144,8 @@ void rmq_monitor_log_poll(struct rmq_monitor_log *l,
   say_part(l, &l->too_many, "queues", more, now);
   say_part(l, &l->vhosts, "virtual hosts", missing_vhosts(l, poll, s, more),
            now);
+  say_part(l, &l->streams, "the lag of stream consumers",
+           poll->streams_error.text, now);
   say_part(l, &l->statistics, "counters, rates and most numbers of nodes",
            poll->statistics_error.text, now);
   say_part(l, &l->metrics, "a node's numbers", poll->metrics_error.text, now);
@@ -168,5 +170,6 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
   init_part(&l->too_many, "too_many_queues");
   init_part(&l->statistics, "statistics_missing");
   init_part(&l->vhosts, "vhosts_missing");
+  init_part(&l->streams, "streams_missing");
   init_part(&l->metrics, "metrics_missing");
 }

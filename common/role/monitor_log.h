@@ -41,7 +41,8 @@ struct rmq_monitor_log {
   enum rmq_monitor_state state;
   struct rmq_mono state_since;
   struct rmq_complain unreachable;
-  struct rmq_monitor_part nodes, queues, too_many, vhosts, metrics, statistics;
+  struct rmq_monitor_part nodes, queues, too_many, vhosts, streams, metrics,
+      statistics;
 };
 
 /* All borrowed. */

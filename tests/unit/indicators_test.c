@@ -341,6 +341,21 @@ static void a_queue_whose_node_is_away_keeps_its_sum(void **state) {
   end(&t);
 }
 
+static void the_lag_of_streams_is_reported_as_it_is_told(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  add(&t, "log", (double)NAN, 0)->stream_lag = 5;
+  add(&t, "q", 1, 0);
+  t.s.stream_lag = 9;
+  step(&t);
+  assert_true(t.r.cluster.stream_offset_lag == 9);
+  assert_true(t.r.queues[0].stream_offset_lag == 5);
+  assert_absent(t.r.queues[1].stream_offset_lag);
+  end(&t);
+}
+
 static void assert_same(double value, double want) {
   if (isnan(want))
     assert_absent(value);
@@ -580,6 +595,7 @@ int main(void) {
       cmocka_unit_test(a_queue_missing_from_half_a_list_keeps_its_sum),
       cmocka_unit_test(a_queue_over_the_maximum_keeps_its_sum),
       cmocka_unit_test(a_queue_whose_node_is_away_keeps_its_sum),
+      cmocka_unit_test(the_lag_of_streams_is_reported_as_it_is_told),
       cmocka_unit_test(drain_is_ready_by_minus_growth_and_absent_otherwise),
       cmocka_unit_test(error_rate_is_errors_by_operations_or_errors),
       cmocka_unit_test(an_error_is_forgotten_after_a_minute),

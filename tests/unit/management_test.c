@@ -352,6 +352,38 @@ static void a_queue_that_is_on_two_pages_counts_once(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+static void real_stream_consumers_are_read(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  struct rmq_error err = {.text = ""};
+  size_t len;
+  char *bytes = read_fixture("3.10.8/stream-consumers.json", &len);
+  rmq_snapshot_init(&s, 10);
+  rmq_snapshot_add_queue(&s, "/", "other");
+  rmq_snapshot_add_queue(&s, "/", "log");
+  rmq_snapshot_add_queue(&s, "a", "log");
+  rmq_snapshot_sort(&s);
+  assert_int_equal(rmq_management_streams(bytes, len, &s, &err), 0);
+  assert_true(s.stream_lag == 79);
+  assert_true(rmq_snapshot_find(&s, "/", "log")->stream_lag == 79);
+  assert_true(isnan(rmq_snapshot_find(&s, "/", "other")->stream_lag));
+  assert_true(isnan(rmq_snapshot_find(&s, "a", "log")->stream_lag));
+  assert_null(rmq_snapshot_find(&s, "a", "nothing"));
+  free(bytes);
+  static const char more[] =
+      "[1,{\"offset_lag\":900},{\"offset_lag\":\"9\",\"queue\":{\"name\":"
+      "\"log\",\"vhost\":\"/\"}},{\"offset_lag\":-5,\"queue\":{\"name\":"
+      "\"other\",\"vhost\":\"/\"}},{\"offset_lag\":100,\"queue\":{\"name\":"
+      "\"log\",\"vhost\":\"/\"}},{\"offset_lag\":200,\"queue\":{\"name\":"
+      "\"unwanted\",\"vhost\":\"/\"}}]";
+  assert_int_equal(rmq_management_streams(more, strlen(more), &s, &err), 0);
+  assert_true(s.stream_lag == 200);
+  assert_true(rmq_snapshot_find(&s, "/", "log")->stream_lag == 100);
+  assert_true(isnan(rmq_snapshot_find(&s, "/", "other")->stream_lag));
+  assert_int_equal(rmq_management_streams("{}", 2, &s, &err), -1);
+  rmq_snapshot_fini(&s);
+}
+
 static void real_vhosts_are_read(void **state) {
   (void)state;
   struct rmq_snapshot s;
@@ -483,6 +515,7 @@ int main(void) {
       cmocka_unit_test(fields_are_taken_in_any_order_and_others_read_over),
       cmocka_unit_test(a_list_that_breaks_off_is_refused_wherever_it_does),
       cmocka_unit_test(a_stream_has_no_lengths),
+      cmocka_unit_test(real_stream_consumers_are_read),
       cmocka_unit_test(real_vhosts_are_read),
       cmocka_unit_test(a_queue_that_is_on_two_pages_counts_once),
   };

@@ -539,8 +539,41 @@ static void who_takes_a_place_has_nothing_of_who_had_it(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+/* Consumers of a stream tell through the nodes that they are connected to,
+ * which may answer before the one that leads the stream. */
+static void the_lag_of_a_stream_is_that_of_the_last_consumer(void **state) {
+  (void)state;
+#define LAG "rabbitmq_detailed_stream_consumer_max_offset_lag"
+  struct rmq_snapshot s;
+  struct rmq_metrics_queues q;
+  rmq_snapshot_init(&s, 10);
+  rmq_metrics_queues_init(&q, &s);
+  read_queues(&q, "4.0.5",
+              LAG "{vhost=\"/\",queue=\"log\"} 7\n" LAG
+                  "{vhost=\"/\",queue=\"gone\"} 5\n" LAG
+                  "{vhost=\"/\",queue=\"log\"} NaN\n");
+  read_queues(&q, "4.0.5",
+              "rabbitmq_detailed_queue_messages_ready{vhost=\"/\","
+              "queue=\"log\"} 60000\n"
+              "rabbitmq_detailed_queue_messages_ready{vhost=\"/\","
+              "queue=\"q\"} 3\n" LAG "{vhost=\"/\",queue=\"log\"} 4\n");
+  rmq_metrics_queues_end(&q);
+  assert_int_equal(s.queues_count, 2);
+  assert_true(find(&s, "log")->is_stream);
+  assert_true(isnan(find(&s, "log")->ready));
+  assert_true(find(&s, "log")->stream_lag == 7);
+  assert_true(isnan(find(&s, "q")->stream_lag));
+  assert_true(find(&s, "q")->ready == 3);
+  assert_true(s.stream_lag == 7);
+  assert_non_null(strstr(RMQ_METRICS_QUEUES_FEW, "=stream_consumer_metrics"));
+  assert_non_null(strstr(RMQ_METRICS_QUEUES_MANY, "=stream_consumer_metrics"));
+  rmq_metrics_queues_fini(&q);
+  rmq_snapshot_fini(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_lag_of_a_stream_is_that_of_the_last_consumer),
       cmocka_unit_test(a_real_node_is_read),
       cmocka_unit_test(counters_of_a_real_node_are_those_of_management),
       cmocka_unit_test(queues_of_a_real_node_are_read),

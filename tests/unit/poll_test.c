@@ -138,6 +138,50 @@ static void vhosts_are_asked_for_where_some_are_wanted(void **state) {
   tear_down(&f);
 }
 
+static void
+stream_consumers_are_asked_for_where_there_are_streams(void **state) {
+  (void)state;
+#define STREAM "{\"name\":\"log\",\"vhost\":\"/\",\"type\":\"stream\"}"
+  static const struct fake_web_rule without[] = {
+      {"overview", 200, OVERVIEW, 0},
+      {"queues", 200, PAGE(1, 1, QUEUE("a")), 0},
+      {"nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
+  static const struct fake_web_rule no_plugin[] = {
+      {"overview", 200, OVERVIEW, 0},
+      {"queues", 200, PAGE(1, 1, QUEUE("z") "," STREAM), 0},
+      {"stream/consumers", 404, "", 0},
+      {"nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
+  static const struct fake_web_rule with_plugin[] = {
+      {"overview", 200, OVERVIEW, 0},
+      {"queues", 200, PAGE(1, 1, QUEUE("z") "," STREAM), 0},
+      {"stream/consumers", 200,
+       "[{\"queue\":{\"vhost\":\"/\",\"name\":\"log\"},\"offset_lag\":7}]", 0},
+      {"nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
+  struct fixture f;
+  set_up(&f, without, 100);
+  run(&f);
+  assert_int_equal(f.server.asked_count, 3);
+  f.server.rules = no_plugin;
+  run(&f);
+  assert_int_equal(f.server.asked_count, 4);
+  assert_true(isnan(f.s.stream_lag));
+  assert_false(rmq_error_is_set(&f.r.streams_error));
+  f.server.rules = with_plugin;
+  run(&f); /* not asked again at once */
+  assert_int_equal(f.server.asked_count, 3);
+  fake_host_advance(&fake, rmq_s(RMQ_POLL_PROBE_S));
+  run(&f);
+  assert_int_equal(f.server.asked_count, 4);
+  assert_true(f.s.stream_lag == 7);
+  assert_string_equal(f.s.queues[0].name, "log");
+  assert_true(f.s.queues[0].stream_lag == 7);
+  assert_true(isnan(f.s.queues[1].stream_lag));
+  tear_down(&f);
+}
+
 static void the_next_url_is_tried_and_the_last_good_one_kept(void **state) {
   (void)state;
   static const struct fake_web_rule rules[] = {
@@ -653,6 +697,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(overview_pages_and_nodes_are_asked_in_that_order),
       cmocka_unit_test(vhosts_are_asked_for_where_some_are_wanted),
+      cmocka_unit_test(stream_consumers_are_asked_for_where_there_are_streams),
       cmocka_unit_test(the_next_url_is_tried_and_the_last_good_one_kept),
       cmocka_unit_test(what_no_url_answers_is_said_by_the_first_one),
       cmocka_unit_test(a_hanging_server_costs_its_timeout_and_no_more),
