@@ -97,6 +97,7 @@ static int mon_start(struct mon_block *b, struct rmq_error *err) {
 /* Always 0: collectd would unload half of the module and go on. */
 static int mon_init(void) {
   for (struct mon_block *b = mon_blocks; b != NULL; b = b->next) {
+    b->config->is_alone = mon_blocks->next == NULL;
     struct rmq_error err = {.text = ""};
     if (b->role == NULL && mon_start(b, &err) != 0)
       plugin_log(LOG_ERR,

@@ -12,7 +12,8 @@
 
 #include <stdbool.h>
 
-/* All members are set; ctx is passed back. log, mono, wall and random may be
+/* All members are set but recall and instances, which are NULL where the host
+ * keeps nothing; ctx is passed back. log, mono, wall and random may be
  * called from any thread. sample and event only from the thread that the role
  * names; they copy what they keep. */
 struct rmq_host {
@@ -27,6 +28,16 @@ struct rmq_host {
   struct rmq_mono (*mono)(void *ctx);
   struct rmq_wall (*wall)(void *ctx);
   uint64_t (*random)(void *ctx); /* 64 unpredictable bits */
+  /* What was reported last under a name, by whatever module of the process,
+   * while it is not too old. -1 when there is no such number. Any thread. */
+  int (*recall)(void *ctx, const struct rmq_identity *id, enum rmq_kind kind,
+                union rmq_value *ret_value);
+  /* Every plugin instance of which recall knows that series; what found does
+   * must be quick and not call the host. Any thread. */
+  void (*instances)(void *ctx, const char *plugin, const char *type,
+                    const char *type_instance,
+                    void (*found)(void *ctx, const char *instance),
+                    void *found_ctx);
   /* 0, or -1 when the host refused the sample. */
   int (*sample)(void *ctx, const struct rmq_sample *sample);
   void (*event)(void *ctx, const struct rmq_event *event);

@@ -53,6 +53,12 @@ static double get_errors(const void *report) {
 static double get_rate_drop(const void *report) {
   return ((const struct rmq_report_cluster *)report)->throughput_drop;
 }
+static double get_probe_delay(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->probe_delivery;
+}
+static double get_consumer_delay(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->consumer_delivery;
+}
 static double get_partitions(const void *report) {
   return ((const struct rmq_report_cluster *)report)->partitions;
 }
@@ -128,6 +134,11 @@ const struct rmq_alert_quantity
         CLUSTER(RATE_DROP, "percent", "throughput_drop", get_rate_drop, 30, 50,
                 .counts = "the publish rate is below its baseline by",
                 .unit = " %"),
+        CLUSTER(DELAY, "latency", "probe_delivery", get_probe_delay, 0, 300,
+                .counts = "the probe's message took", .unit = " s"),
+        CLUSTER(DELAY, "latency", "consumer_delivery", get_consumer_delay, 0,
+                300, .counts = "messages to a consumer of this host took",
+                .unit = " s"),
         CLUSTER(PARTITION, "gauge", "partitions", get_partitions, 0, 1,
                 .is_bad = "network partition: nodes do not see each other",
                 .is_good = "no network partition any more"),

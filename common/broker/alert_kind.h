@@ -63,8 +63,8 @@ struct rmq_alert_quantity {
 /* All of them; those of one scope stand together, in the order of the enum. */
 extern const struct rmq_alert_quantity rmq_alert_quantities[];
 enum {
-  RMQ_ALERT_QUANTITIES_COUNT = 16,
-  RMQ_ALERT_OF_CLUSTER = 5, /* how many have that scope */
+  RMQ_ALERT_QUANTITIES_COUNT = 18,
+  RMQ_ALERT_OF_CLUSTER = 7, /* how many have that scope */
   RMQ_ALERT_OF_NODE = 8,
   RMQ_ALERT_OF_QUEUE = 3
 };

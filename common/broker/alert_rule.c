@@ -101,6 +101,12 @@ static void check_patterns(const char *option,
     rmq_filter_check(option, patterns, errors);
 }
 
+bool rmq_alert_config_needs_queues(const struct rmq_alert_config *c) {
+  return has_scope(c, RMQ_SERIES_QUEUE) &&
+         (!has_scope(c, RMQ_SERIES_CLUSTER) || c->queues.count > 0 ||
+          c->vhosts.count > 0);
+}
+
 bool rmq_alert_config_is_of_queues(const struct rmq_alert_config *c) {
   return has_scope(c, RMQ_SERIES_QUEUE);
 }
@@ -163,8 +169,10 @@ bool rmq_alert_rule_matches(const struct rmq_alert_rule *r,
   case RMQ_SERIES_BLOCK:
   case RMQ_SERIES_VHOST:
     return false;
-  case RMQ_SERIES_CLUSTER: /* one with Node is for nodes only */
-    return r->config->nodes.count == 0;
+  case RMQ_SERIES_CLUSTER: /* one with names is for such objects only */
+    return r->config->nodes.count + r->config->queues.count +
+               r->config->vhosts.count ==
+           0;
   case RMQ_SERIES_NODE:
     return rmq_filter_wants(r->nodes, node);
   case RMQ_SERIES_QUEUE:

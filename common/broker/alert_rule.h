@@ -32,6 +32,8 @@ void rmq_alert_config_prepare(void *config);
 int rmq_alert_config_check(const void *config, struct rmq_buf *errors);
 /* Whether queues are looked at for it. */
 bool rmq_alert_config_is_of_queues(const struct rmq_alert_config *c);
+/* ... and of nothing else. */
+bool rmq_alert_config_needs_queues(const struct rmq_alert_config *c);
 
 struct rmq_alert_rule; /* opaque: compiled patterns */
 

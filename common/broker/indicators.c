@@ -34,6 +34,7 @@ struct rmq_indicators {
   double depth; /* ready + unacked of the cluster */
   struct rmq_totals totals;
   struct rmq_unconfirmed unconfirmed;
+  struct rmq_meter own_nacks, own_dropped;
   struct rmq_window errors;
   struct rmq_baseline publish_rate;
   struct rmq_week *week; /* borrowed; NULL = the baseline decides */
@@ -70,6 +71,8 @@ struct rmq_indicators *rmq_indicators_new(void) {
   rmq_totals_init(&x->totals);
   rmq_unconfirmed_init(&x->unconfirmed);
   rmq_vhost_sums_init(&x->vhosts);
+  rmq_meter_init(&x->own_nacks);
+  rmq_meter_init(&x->own_dropped);
   rmq_window_init(&x->errors, rmq_s(60));
   rmq_baseline_init(&x->publish_rate);
   return x;
@@ -220,6 +223,7 @@ static void report_lag(struct rmq_indicators *x, const struct rmq_snapshot *now,
   c->growth = grow(turn, depth, x->depth);
   c->drain = drain(now->ready, c->growth);
   c->stream_offset_lag = now->stream_lag;
+  c->consumer_delivery = now->own.consumer_delivery;
   x->depth = depth;
   for (size_t i = 0; i < now->queues_count; i++)
     c->head_age =
@@ -261,6 +265,15 @@ static int64_t report_unconfirmed(struct rmq_indicators *x,
   return added < 0 ? RMQ_ABSENT : added;
 }
 
+/* What was added, or RMQ_ABSENT. */
+static int64_t report_own(struct rmq_meter *m, int64_t value,
+                          struct rmq_mono now, int64_t *ret_sum) {
+  int64_t added = rmq_meter_feed(m, value, RMQ_DECREASE_IS_RESET, now);
+  if (value >= 0)
+    *ret_sum = m->sum;
+  return added;
+}
+
 static void report_errors(struct rmq_indicators *x,
                           const struct rmq_snapshot *now,
                           const struct rmq_totals_growth *g,
@@ -273,7 +286,14 @@ static void report_errors(struct rmq_indicators *x,
   c->auth_failed = g->sums[rmq_totals_of_tally(RMQ_TALLY_AUTH_FAILED)];
   c->channel_closed = g->sums[rmq_totals_of_tally(RMQ_TALLY_CHANNEL_CLOSED)];
   int64_t unconfirmed = report_unconfirmed(x, now, g, c);
-  int64_t errors = add_known(failed(g->added), unconfirmed);
+  int64_t nacks =
+      report_own(&x->own_nacks, now->own.nacks, now->taken, &c->own_nacks);
+  int64_t dropped = report_own(&x->own_dropped, now->own.dropped, now->taken,
+                               &c->own_dropped);
+  /* The broker's trace of nacks has ours in it. */
+  int64_t errors =
+      add_known(failed(g->added), unconfirmed >= 0 ? unconfirmed : nacks);
+  errors = add_known(errors, dropped);
   int64_t operations = operated(g->added);
   if (errors >= 0 && operations >= 0)
     rmq_window_add(&x->errors, (uint64_t)operations, (uint64_t)errors,

@@ -88,6 +88,10 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_GAUGE, "latency", "probe_delivery", probe_delivery, "seconds",
             "Publish to delivery of the probe's messages, the longest since "
             "the last report"),
+    CLUSTER(RMQ_GAUGE, "latency", "consumer_delivery", consumer_delivery,
+            "seconds",
+            "Longest latency-delivery_p95 of the blocks of rabbitmq_consume "
+            "(Consumer); of one that is connected and has no message it is 0"),
     CLUSTER(RMQ_GAUGE, "gauge", "stream_offset_lag", stream_offset_lag,
             "messages",
             "Highest offset_lag of /api/stream/consumers, or "
@@ -105,6 +109,12 @@ const struct rmq_series rmq_report_series[] = {
         "messages_confirmed_total - rabbitmq_channel_messages_unconfirmed "
         "where two polls in a row, and all of 6 seconds, have it: nacks, and "
         "channels that ended before a confirm; Prometheus only, from 3.9"),
+    CLUSTER(RMQ_DERIVE, "total_events", "own_nack", own_nacks, "messages",
+            "Growth of total_events-nack of the blocks of rabbitmq_publish "
+            "(Publisher)"),
+    CLUSTER(RMQ_DERIVE, "total_events", "own_dropped", own_dropped, "messages",
+            "Growth of total_operations-dropped_CAUSE of the blocks of "
+            "rabbitmq_publish (Publisher), all causes"),
     CLUSTER(RMQ_DERIVE, "total_events", "redelivered", redelivered, "messages",
             "Growth of message_stats.redeliver"),
     {.type = "total_events",
@@ -126,9 +136,10 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER_TO(
         100, "percent", "error_rate", error_rate, "percent",
         "100 e / max(o, e) over 60 s, e = returned + dropped_unroutable "
-        "+ unconfirmed + redelivered + dead_lettered, o = publish + "
-        "deliver + get; dead_lettered and unconfirmed with Prometheus only; "
-        "absent when both are 0"),
+        "+ unconfirmed + redelivered + dead_lettered + own_dropped, o = "
+        "publish + deliver + get; dead_lettered and unconfirmed with "
+        "Prometheus only; where unconfirmed is not known own_nack is in its "
+        "place; absent when both are 0"),
     /* throughput */
     CLUSTER(RMQ_DERIVE, "total_operations", "publish", publish, "messages",
             "Growth of message_stats.publish"),
@@ -248,6 +259,7 @@ void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
                                    .amqp_usable = (double)NAN,
                                    .probe_confirm = (double)NAN,
                                    .probe_delivery = (double)NAN,
+                                   .consumer_delivery = (double)NAN,
                                    .stream_offset_lag = (double)NAN,
                                    .response_time = (double)NAN,
                                    .metrics_time = (double)NAN,
@@ -265,6 +277,8 @@ void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
                                    .returned = -1,
                                    .dropped_unroutable = -1,
                                    .unconfirmed = -1,
+                                   .own_nacks = -1,
+                                   .own_dropped = -1,
                                    .redelivered = -1,
                                    .dead_lettered = {-1, -1, -1, -1},
                                    .auth_failed = -1,

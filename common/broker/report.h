@@ -26,9 +26,10 @@ struct rmq_report_cluster {
   double nodes_running, nodes_total, partitions;
   /* lag */
   double ready, unacked, growth, drain, head_age;
-  double probe_confirm, probe_delivery, stream_offset_lag;
+  double probe_confirm, probe_delivery, consumer_delivery, stream_offset_lag;
   /* error rate */
   int64_t returned, dropped_unroutable, unconfirmed, redelivered;
+  int64_t own_nacks, own_dropped;
   int64_t dead_lettered[RMQ_REPORT_DEAD_COUNT]; /* by rmq_report_reasons */
   int64_t auth_failed, channel_closed;
   double error_rate;

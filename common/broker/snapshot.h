@@ -94,6 +94,13 @@ struct rmq_snapshot_vhost {
   int64_t stats[RMQ_STATS_COUNT];
 };
 
+/* What modules of the same process counted, as running sums, and measured. */
+struct rmq_snapshot_own {
+  int64_t nacks;            /* that rabbitmq_publish got */
+  int64_t dropped;          /* messages that it dropped */
+  double consumer_delivery; /* seconds, the longest of rabbitmq_consume */
+};
+
 struct rmq_snapshot {
   struct rmq_mono taken; /* when the overview had arrived */
   struct rmq_wall time;
@@ -106,6 +113,7 @@ struct rmq_snapshot {
   bool is_per_node;
   double stream_lag;          /* the highest of all streams, wanted or not */
   bool is_without_statistics; /* the management API says that it has none */
+  struct rmq_snapshot_own own;
   double listed_ready, listed_unacked; /* of all queues in the list so far,
                                           wanted or not */
   size_t silent; /* nodes that may run and did not tell their counters */

@@ -5,6 +5,7 @@
 
 #include "common/base/names.h"
 #include "common/host/host_clock.h"
+#include "common/host/host_collectd_recall.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -344,6 +345,8 @@ void rmq_collectd_host_init(struct rmq_collectd_host *h,
                               .mono = rmq_host_mono,
                               .wall = rmq_host_wall,
                               .random = rmq_host_random,
+                              .recall = rmq_collectd_recall,
+                              .instances = rmq_collectd_instances,
                               .sample = host_sample,
                               .event = host_event};
 }

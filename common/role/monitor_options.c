@@ -157,6 +157,16 @@ const struct rmq_option rmq_role_monitor_options[] = {
      .max = RMQ_VHOSTS_MAX,
      .unit = "virtual hosts",
      .help = "Virtual hosts with series of their own at most; 0 asks for none"},
+    {.name = "Publisher",
+     .type = RMQ_OPT_LIST,
+     FIELD(publishers),
+     .help = "Blocks of rabbitmq_publish that publish to this cluster; all, "
+             "where there is one Cluster block and none is given"},
+    {.name = "Consumer",
+     .type = RMQ_OPT_LIST,
+     FIELD(consumers),
+     .help = "Blocks of rabbitmq_consume that consume from this cluster, "
+             "likewise"},
     {.name = "Probe",
      .type = RMQ_OPT_BLOCKS,
      FIELD(probes),
@@ -249,7 +259,7 @@ static void check_alerts(const struct rmq_role_monitor_config *c,
                          struct rmq_buf *errors) {
   for (size_t i = 0; i < c->alerts.count && c->max_queues == 0; i++) {
     const struct rmq_alert_config *alert = c->alerts.items[i];
-    if (rmq_alert_config_is_of_queues(alert))
+    if (rmq_alert_config_needs_queues(alert))
       rmq_buf_appendf(
           errors,
           "option MaxQueues: with 0 no queue is looked at, so <Alert "

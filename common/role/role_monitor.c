@@ -12,6 +12,7 @@
 #include "common/role/baseline_options.h"
 #include "common/role/monitor_alerts.h"
 #include "common/role/monitor_log.h"
+#include "common/role/monitor_own.h"
 #include "common/role/monitor_probe.h"
 #include "common/role/secret.h"
 #include "common/role/week_file.h"
@@ -42,6 +43,7 @@ struct rmq_role_monitor {
   bool has_password;
   struct rmq_monitor_log log;
   struct rmq_local local;
+  struct rmq_monitor_own *own;
   struct rmq_week *week; /* NULL without HourOfWeek */
   struct rmq_week_file week_file;
 
@@ -155,6 +157,8 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
     m->has_password = false;
   if (poll.outcome == RMQ_POLL_ANSWERED)
     rmq_local_measure(&m->local, s, m->host->mono(m->host->ctx));
+  if (poll.outcome == RMQ_POLL_ANSWERED)
+    rmq_monitor_own_step(m->own, s);
   rmq_monitor_log_poll(&m->log, &poll, s, m->host->mono(m->host->ctx));
   publish_result(m, &poll, s);
   judge(m, s);
@@ -458,7 +462,9 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
   rmq_poll_init(&m->poll);
   rmq_local_init(&m->local, "/proc");
   m->indicators = rmq_indicators_new();
-  if (m->indicators == NULL || copy_urls(&c->urls, &m->urls) != 0 ||
+  m->own = rmq_monitor_own_new(m->host, c);
+  if (m->indicators == NULL || m->own == NULL ||
+      copy_urls(&c->urls, &m->urls) != 0 ||
       copy_urls(&c->metrics_urls, &m->metrics_urls) != 0 ||
       rmq_series_object_init(RMQ_SERIES_CLUSTER, RMQ_MONITOR_PLUGIN, m->name,
                              NULL, NULL, NULL, &m->cluster) != 0)
@@ -516,6 +522,7 @@ void rmq_role_monitor_free(struct rmq_role_monitor *m) {
     return;
   rmq_monitor_probe_free(m->probe);
   rmq_monitor_alerts_free(m->alerts);
+  rmq_monitor_own_free(m->own);
   rmq_http_curl_free(m->curl);
   rmq_poll_fini(&m->poll);
   rmq_filter_free(m->vhosts);

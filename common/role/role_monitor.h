@@ -26,6 +26,10 @@ struct rmq_role_monitor_config {
   struct rmq_strings include_queue, exclude_queue;
   struct rmq_strings include_vhost, exclude_vhost;
   int64_t max_queues, max_vhosts;
+  struct rmq_strings publishers, consumers;
+  /* No option: it is the only cluster of the process, which whoever makes the
+   * roles says. */
+  bool is_alone;
   struct rmq_blocks probes;    /* of struct rmq_probe_options, at most one */
   struct rmq_blocks alerts;    /* of struct rmq_alert_config */
   struct rmq_blocks baselines; /* of struct rmq_baseline_options, at most one */

@@ -76,6 +76,43 @@ gauge_t *uc_get_rate(const data_set_t *ds,
   return copy;
 }
 
+int uc_get_value_by_name(const char *name, value_t **ret_values,
+                         size_t *ret_values_num) {
+  const struct fake_cached *c = fake_collectd.cache;
+  while (c != NULL && c->name != NULL && strcmp(c->name, name) != 0)
+    c++;
+  if (c == NULL || c->name == NULL)
+    return -1;
+  *ret_values = malloc(sizeof(**ret_values));
+  **ret_values = c->value;
+  *ret_values_num = 1;
+  return 0;
+}
+
+struct uc_iter_s {
+  const struct fake_cached *next;
+};
+
+uc_iter_t *uc_get_iterator(void) {
+  uc_iter_t *iter = calloc(1, sizeof(*iter));
+  iter->next = fake_collectd.cache;
+  return iter;
+}
+
+int uc_iterator_next(uc_iter_t *iter, char **ret_name) {
+  union {
+    const char *in;
+    char *out;
+  } name;
+  if (iter->next == NULL || iter->next->name == NULL)
+    return -1;
+  name.in = (iter->next++)->name;
+  *ret_name = name.out;
+  return 0;
+}
+
+void uc_iterator_destroy(uc_iter_t *iter) { free(iter); }
+
 cdtime_t plugin_get_interval(void) { return context.interval; }
 
 /* ---- meta data: a list ---- */

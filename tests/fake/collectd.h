@@ -23,6 +23,11 @@ struct fake_collectd {
   char notification_meta[1024];
   size_t notified;
   int dispatch_result;
+  /* The value cache; ends with a NULL name. */
+  const struct fake_cached {
+    const char *name;
+    value_t value;
+  } * cache;
   const gauge_t *rates; /* what uc_get_rate knows; NULL = nothing */
 };
 

@@ -77,6 +77,37 @@ static uint64_t no_chance(void *ctx) {
   return 4; /* chosen by fair dice roll */
 }
 
+static int recall(void *ctx, const struct rmq_identity *id, enum rmq_kind kind,
+                  union rmq_value *ret_value) {
+  char name[300];
+  snprintf(name, sizeof(name), "%s-%s/%s-%s", id->plugin, id->plugin_instance,
+           id->type, id->type_instance);
+  const struct fake_sample *s = fake_host_find(ctx, name);
+  if (s == NULL || s->kind != kind || strcmp(id->host, "agent") != 0)
+    return -1;
+  *ret_value = s->value;
+  return 0;
+}
+
+static void tell_instances(void *ctx, const char *plugin, const char *type,
+                           const char *type_instance,
+                           void (*found)(void *ctx, const char *instance),
+                           void *found_ctx) {
+  const struct fake_host *h = ctx;
+  char end[100], instance[300];
+  snprintf(end, sizeof(end), "/%s-%s", type, type_instance);
+  for (size_t i = 0; i < h->samples_count; i++) {
+    const char *name = h->samples[i].name, *tail = strstr(name, end);
+    size_t len = strlen(plugin);
+    if (tail == NULL || strcmp(tail, end) != 0 ||
+        strncmp(name, plugin, len) != 0 || name[len] != '-')
+      continue;
+    snprintf(instance, sizeof(instance), "%.*s", (int)(tail - (name + len + 1)),
+             name + len + 1);
+    found(found_ctx, instance);
+  }
+}
+
 void fake_host_init(struct fake_host *h) {
   memset(h, 0, sizeof(*h));
   h->now.ns = 1000 * RMQ_NS_PER_S;
@@ -88,6 +119,8 @@ void fake_host_init(struct fake_host *h) {
                               .mono = get_mono,
                               .wall = get_wall,
                               .random = no_chance,
+                              .recall = recall,
+                              .instances = tell_instances,
                               .sample = keep_sample,
                               .event = keep_event};
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A host for tests: a clock that is turned by hand, samples and log lines that
- * are kept and can be asked for. One thread at a time may log or sample.
+ * are kept and can be asked for, by recall, too. One thread at a time may log
+ * or sample.
  */
 #ifndef RMQ_TESTS_FAKE_HOST_H
 #define RMQ_TESTS_FAKE_HOST_H

@@ -30,6 +30,8 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
   } rows[] = {
       {"backlog", "ready", 0, 50000, 300, 300, "P1"},
       {"delay", "head_age", 0, 300, 300, 300, "P1"},
+      {"delay", "probe_delivery", 0, 300, 300, 300, "P1"},
+      {"delay", "consumer_delivery", 0, 300, 300, 300, "P1"},
       {"errors", "error_rate", 0, 3, 300, 300, "P1"},
       {"rate-drop", "throughput_drop", 30, 50, 300, 300, "P1"},
       {"resource", "memory", 80, 95, 300, 300, "P2"},
@@ -174,6 +176,13 @@ static void patterns_choose_the_objects(void **state) {
   assert_true(matches(&c, RMQ_SERIES_QUEUE, NULL, "/", "orders.eu"));
   assert_false(matches(&c, RMQ_SERIES_QUEUE, NULL, "v", "orders.eu"));
   assert_false(matches(&c, RMQ_SERIES_QUEUE, NULL, "/", "borders.eu"));
+  c = config_of("delay");
+  assert_true(matches(&c, RMQ_SERIES_CLUSTER, NULL, NULL, NULL));
+  assert_false(rmq_alert_config_needs_queues(&c));
+  c.vhosts = one(slash); /* then it is about queues only */
+  assert_false(matches(&c, RMQ_SERIES_CLUSTER, NULL, NULL, NULL));
+  assert_true(matches(&c, RMQ_SERIES_QUEUE, NULL, "/", "q"));
+  assert_true(rmq_alert_config_needs_queues(&c));
   c = config_of("connection");
   assert_true(matches(&c, RMQ_SERIES_CLUSTER, NULL, NULL, NULL));
   assert_true(matches(&c, RMQ_SERIES_NODE, "rabbit@b", NULL, NULL));

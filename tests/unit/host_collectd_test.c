@@ -571,8 +571,63 @@ static void every_error_of_every_block_is_logged(void **state) {
   assert_string_equal(added, "twice=5;good=5;");
 }
 
+static void keep_instance(void *ctx, const char *instance) {
+  char *all = ctx;
+  snprintf(all + strlen(all), 100 - strlen(all), "%s;", instance);
+}
+
+static void what_other_modules_reported_is_recalled(void **state) {
+  (void)state;
+#define OURS "fake.example.org/rabbitmq_publish-"
+  static const struct fake_cached cache[] = {
+      {OURS "a/total_events-nack", {.derive = 7}},
+      {OURS "a/latency-x", {.gauge = 0.5}},
+      {OURS "a/latency-unknown", {.gauge = NAN}},
+      {OURS "a/bool-connected", {.gauge = 1}},
+      {OURS "b.c/bool-connected", {.gauge = 0}},
+      {"other/rabbitmq_publish-d/bool-connected", {.gauge = 1}},
+      {"fake.example.org/rabbitmq_consume-e/bool-connected", {.gauge = 1}},
+      {OURS "/bool-connected", {.gauge = 1}},
+      {"x", {.gauge = 1}},
+      {NULL, {.gauge = 0}}};
+  static const struct {
+    const char *instance, *type, *type_instance;
+    enum rmq_kind kind;
+    bool want;
+  } rows[] = {{"a", "total_events", "nack", RMQ_DERIVE, true},
+              {"a", "latency", "x", RMQ_GAUGE, true},
+              {"a", "latency", "unknown", RMQ_GAUGE, false},
+              {"b", "total_events", "nack", RMQ_DERIVE, false}};
+  struct rmq_collectd_host h;
+  char all[100] = "";
+  fake_collectd_clear();
+  fake_collectd.cache = cache;
+  rmq_collectd_host_init(&h, RMQ_LOG_TEXT, NULL);
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s-%s", rows[i].type, rows[i].type_instance);
+    const struct rmq_identity id = {.host = h.host.hostname,
+                                    .plugin = "rabbitmq_publish",
+                                    .plugin_instance = rows[i].instance,
+                                    .type = rows[i].type,
+                                    .type_instance = rows[i].type_instance};
+    union rmq_value value = {.derive = -9};
+    int rc = h.host.recall(h.host.ctx, &id, rows[i].kind, &value);
+    assert_int_equal(rc, rows[i].want ? 0 : -1);
+    if (!rows[i].want)
+      assert_int_equal(value.derive, -9);
+    else if (rows[i].kind == RMQ_DERIVE)
+      assert_int_equal(value.derive, 7);
+    else
+      assert_true(value.gauge == 0.5);
+  }
+  h.host.instances(h.host.ctx, "rabbitmq_publish", "bool", "connected",
+                   keep_instance, all);
+  assert_string_equal(all, "a;b.c;");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_other_modules_reported_is_recalled),
       cmocka_unit_test(a_sample_becomes_a_value_list),
       cmocka_unit_test(each_sample_carries_the_tag_of_its_delivery),
       cmocka_unit_test(what_is_not_said_is_collectds),

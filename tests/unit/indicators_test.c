@@ -356,6 +356,46 @@ static void the_lag_of_streams_is_reported_as_it_is_told(void **state) {
   end(&t);
 }
 
+/* Where the broker counts nacks, ours are among them. */
+static void our_own_nacks_and_drops_join_the_error_rate_once(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    bool is_told; /* the broker's trace of nacks */
+    int64_t nacks, dropped;
+    double want_rate;
+  } rows[] = {{"nothing", false, 0, 0, 0},
+              {"nacks", false, 10, 0, 10},
+              {"drops", false, 0, 20, 20},
+              {"both", false, 10, 20, 30},
+              {"no publisher here", false, RMQ_ABSENT, RMQ_ABSENT, 0},
+              {"nacks that the broker counts", true, 10, 20, 20}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    struct story t;
+    begin(&t);
+    for (int64_t p = 0; p < 2; p++) {
+      poll(&t);
+      t.s.stats[RMQ_STAT_PUBLISH] = 100 * p;
+      t.s.stats[RMQ_STAT_RETURNED] = 0;
+      if (rows[i].is_told) {
+        t.s.stats[RMQ_STAT_CONFIRM] = 100 * p;
+        t.s.tallies[RMQ_TALLY_RECEIVED_CONFIRM] = 100 * p;
+        t.s.unconfirmed = 0;
+      }
+      t.s.own.nacks = rows[i].nacks < 0 ? RMQ_ABSENT : rows[i].nacks * p;
+      t.s.own.dropped = rows[i].dropped < 0 ? RMQ_ABSENT : rows[i].dropped * p;
+      t.s.own.consumer_delivery = 1.5;
+      step(&t);
+    }
+    assert_near(t.r.cluster.error_rate, rows[i].want_rate);
+    assert_int_equal(t.r.cluster.own_nacks, rows[i].nacks);
+    assert_int_equal(t.r.cluster.own_dropped, rows[i].dropped);
+    assert_near(t.r.cluster.consumer_delivery, 1.5);
+    end(&t);
+  }
+}
+
 static void assert_same(double value, double want) {
   if (isnan(want))
     assert_absent(value);
@@ -596,6 +636,7 @@ int main(void) {
       cmocka_unit_test(a_queue_over_the_maximum_keeps_its_sum),
       cmocka_unit_test(a_queue_whose_node_is_away_keeps_its_sum),
       cmocka_unit_test(the_lag_of_streams_is_reported_as_it_is_told),
+      cmocka_unit_test(our_own_nacks_and_drops_join_the_error_rate_once),
       cmocka_unit_test(drain_is_ready_by_minus_growth_and_absent_otherwise),
       cmocka_unit_test(error_rate_is_errors_by_operations_or_errors),
       cmocka_unit_test(an_error_is_forgotten_after_a_minute),

@@ -503,13 +503,14 @@ static void alerts_of_queues_need_queues(void **state) {
   prepare(&f);
   rmq_buf_init(&errors, 4096);
   add_alert(&f, RMQ_ALERT_ERRORS);
-  add_alert(&f, RMQ_ALERT_DELAY);
+  add_alert(&f, RMQ_ALERT_DELAY); /* also about consumers */
+  add_alert(&f, RMQ_ALERT_BACKLOG);
   assert_int_equal(rmq_role_monitor_check(&f.config, &errors), 0);
   set(&f, "MaxQueues", "0");
   assert_int_equal(rmq_role_monitor_check(&f.config, &errors), -1);
   assert_string_equal(rmq_buf_text(&errors),
                       "option MaxQueues: with 0 no queue is looked at, so "
-                      "<Alert \"delay\"> would never be raised\n");
+                      "<Alert \"backlog\"> would never be raised\n");
   rmq_buf_fini(&errors);
   tear_down(&f);
 }
