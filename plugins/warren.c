@@ -18,6 +18,8 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"check", warren_check,
+     "one indicator as a plugin for Nagios and Icinga: line and exit status"},
     {"monitor", warren_monitor,
      "what a RabbitMQ cluster says about itself, as line protocol"},
     {"spool", warren_spool,

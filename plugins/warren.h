@@ -14,6 +14,8 @@ enum warren_exit {
   WARREN_EXIT_LOCKED = 3     /* spool: a running daemon has the file */
 };
 
+/* Its statuses are those of Nagios plugins: 0 to 3, enum rmq_verdict_state. */
+int warren_check(int argc, char *const *argv);
 int warren_monitor(int argc, char *const *argv);
 int warren_spool(int argc, char *const *argv);
 

@@ -6,17 +6,16 @@
 #include "rmq_config.h"
 
 #include "plugins/warren.h"
+#include "plugins/warren_ask.h"
 
 #include "common/base/options.h"
 #include "common/host/host_execd.h"
-#include "common/host/host_execd_args.h"
 #include "common/role/role_monitor.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,9 +52,6 @@ static const struct rmq_option cli_options[] = {
      .help = "This text"},
     RMQ_OPTIONS_END};
 
-/* Standard error is the log, and nothing runs longer than its last request. */
-static const char *const not_here[] = {"LogFile", "ShutdownTimeout", NULL};
-
 struct session {
   struct cli cli;
   struct rmq_role_monitor_config config;
@@ -64,81 +60,27 @@ struct session {
   size_t unsayable_count; /* that the log was told of */
 };
 
-static void complain(const char *text) {
-  fprintf(stderr, "E! warren monitor: %s\n", text);
-}
-
-static struct rmq_execd_args make_args(struct rmq_execd_options options[3],
-                                       struct session *s) {
-  options[0] = (struct rmq_execd_options){
-      "Options of the command:", cli_options, &s->cli};
-  options[1] = (struct rmq_execd_options){
-      "Options of the monitor, as in collectd's module rabbitmq_monitor:",
-      rmq_role_monitor_options, &s->config};
-  options[2] = (struct rmq_execd_options){NULL, NULL, NULL};
-  return (struct rmq_execd_args){
+static struct warren_ask ask_of(struct session *s) {
+  return (struct warren_ask){
+      .name = "warren monitor",
       .usage = "warren monitor [--url URL]... [OPTIONS]",
       .description =
           "Writes one set of samples for each line on standard input, and ends "
           "with it.\nWith --interval it writes one set per interval instead.",
-      .options = options,
-      .not_here = not_here,
       .epilogue =
           "The password comes from --password-file or from the environment "
           "variable\nWARREN_PASSWORD, never from an argument.\n\n"
           "Exit status: 0 end of input, 1 not started or standard output "
           "gone,\n2 wrong arguments, 3 with --once: the cluster did not "
-          "answer."};
+          "answer.",
+      .table = cli_options,
+      .object = &s->cli,
+      .wants_help = &s->cli.help,
+      .usage_status = WARREN_EXIT_USAGE};
 }
 
-static void print_help(struct session *s) {
-  struct rmq_execd_options options[3];
-  struct rmq_execd_args args = make_args(options, s);
-  struct rmq_buf text;
-  rmq_buf_init(&text, 64 * 1024);
-  rmq_execd_help(&args, &text);
-  fputs(rmq_buf_text(&text), stdout);
-  rmq_buf_fini(&text);
-}
-
-/* Errors of check are lines. */
-static int check(const struct session *s) {
-  struct rmq_buf errors;
-  rmq_buf_init(&errors, 16 * 1024);
-  int rc = rmq_role_monitor_check(&s->config, &errors);
-  const char *line = rmq_buf_text(&errors);
-  while (rc != 0 && line[0] != '\0') {
-    size_t len = strcspn(line, "\n");
-    fprintf(stderr, "E! warren monitor: %.*s\n", (int)len, line);
-    line += len + (line[len] == '\n' ? 1 : 0);
-  }
-  rmq_buf_fini(&errors);
-  return rc;
-}
-
-/* Where an exit status is due at once, it is returned; else -1. */
-static int read_arguments(struct session *s, int argc, char *const *argv) {
-  struct rmq_execd_options options[3];
-  struct rmq_execd_args args = make_args(options, s);
-  struct rmq_error err = {.text = ""};
-  if (rmq_options_init(cli_options, &s->cli, &err) != 0 ||
-      rmq_options_init(rmq_role_monitor_options, &s->config, &err) != 0) {
-    complain(err.text);
-    return WARREN_EXIT_FAILED;
-  }
-  s->config.interval.ns = 0; /* stays so unless it is given */
-  const char *password = getenv("WARREN_PASSWORD");
-  if (rmq_execd_parse(&args, argc, argv, &err) != 0) {
-    complain(err.text);
-    return WARREN_EXIT_USAGE;
-  }
-  if (s->cli.help) {
-    print_help(s);
-    return WARREN_EXIT_OK;
-  }
-  if (password != NULL && s->config.password_file == NULL)
-    s->config.password = strdup(password);
-  return check(s) == 0 ? -1 : WARREN_EXIT_USAGE;
+static void complain(const char *text) {
+  fprintf(stderr, "E! warren monitor: %s\n", text);
 }
 
 /* One set of samples. False when nobody reads them. */
@@ -232,7 +174,8 @@ int warren_monitor(int argc, char *const *argv) {
   struct session *s = calloc(1, sizeof(*s));
   if (s == NULL)
     return WARREN_EXIT_FAILED;
-  int status = read_arguments(s, argc, argv);
+  struct warren_ask ask = ask_of(s);
+  int status = warren_ask_read(&ask, &s->config, argc, argv);
   if (status < 0) {
     rmq_execd_init(&s->host, STDOUT_FILENO, STDERR_FILENO,
                    (enum rmq_log_format)s->config.log_format);

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/verdict.h"
+
+#include "common/base/utf8.h"
+#include "common/codec/number.h"
+#include "common/role/verdict_measure.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+enum { NODES_BYTES_MAX = 16 * 1024, SAID_MAX = 4 };
+
+/* ---- words ---- */
+
+static const char *const indicator_words[] = {
+#define RMQ_X(name, word) word,
+    RMQ_VERDICT_INDICATORS(RMQ_X)
+#undef RMQ_X
+};
+enum {
+  INDICATORS_COUNT = sizeof(indicator_words) / sizeof(indicator_words[0])
+};
+
+const char *rmq_verdict_indicator_to_str(enum rmq_verdict_indicator i) {
+  switch (i) {
+#define RMQ_X(name, word)                                                      \
+  case RMQ_VERDICT_##name:                                                     \
+    return word;
+    RMQ_VERDICT_INDICATORS(RMQ_X)
+#undef RMQ_X
+  }
+  return "unknown";
+}
+
+int rmq_verdict_indicator_from_str(const char *word,
+                                   enum rmq_verdict_indicator *ret_indicator) {
+  for (int i = 0; i < INDICATORS_COUNT; i++)
+    if (strcmp(word, indicator_words[i]) == 0) {
+      *ret_indicator = (enum rmq_verdict_indicator)i;
+      return 0;
+    }
+  return -1;
+}
+
+bool rmq_verdict_needs_two(enum rmq_verdict_indicator i) {
+  switch (i) {
+  case RMQ_VERDICT_CONNECTION:
+  case RMQ_VERDICT_LAG:
+    return false;
+  case RMQ_VERDICT_ERRORS:
+  case RMQ_VERDICT_RESOURCE: /* CPU */
+  case RMQ_VERDICT_THROUGHPUT:
+    return true;
+  }
+  return false;
+}
+
+const char *rmq_verdict_state_to_str(enum rmq_verdict_state s) {
+  switch (s) {
+  case RMQ_VERDICT_OK:
+    return "OK";
+  case RMQ_VERDICT_WARNING:
+    return "WARNING";
+  case RMQ_VERDICT_CRITICAL:
+    return "CRITICAL";
+  case RMQ_VERDICT_UNKNOWN:
+    return "UNKNOWN";
+  }
+  return "unknown";
+}
+
+/* ---- rows of an indicator ---- */
+
+struct rows {
+  const struct rmq_verdict_measure *first;
+  size_t count;
+};
+
+static struct rows rows_of(enum rmq_verdict_indicator i) {
+  struct rows r = {rmq_verdict_measures_table, 0};
+  for (size_t k = 0; k < rmq_verdict_measures_count; k++)
+    if (rmq_verdict_measures_table[k].indicator == i) {
+      if (r.count == 0)
+        r.first = &rmq_verdict_measures_table[k];
+      r.count++;
+    }
+  return r;
+}
+
+static void append_measures(const struct rows *r, struct rmq_buf *out) {
+  for (size_t k = 0; k < r->count; k++)
+    if (!r->first[k].is_fact)
+      rmq_buf_appendf(out, "%s%s", k == 0 ? "" : ", ", r->first[k].name);
+}
+
+static int choose(const struct rows *r, enum rmq_verdict_indicator i,
+                  const char *measure, struct rmq_error *err, int *ret_row) {
+  struct rmq_buf names;
+  for (size_t k = 0; k < r->count; k++)
+    if (measure == NULL ||
+        (!r->first[k].is_fact && strcmp(measure, r->first[k].name) == 0)) {
+      *ret_row = (int)k;
+      return 0;
+    }
+  rmq_buf_init(&names, 1024);
+  append_measures(r, &names);
+  rmq_error_set(err, "--measure: \"%s\" is nothing that %s has; allowed: %s",
+                measure, rmq_verdict_indicator_to_str(i), rmq_buf_text(&names));
+  rmq_buf_fini(&names);
+  return -1;
+}
+
+static int parse_range(const char *option, const char *text,
+                       struct rmq_range *ret_range, bool *ret_has,
+                       struct rmq_error *err) {
+  struct rmq_error why = {.text = ""};
+  if (text == NULL)
+    return 0;
+  if (rmq_range_parse(text, &why, ret_range) != 0)
+    return rmq_error_set(err, "%s: %s", option, why.text);
+  *ret_has = true;
+  return 0;
+}
+
+int rmq_verdict_init(struct rmq_verdict *v, enum rmq_verdict_indicator i,
+                     const char *measure, const char *warning,
+                     const char *critical, struct rmq_error *err) {
+  struct rows r = rows_of(i);
+  *v = (struct rmq_verdict){.indicator = i, .chosen = -1};
+  if (measure != NULL && warning == NULL && critical == NULL)
+    return rmq_error_set(err, "--measure: needs --warning or --critical, the "
+                              "ranges that it is for");
+  if (parse_range("--warning", warning, &v->warning, &v->has_warning, err) !=
+          0 ||
+      parse_range("--critical", critical, &v->critical, &v->has_critical,
+                  err) != 0)
+    return -1;
+  v->warning_text = warning;
+  v->critical_text = critical;
+  if ((v->has_warning || v->has_critical) &&
+      choose(&r, i, measure, err, &v->chosen) != 0)
+    return -1;
+  rmq_buf_init(&v->nodes, NODES_BYTES_MAX);
+  rmq_verdict_clear(v);
+  return 0;
+}
+
+void rmq_verdict_fini(struct rmq_verdict *v) { rmq_buf_fini(&v->nodes); }
+
+void rmq_verdict_clear(struct rmq_verdict *v) {
+  for (size_t k = 0; k < RMQ_VERDICT_MEASURES_MAX; k++)
+    v->tallies[k] = (struct rmq_verdict_tally){0, (double)NAN};
+  v->problems_count = 0;
+  v->is_answered = false;
+  rmq_buf_clear(&v->nodes);
+}
+
+/* ---- judging ---- */
+
+static bool alerts(const char *range, double value) {
+  struct rmq_error err = {.text = ""};
+  struct rmq_range r;
+  return range != NULL && rmq_range_parse(range, &err, &r) == 0 &&
+         rmq_range_alerts(&r, value);
+}
+
+static enum rmq_verdict_state judge(const struct rmq_verdict *v, size_t row,
+                                    const struct rmq_verdict_measure *m,
+                                    double value) {
+  bool is_chosen = v->chosen == (int)row;
+  if (is_chosen ? v->has_critical && rmq_range_alerts(&v->critical, value)
+                : alerts(m->critical, value))
+    return RMQ_VERDICT_CRITICAL;
+  if (is_chosen ? v->has_warning && rmq_range_alerts(&v->warning, value)
+                : alerts(m->warning, value))
+    return RMQ_VERDICT_WARNING;
+  return RMQ_VERDICT_OK;
+}
+
+/* A figure for a person. */
+static void append_figure(struct rmq_buf *out, double value) {
+  if (fabs(value) >= 100 || rint(value) == value)
+    rmq_buf_appendf(out, "%.0f", value);
+  else
+    rmq_buf_appendf(out, "%.3g", value);
+}
+
+static void append_says(struct rmq_buf *out,
+                        const struct rmq_verdict_measure *m, double value) {
+  const char *at = m->says;
+  for (; *at != '\0'; at++)
+    if (at[0] == '%' && at[1] == 's') {
+      append_figure(out, value);
+      at++;
+    } else if (at[0] == '%' && at[1] == '%') {
+      rmq_buf_append_char(out, *at++);
+    } else {
+      rmq_buf_append_char(out, *at);
+    }
+}
+
+/* A name from the broker within the line: '|' would begin performance data. */
+static void append_name(struct rmq_buf *out, const char *name) {
+  for (; *name != '\0'; name++)
+    rmq_buf_append_char(
+        out, *name == '|' || iscntrl((unsigned char)*name) ? '?' : *name);
+}
+
+static const char *label(const struct rmq_sample *s, const char *key) {
+  for (size_t i = 0; i < s->meta_count; i++)
+    if (s->meta[i].type == RMQ_META_STRING && strcmp(s->meta[i].key, key) == 0)
+      return s->meta[i].value.string;
+  return NULL;
+}
+
+static void append_object(struct rmq_buf *out, const struct rmq_sample *s) {
+  const char *node = label(s, "node");
+  const char *queue = label(s, "queue");
+  const char *vhost = label(s, "vhost");
+  if (node != NULL) {
+    rmq_buf_append_text(out, "node ");
+    append_name(out, node);
+    rmq_buf_append_text(out, ": ");
+  }
+  if (queue != NULL && vhost != NULL) {
+    rmq_buf_append_text(out, "queue ");
+    append_name(out, queue);
+    rmq_buf_append_text(out, " in vhost ");
+    append_name(out, vhost);
+    rmq_buf_append_text(out, ": ");
+  }
+}
+
+static bool is_worse(const struct rmq_verdict_problem *a,
+                     const struct rmq_verdict_problem *b) {
+  return a->state != b->state ? a->state > b->state : a->badness > b->badness;
+}
+
+/* The worst come first and push the least of the named ones out. */
+static void keep_problem(struct rmq_verdict *v,
+                         const struct rmq_verdict_problem *p) {
+  size_t named = v->problems_count < RMQ_VERDICT_PROBLEMS_MAX
+                     ? v->problems_count
+                     : RMQ_VERDICT_PROBLEMS_MAX;
+  size_t at = 0;
+  while (at < named && !is_worse(p, &v->problems[at]))
+    at++;
+  v->problems_count++;
+  if (at == RMQ_VERDICT_PROBLEMS_MAX)
+    return;
+  if (named == RMQ_VERDICT_PROBLEMS_MAX)
+    named--;
+  memmove(&v->problems[at + 1], &v->problems[at],
+          (named - at) * sizeof(v->problems[0]));
+  v->problems[at] = *p;
+}
+
+static void add_problem(struct rmq_verdict *v, enum rmq_verdict_state state,
+                        const struct rmq_verdict_measure *m,
+                        const struct rmq_sample *s, double value) {
+  struct rmq_verdict_problem p = {.state = state, .badness = value};
+  struct rmq_buf text;
+  rmq_buf_init(&text, 4096);
+  append_object(&text, s);
+  append_says(&text, m, value);
+  const char *bytes = rmq_buf_text(&text);
+  size_t len = rmq_utf8_cut(bytes, strlen(bytes), sizeof(p.text) - 1);
+  memcpy(p.text, bytes, len);
+  p.text[len] = '\0';
+  rmq_buf_fini(&text);
+  keep_problem(v, &p);
+}
+
+/* ---- performance data ---- */
+
+/* 'label'=value[UOM];[warning];[critical] */
+static void append_perf(struct rmq_buf *out, const struct rmq_verdict *v,
+                        size_t row, const struct rmq_verdict_measure *m,
+                        const char *object, double value) {
+  char number[RMQ_NUMBER_MAX];
+  size_t len = rmq_number_put_general(number, value);
+  rmq_buf_append_char(out, '\'');
+  rmq_buf_append_text(out, m->name);
+  for (const char *c = object; c != NULL && *c != '\0'; c++) {
+    if (c == object)
+      rmq_buf_append_char(out, ' ');
+    rmq_buf_append_char(
+        out,
+        strchr("'=|", *c) != NULL || iscntrl((unsigned char)*c) ? '_' : *c);
+  }
+  bool is_chosen = v->chosen == (int)row;
+  const char *warning = is_chosen ? v->warning_text : m->warning;
+  const char *critical = is_chosen ? v->critical_text : m->critical;
+  rmq_buf_appendf(out, "'=%.*s%s;%s;%s ", (int)len, number, m->uom,
+                  warning != NULL ? warning : "",
+                  critical != NULL ? critical : "");
+}
+
+/* ---- the set ---- */
+
+static double value_of(const struct rmq_datum *d) {
+  switch (d->kind) {
+  case RMQ_GAUGE:
+    return d->value.gauge;
+  case RMQ_DERIVE:
+    return (double)d->value.derive;
+  case RMQ_COUNTER:
+  case RMQ_ABSOLUTE:
+    return (double)d->value.counter;
+  }
+  return (double)NAN;
+}
+
+static enum rmq_series_scope scope_of(const struct rmq_sample *s) {
+  if (label(s, "queue") != NULL)
+    return RMQ_SERIES_QUEUE;
+  return label(s, "node") != NULL ? RMQ_SERIES_NODE : RMQ_SERIES_CLUSTER;
+}
+
+static bool is_about(const struct rmq_verdict_measure *m,
+                     const struct rmq_sample *s) {
+  return strcmp(m->type, s->id.type) == 0 &&
+         strcmp(m->type_instance, s->id.type_instance) == 0 &&
+         m->scope == scope_of(s);
+}
+
+static void take(struct rmq_verdict *v, size_t row,
+                 const struct rmq_verdict_measure *m,
+                 const struct rmq_sample *s, double value) {
+  struct rmq_verdict_tally *t = &v->tallies[row];
+  enum rmq_verdict_state state = judge(v, row, m, value);
+  if (isnan(value))
+    return;
+  t->seen++;
+  if (!(t->worst >= value))
+    t->worst = value;
+  if (state != RMQ_VERDICT_OK)
+    add_problem(v, state, m, s, value);
+  if (m->scope == RMQ_SERIES_NODE && !m->is_fact)
+    append_perf(&v->nodes, v, row, m, label(s, "node"), value);
+}
+
+void rmq_verdict_see(struct rmq_verdict *v, const struct rmq_sample *sample) {
+  struct rows r = rows_of(v->indicator);
+  if (sample->values_count != 1)
+    return;
+  double value = value_of(&sample->values[0]);
+  if (strcmp(sample->id.type, "bool") == 0 &&
+      strcmp(sample->id.type_instance, "reachable") == 0)
+    v->is_answered = value > 0;
+  for (size_t k = 0; k < r.count; k++)
+    if (is_about(&r.first[k], sample))
+      take(v, k, &r.first[k], sample, value);
+}
+
+/* ---- the line ---- */
+
+static enum rmq_verdict_state state_of(const struct rmq_verdict *v,
+                                       const struct rows *r) {
+  size_t seen = 0;
+  if (!v->is_answered)
+    return RMQ_VERDICT_CRITICAL;
+  if (v->problems_count > 0)
+    return v->problems[0].state;
+  for (size_t k = 0; k < r->count; k++)
+    seen += v->tallies[k].seen;
+  if (seen == 0 || (v->chosen >= 0 && v->tallies[v->chosen].seen == 0))
+    return RMQ_VERDICT_UNKNOWN;
+  return RMQ_VERDICT_OK;
+}
+
+static void say_problems(const struct rmq_verdict *v, struct rmq_buf *out) {
+  size_t named = v->problems_count < RMQ_VERDICT_PROBLEMS_MAX
+                     ? v->problems_count
+                     : RMQ_VERDICT_PROBLEMS_MAX;
+  for (size_t k = 0; k < named; k++)
+    rmq_buf_appendf(out, "%s%s", k == 0 ? "" : "; ", v->problems[k].text);
+  if (v->problems_count > named)
+    rmq_buf_appendf(out, "; and %zu more", v->problems_count - named);
+}
+
+/* Some figures, where all is well: the first that are known. */
+static void say_figures(const struct rmq_verdict *v, const struct rows *r,
+                        struct rmq_buf *out) {
+  size_t said = 0;
+  for (size_t k = 0; k < r->count && said < SAID_MAX; k++) {
+    const struct rmq_verdict_measure *m = &r->first[k];
+    if (m->is_fact || v->tallies[k].seen == 0)
+      continue;
+    rmq_buf_append_text(out, said == 0 ? "" : ", ");
+    append_says(out, m, v->tallies[k].worst);
+    if (m->scope == RMQ_SERIES_QUEUE)
+      rmq_buf_append_text(out, " in the worst queue");
+    said++;
+  }
+  if (said == 0)
+    rmq_buf_append_text(out, "nothing happened");
+}
+
+static void say_unknown(const struct rmq_verdict *v, const struct rows *r,
+                        struct rmq_buf *out) {
+  if (v->chosen >= 0)
+    rmq_buf_appendf(out, "the broker says nothing about %s",
+                    r->first[v->chosen].name);
+  else
+    rmq_buf_append_text(out, "the broker says nothing about it");
+}
+
+static void say_perf(const struct rmq_verdict *v, const struct rows *r,
+                     struct rmq_buf *out) {
+  size_t before = out->len;
+  rmq_buf_append_text(out, " | ");
+  size_t start = out->len;
+  for (size_t k = 0; k < r->count; k++)
+    if (r->first[k].scope != RMQ_SERIES_NODE && !r->first[k].is_fact &&
+        v->tallies[k].seen > 0)
+      append_perf(out, v, k, &r->first[k], NULL, v->tallies[k].worst);
+  rmq_buf_append(out, rmq_buf_bytes(&v->nodes), v->nodes.len);
+  /* Without the space after the last one. */
+  rmq_buf_truncate(out, out->len > start ? out->len - 1 : before);
+}
+
+static void append_upper(struct rmq_buf *out, const char *word) {
+  for (; *word != '\0'; word++)
+    rmq_buf_append_char(out, (char)toupper((unsigned char)*word));
+}
+
+enum rmq_verdict_state rmq_verdict_say(struct rmq_verdict *v,
+                                       const char *reason,
+                                       struct rmq_buf *out) {
+  struct rows r = rows_of(v->indicator);
+  enum rmq_verdict_state state = state_of(v, &r);
+  rmq_buf_append_text(out, "RABBITMQ ");
+  append_upper(out, rmq_verdict_indicator_to_str(v->indicator));
+  rmq_buf_appendf(out, " %s - ", rmq_verdict_state_to_str(state));
+  if (!v->is_answered) {
+    rmq_buf_append_text(out, "no answer");
+    rmq_buf_append_text(out, reason[0] != '\0' ? ": " : "");
+    append_name(out, reason);
+    return state;
+  }
+  if (v->problems_count > 0)
+    say_problems(v, out);
+  else if (state == RMQ_VERDICT_UNKNOWN)
+    say_unknown(v, &r, out);
+  else
+    say_figures(v, &r, out);
+  say_perf(v, &r, out);
+  return state;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each indicator of a verdict is made of, as a table over the monitor's
+ * series. Rows of one indicator stand together, the one that a user's ranges
+ * are about first.
+ */
+#ifndef RMQ_ROLE_VERDICT_MEASURE_H
+#define RMQ_ROLE_VERDICT_MEASURE_H
+
+#include "common/base/series.h"
+#include "common/role/verdict.h"
+
+struct rmq_verdict_measure {
+  enum rmq_verdict_indicator indicator;
+  const char *name; /* --measure, and label of the performance data */
+  enum rmq_series_scope scope;
+  const char *type, *type_instance;
+  const char *uom;                /* "", "s", "%": of the performance data */
+  const char *warning, *critical; /* ranges; NULL = none */
+  const char *says;               /* "%s messages ready", or what is wrong */
+  bool is_fact;                   /* says is the whole text: no figure in it */
+};
+
+extern const struct rmq_verdict_measure rmq_verdict_measures_table[];
+extern const size_t rmq_verdict_measures_count;
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "plugins/warren_ask.h"
+
+#include "plugins/warren.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Standard error is the log, and nothing runs longer than its last request. */
+static const char *const not_here[] = {"LogFile", "ShutdownTimeout", NULL};
+
+void warren_ask_complain(const struct warren_ask *ask, const char *text) {
+  fprintf(stderr, "E! %s: %s\n", ask->name, text);
+}
+
+static struct rmq_execd_args make_args(struct rmq_execd_options options[3],
+                                       const struct warren_ask *ask,
+                                       struct rmq_role_monitor_config *config) {
+  options[0] = (struct rmq_execd_options){"Options of the command:", ask->table,
+                                          ask->object};
+  options[1] = (struct rmq_execd_options){
+      "Options of the monitor, as in collectd's module rabbitmq_monitor:",
+      rmq_role_monitor_options, config};
+  options[2] = (struct rmq_execd_options){NULL, NULL, NULL};
+  return (struct rmq_execd_args){.usage = ask->usage,
+                                 .description = ask->description,
+                                 .options = options,
+                                 .not_here = not_here,
+                                 .epilogue = ask->epilogue};
+}
+
+static void print_help(const struct rmq_execd_args *args) {
+  struct rmq_buf text;
+  rmq_buf_init(&text, 64 * 1024);
+  rmq_execd_help(args, &text);
+  fputs(rmq_buf_text(&text), stdout);
+  rmq_buf_fini(&text);
+}
+
+/* Errors of check are lines. */
+static int check(const struct warren_ask *ask,
+                 const struct rmq_role_monitor_config *config) {
+  struct rmq_buf errors;
+  rmq_buf_init(&errors, 16 * 1024);
+  int rc = rmq_role_monitor_check(config, &errors);
+  const char *line = rmq_buf_text(&errors);
+  while (rc != 0 && line[0] != '\0') {
+    size_t len = strcspn(line, "\n");
+    fprintf(stderr, "E! %s: %.*s\n", ask->name, (int)len, line);
+    line += len + (line[len] == '\n' ? 1 : 0);
+  }
+  rmq_buf_fini(&errors);
+  return rc;
+}
+
+int warren_ask_read(const struct warren_ask *ask,
+                    struct rmq_role_monitor_config *config, int argc,
+                    char *const *argv) {
+  struct rmq_execd_options options[3];
+  struct rmq_execd_args args = make_args(options, ask, config);
+  struct rmq_error err = {.text = ""};
+  if (rmq_options_init(ask->table, ask->object, &err) != 0 ||
+      rmq_options_init(rmq_role_monitor_options, config, &err) != 0) {
+    warren_ask_complain(ask, err.text);
+    return ask->usage_status;
+  }
+  config->interval.ns = 0;
+  const char *password = getenv("WARREN_PASSWORD");
+  if (rmq_execd_parse(&args, argc, argv, &err) != 0) {
+    warren_ask_complain(ask, err.text);
+    return ask->usage_status;
+  }
+  if (*ask->wants_help) {
+    print_help(&args);
+    return WARREN_EXIT_OK;
+  }
+  if (password != NULL && config->password_file == NULL)
+    config->password = strdup(password);
+  return check(ask, config) == 0 ? -1 : ask->usage_status;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/broker/alert_kind.h"
+#include "common/role/verdict.h"
+#include "common/role/verdict_measure.h"
+#include "tests/testing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct object {
+  const char *node, *vhost, *queue;
+};
+
+static void see(struct rmq_verdict *v, const char *type, const char *instance,
+                double value, struct object o) {
+  struct rmq_meta meta[3];
+  size_t count = 0;
+  const char *names[][2] = {
+      {"node", o.node}, {"vhost", o.vhost}, {"queue", o.queue}};
+  for (size_t i = 0; i < COUNT_OF(names); i++)
+    if (names[i][1] != NULL)
+      meta[count++] = (struct rmq_meta){.key = names[i][0],
+                                        .type = RMQ_META_STRING,
+                                        .value.string = names[i][1]};
+  struct rmq_datum datum = {"value", RMQ_GAUGE, {.gauge = value}};
+  struct rmq_sample s = {.id = {"", "rabbitmq_monitor", "main", type, instance},
+                         .values = &datum,
+                         .values_count = 1,
+                         .meta = meta,
+                         .meta_count = count};
+  rmq_verdict_see(v, &s);
+}
+
+static const struct object cluster = {NULL, NULL, NULL};
+static const struct object node1 = {"rabbit@a", NULL, NULL};
+
+static void answer(struct rmq_verdict *v) {
+  see(v, "bool", "reachable", 1, cluster);
+}
+
+static void begin(struct rmq_verdict *v, enum rmq_verdict_indicator i,
+                  const char *measure, const char *warning,
+                  const char *critical) {
+  struct rmq_error err = {.text = ""};
+  if (rmq_verdict_init(v, i, measure, warning, critical, &err) != 0)
+    fail_msg("%s", err.text);
+}
+
+static void expect(struct rmq_verdict *v, enum rmq_verdict_state want_state,
+                   const char *want_line) {
+  struct rmq_buf line;
+  rmq_buf_init(&line, 64 * 1024);
+  assert_int_equal(rmq_verdict_say(v, "connection refused", &line), want_state);
+  assert_string_equal(rmq_buf_text(&line), want_line);
+  rmq_buf_fini(&line);
+  rmq_verdict_fini(v);
+}
+
+static void no_answer_is_critical_and_says_why(void **state) {
+  (void)state;
+  for (int i = 0; i < 5; i++) {
+    struct rmq_verdict v;
+    struct rmq_buf line;
+    begin(&v, (enum rmq_verdict_indicator)i, NULL, NULL, NULL);
+    see(&v, "bool", "reachable", 0, cluster);
+    rmq_buf_init(&line, 4096);
+    assert_int_equal(rmq_verdict_say(&v, "connection refused", &line),
+                     RMQ_VERDICT_CRITICAL);
+    assert_non_null(strstr(rmq_buf_text(&line),
+                           "CRITICAL - no answer: connection refused"));
+    rmq_buf_fini(&line);
+    rmq_verdict_fini(&v);
+  }
+}
+
+static void
+a_full_queue_is_named_and_the_sum_is_performance_data(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  begin(&v, RMQ_VERDICT_LAG, NULL, NULL, NULL);
+  answer(&v);
+  see(&v, "queue_length", "ready", 60010, cluster);
+  see(&v, "queue_length", "unacked", 3, cluster);
+  see(&v, "queue_length", "ready", 10, (struct object){NULL, "/", "small"});
+  see(&v, "queue_length", "ready", 60000, (struct object){NULL, "/", "orders"});
+  expect(&v, RMQ_VERDICT_CRITICAL,
+         "RABBITMQ LAG CRITICAL - queue orders in vhost /: 60000 messages "
+         "ready | 'queue_ready'=60000;;50000 'ready'=60010;; 'unacked'=3;;");
+}
+
+static void all_well_is_said_in_figures(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  begin(&v, RMQ_VERDICT_LAG, NULL, NULL, NULL);
+  answer(&v);
+  see(&v, "queue_length", "ready", 13, cluster);
+  see(&v, "queue_length", "ready", 10, (struct object){NULL, "/", "q"});
+  expect(&v, RMQ_VERDICT_OK,
+         "RABBITMQ LAG OK - 10 messages ready in the worst queue, 13 messages "
+         "ready in all | 'queue_ready'=10;;50000 'ready'=13;;");
+}
+
+static void the_worst_come_first_and_the_rest_is_counted(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  char name[] = "q0";
+  begin(&v, RMQ_VERDICT_LAG, NULL, "10", "100");
+  answer(&v);
+  for (int i = 0; i < 7; i++, name[1]++)
+    see(&v, "queue_length", "ready", i == 2 ? 500 : 20 + i,
+        (struct object){NULL, "v", name});
+  expect(&v, RMQ_VERDICT_CRITICAL,
+         "RABBITMQ LAG CRITICAL - queue q2 in vhost v: 500 messages ready; "
+         "queue q6 in vhost v: 26 messages ready; queue q5 in vhost v: 25 "
+         "messages ready; queue q4 in vhost v: 24 messages ready; and 3 more | "
+         "'queue_ready'=500;10;100");
+}
+
+static void the_users_ranges_replace_the_limits_of_their_measure(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  begin(&v, RMQ_VERDICT_RESOURCE, "memory", "~:50", NULL);
+  answer(&v);
+  see(&v, "percent", "memory", 97, node1);
+  see(&v, "percent", "processes", 85, node1);
+  expect(&v, RMQ_VERDICT_WARNING,
+         "RABBITMQ RESOURCE WARNING - node rabbit@a: memory at 97 % of the "
+         "limit; node rabbit@a: Erlang processes at 85 % | 'memory "
+         "rabbit@a'=97%;~:50; 'processes rabbit@a'=85%;80;90");
+}
+
+static void a_node_that_is_down_is_critical(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  begin(&v, RMQ_VERDICT_CONNECTION, NULL, NULL, NULL);
+  answer(&v);
+  see(&v, "response_time", "management", 0.012, cluster);
+  see(&v, "bool", "running", 0, node1);
+  expect(&v, RMQ_VERDICT_CRITICAL,
+         "RABBITMQ CONNECTION CRITICAL - node rabbit@a: is not running | "
+         "'response_time'=0.012s;;");
+}
+
+static void what_the_broker_does_not_say_is_unknown(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  begin(&v, RMQ_VERDICT_THROUGHPUT, NULL, "100:", NULL);
+  answer(&v);
+  see(&v, "gauge", "ack_rate", 5, cluster);
+  expect(&v, RMQ_VERDICT_UNKNOWN,
+         "RABBITMQ THROUGHPUT UNKNOWN - the broker says nothing about "
+         "publish_rate | 'ack_rate'=5;;");
+  begin(&v, RMQ_VERDICT_ERRORS, NULL, NULL, NULL);
+  answer(&v);
+  expect(&v, RMQ_VERDICT_UNKNOWN,
+         "RABBITMQ ERRORS UNKNOWN - the broker says nothing about it");
+}
+
+static void no_rate_without_operations_is_no_error(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  begin(&v, RMQ_VERDICT_ERRORS, NULL, NULL, NULL);
+  answer(&v);
+  see(&v, "total_operations", "publish", 0, cluster);
+  expect(&v, RMQ_VERDICT_OK,
+         "RABBITMQ ERRORS OK - 0 published | 'published'=0;;");
+}
+
+static void a_name_cannot_break_the_line(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  begin(&v, RMQ_VERDICT_LAG, NULL, NULL, "5");
+  answer(&v);
+  see(&v, "queue_length", "ready", 6, (struct object){NULL, "/", "a|b\n'c=d"});
+  expect(
+      &v, RMQ_VERDICT_CRITICAL,
+      "RABBITMQ LAG CRITICAL - queue a?b?'c=d in vhost /: 6 messages ready | "
+      "'queue_ready'=6;;5");
+  begin(&v, RMQ_VERDICT_RESOURCE, NULL, NULL, NULL);
+  answer(&v);
+  see(&v, "percent", "memory", 6, (struct object){"n|'=\t", NULL, NULL});
+  expect(&v, RMQ_VERDICT_OK,
+         "RABBITMQ RESOURCE OK - memory at 6 % of the limit | 'memory "
+         "n____'=6%;80;95");
+}
+
+static void wrong_words_are_refused(void **state) {
+  (void)state;
+  static const struct {
+    const char *measure, *warning, *critical, *want;
+  } rows[] = {
+      {"depth", "1", NULL, "--measure: \"depth\" is nothing that lag has"},
+      {"ready", NULL, NULL, "--measure: needs --warning or --critical"},
+      {NULL, "x", NULL, "--warning: \"x\" is no range"},
+      {NULL, "1", "2:1", "--critical: \"2:1\" is no range"}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_verdict v;
+    struct rmq_error err = {.text = ""};
+    assert_int_equal(rmq_verdict_init(&v, RMQ_VERDICT_LAG, rows[i].measure,
+                                      rows[i].warning, rows[i].critical, &err),
+                     -1);
+    assert_non_null(strstr(err.text, rows[i].want));
+  }
+}
+
+/* The same limits as the alerts', so that two ways of asking do not differ. */
+static void limits_are_those_of_the_alerts(void **state) {
+  (void)state;
+  size_t compared = 0;
+  for (size_t i = 0; i < rmq_verdict_measures_count; i++)
+    for (size_t k = 0; k < RMQ_ALERT_QUANTITIES_COUNT; k++) {
+      const struct rmq_verdict_measure *m = &rmq_verdict_measures_table[i];
+      const struct rmq_alert_quantity *q = &rmq_alert_quantities[k];
+      char text[32];
+      if (m->is_fact || m->scope != q->scope || strcmp(m->type, q->type) != 0 ||
+          strcmp(m->type_instance,
+                 q->type_instance != NULL ? q->type_instance : "") != 0)
+        continue;
+      snprintf(text, sizeof(text), "%.0f", q->failure);
+      assert_string_equal(m->critical, text);
+      snprintf(text, sizeof(text), "%.0f", q->warning);
+      assert_string_equal(m->warning != NULL ? m->warning : "0", text);
+      compared++;
+    }
+  assert_true(compared >= 8);
+}
+
+/* So that its array of tallies has room, and its rows stand together. */
+static void rows_of_an_indicator_stand_together(void **state) {
+  (void)state;
+  size_t count = 1;
+  for (size_t i = 1; i < rmq_verdict_measures_count; i++) {
+    const struct rmq_verdict_measure *m = &rmq_verdict_measures_table[i];
+    assert_true(m->indicator >= m[-1].indicator);
+    count = m->indicator == m[-1].indicator ? count + 1 : 1;
+    assert_true(count <= RMQ_VERDICT_MEASURES_MAX);
+  }
+}
+
+int main(void) {
+  static const struct CMUnitTest tests[] = {
+      cmocka_unit_test(no_answer_is_critical_and_says_why),
+      cmocka_unit_test(a_full_queue_is_named_and_the_sum_is_performance_data),
+      cmocka_unit_test(all_well_is_said_in_figures),
+      cmocka_unit_test(the_worst_come_first_and_the_rest_is_counted),
+      cmocka_unit_test(the_users_ranges_replace_the_limits_of_their_measure),
+      cmocka_unit_test(a_node_that_is_down_is_critical),
+      cmocka_unit_test(what_the_broker_does_not_say_is_unknown),
+      cmocka_unit_test(no_rate_without_operations_is_no_error),
+      cmocka_unit_test(a_name_cannot_break_the_line),
+      cmocka_unit_test(wrong_words_are_refused),
+      cmocka_unit_test(limits_are_those_of_the_alerts),
+      cmocka_unit_test(rows_of_an_indicator_stand_together)};
+  cmocka_set_message_output(CM_OUTPUT_TAP);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
