@@ -49,7 +49,9 @@ void rmq_names_shorten(const char *name, char *ret_name, size_t ret_size) {
   enum { KEPT = 110 };
   size_t len = strlen(name);
   if (len <= RMQ_NAME_MAX) {
-    snprintf(ret_name, ret_size, "%s", name);
+    size_t fits = len < ret_size ? len : ret_size - 1;
+    memcpy(ret_name, name, fits);
+    ret_name[fits] = '\0';
     return;
   }
   size_t kept = rmq_utf8_cut(name, len, KEPT);

@@ -199,9 +199,14 @@ int rmq_series_type_instance(const struct rmq_series *row, const char *cause,
 
 int rmq_series_field(const char *type, const char *type_instance,
                      struct rmq_buf *out) {
-  if (type_instance == NULL || type_instance[0] == '\0')
-    return rmq_buf_append_text(out, type);
-  return rmq_buf_appendf(out, "%s_%s", type, type_instance);
+  size_t start = out->len;
+  bool is_alone = type_instance == NULL || type_instance[0] == '\0';
+  if (rmq_buf_append_text(out, type) == 0 &&
+      (is_alone || (rmq_buf_append_char(out, '_') == 0 &&
+                    rmq_buf_append_text(out, type_instance) == 0)))
+    return 0;
+  rmq_buf_truncate(out, start);
+  return -1;
 }
 
 int rmq_series_prometheus(const char *plugin, enum rmq_kind kind,

@@ -23,6 +23,10 @@ static int append_name(struct rmq_buf *out, const char *name,
   size_t n = 0;
   for (size_t i = 0; i < len; i++) {
     char c = name[i];
+    if ((unsigned)((c | 0x20) - 'a') < 26) { /* nearly every one */
+      to[n++] = c;
+      continue;
+    }
     if ((unsigned char)c < 0x20 || c == 0x7f ||
         (c == '\\' && !may_have_backslash))
       return -1;
