@@ -29,7 +29,8 @@ const char *rmq_alert_priority_to_str(enum rmq_alert_priority p) {
 const struct rmq_alert_habit *rmq_alert_habit(enum rmq_alert_kind k) {
   /* An alarm or a partition is the broker's own verdict and needs no second
    * look; but both come and go, so that their end does. One poll that was not
-   * answered in time is no outage yet. */
+   * answered in time is no outage yet. A certificate does not come and go.
+   * Refused logins are counted over a minute before their hold begins. */
   static const struct rmq_alert_habit habits[RMQ_ALERT_KINDS_COUNT] = {
       [RMQ_ALERT_BACKLOG] = {RMQ_ALERT_P1, 300, 300},
       [RMQ_ALERT_DELAY] = {RMQ_ALERT_P1, 300, 300},
@@ -39,7 +40,11 @@ const struct rmq_alert_habit *rmq_alert_habit(enum rmq_alert_kind k) {
       [RMQ_ALERT_NO_CONSUMER] = {RMQ_ALERT_P1, 300, 60},
       [RMQ_ALERT_ALARM] = {RMQ_ALERT_P0, 0, 60},
       [RMQ_ALERT_PARTITION] = {RMQ_ALERT_P0, 0, 60},
-      [RMQ_ALERT_CONNECTION] = {RMQ_ALERT_P0, 30, 30}};
+      [RMQ_ALERT_CONNECTION] = {RMQ_ALERT_P0, 30, 30},
+      [RMQ_ALERT_QUORUM] = {RMQ_ALERT_P1, 60, 60},
+      [RMQ_ALERT_CERTIFICATE] = {RMQ_ALERT_P2, 0, 0},
+      [RMQ_ALERT_AUTH_FAILED] = {RMQ_ALERT_P1, 60, 60},
+      [RMQ_ALERT_CHANNEL_CLOSED] = {RMQ_ALERT_P2, 300, 300}};
   return &habits[k];
 }
 
@@ -72,6 +77,22 @@ static double get_unusable(const void *report) {
   return not(((const struct rmq_report_cluster *)report)->amqp_usable);
 }
 
+static double get_leaderless(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->leaderless;
+}
+static double get_quorum_critical(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->quorum_critical;
+}
+static double get_certificate_days(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->certificate_days;
+}
+static double get_auth_failed(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->auth_failed_minute;
+}
+static double get_channel_closed(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->channel_closed_minute;
+}
+
 static double get_memory(const void *report) {
   return ((const struct rmq_report_node *)report)->memory;
 }
@@ -95,6 +116,11 @@ static double get_disk_alarm(const void *report) {
 }
 static double get_not_running(const void *report) {
   return not(((const struct rmq_report_node *)report)->running);
+}
+/* Where no list of nodes says whether it runs. */
+static double get_silent(const void *report) {
+  const struct rmq_report_node *n = report;
+  return isnan(n->running) || n->scraped > 0 ? not(n->scraped) : (double)NAN;
 }
 
 /* Written and not acknowledged: a consumer that hoards messages does not hide
@@ -149,6 +175,20 @@ const struct rmq_alert_quantity
         CLUSTER(CONNECTION, "bool", "amqp_usable", get_unusable, 0, 1,
                 .is_bad = "no message gets through, says the probe",
                 .is_good = "messages get through again, says the probe"),
+        CLUSTER(QUORUM, "gauge", "leaderless_queues", get_leaderless, 0, 1,
+                .counts = "quorum queues without a leader:", .unit = ""),
+        CLUSTER(QUORUM, "gauge", "quorum_critical_queues", get_quorum_critical,
+                1, 0,
+                .counts = "queues that the loss of one more node would stop:",
+                .unit = "", .follows_from_nodes = true),
+        CLUSTER(CERTIFICATE, "gauge", "certificate_days", get_certificate_days,
+                30, 7, .counts = "a TLS certificate expires within",
+                .unit = " days", .is_lower_worse = true),
+        CLUSTER(AUTH_FAILED, "gauge", "auth_failed_per_minute", get_auth_failed,
+                10, 60, .counts = "refused logins:", .unit = " in a minute"),
+        CLUSTER(CHANNEL_CLOSED, "gauge", "channel_closed_per_minute",
+                get_channel_closed, 600, 6000,
+                .counts = "channels closed:", .unit = " in a minute"),
         NODE(RESOURCE, "percent", "memory", get_memory, 80, 95,
              .resource = "memory", .counts = "memory used",
              .unit = " % of the limit"),
@@ -172,6 +212,9 @@ const struct rmq_alert_quantity
         NODE(CONNECTION, "bool", "running", get_not_running, 0, 1,
              .is_bad = "the node is not running",
              .is_good = "the node is running again"),
+        NODE(CONNECTION, "bool", "scraped", get_silent, 0, 1,
+             .is_bad = "the node does not answer at its MetricsURL",
+             .is_good = "the node answers at its MetricsURL again"),
         QUEUE(BACKLOG, "queue_length", "ready", get_backlog, 0, 50000,
               .counts = "messages ready or unacknowledged:", .unit = ""),
         QUEUE(DELAY, "duration", "head_age", get_delay, 0, 300,

@@ -22,14 +22,18 @@
   X(NO_CONSUMER, "no-consumer")                                                \
   X(ALARM, "alarm")                                                            \
   X(PARTITION, "partition")                                                    \
-  X(CONNECTION, "connection")
+  X(CONNECTION, "connection")                                                  \
+  X(QUORUM, "quorum")                                                          \
+  X(CERTIFICATE, "certificate")                                                \
+  X(AUTH_FAILED, "auth-failed")                                                \
+  X(CHANNEL_CLOSED, "channel-closed")
 
 enum rmq_alert_kind {
 #define RMQ_X(name, word) RMQ_ALERT_##name,
   RMQ_ALERT_KINDS(RMQ_X)
 #undef RMQ_X
 };
-enum { RMQ_ALERT_KINDS_COUNT = RMQ_ALERT_CONNECTION + 1 };
+enum { RMQ_ALERT_KINDS_COUNT = RMQ_ALERT_CHANNEL_CLOSED + 1 };
 /* The word. */
 const char *rmq_alert_kind_to_str(enum rmq_alert_kind k);
 
@@ -57,15 +61,17 @@ struct rmq_alert_quantity {
   /* For the messages: what is counted and its unit, or what is the case. */
   const char *counts, *unit;
   const char *is_bad, *is_good;
-  bool needs_no_answer; /* known of a poll that failed, too */
+  bool needs_no_answer;    /* known of a poll that failed, too */
+  bool is_lower_worse;     /* at the limit or under it */
+  bool follows_from_nodes; /* that are down, and is no news then */
 };
 
 /* All of them; those of one scope stand together, in the order of the enum. */
 extern const struct rmq_alert_quantity rmq_alert_quantities[];
 enum {
-  RMQ_ALERT_QUANTITIES_COUNT = 18,
-  RMQ_ALERT_OF_CLUSTER = 7, /* how many have that scope */
-  RMQ_ALERT_OF_NODE = 8,
+  RMQ_ALERT_QUANTITIES_COUNT = 24,
+  RMQ_ALERT_OF_CLUSTER = 12, /* how many have that scope */
+  RMQ_ALERT_OF_NODE = 9,
   RMQ_ALERT_OF_QUEUE = 3
 };
 

@@ -35,6 +35,13 @@ static double limit(double configured, double own) {
   return value > 0 ? value : (double)NAN;
 }
 
+static bool is_first_too_late(const struct rmq_alert_config *c,
+                              const struct rmq_alert_quantity *q) {
+  double warning = limit(c->warning, q->warning);
+  double failure = limit(c->failure, q->failure);
+  return q->is_lower_worse ? warning < failure : warning > failure;
+}
+
 static bool has_resource(const struct rmq_alert_config *c,
                          const struct rmq_alert_quantity *q) {
   if (q->resource == NULL || c->resources.count == 0)
@@ -68,12 +75,14 @@ static void check_limits(const struct rmq_alert_config *c,
                          struct rmq_buf *errors) {
   for (size_t i = 0; i < RMQ_ALERT_QUANTITIES_COUNT; i++) {
     const struct rmq_alert_quantity *q = &rmq_alert_quantities[i];
-    if (!is_about(c, q) ||
-        !(limit(c->warning, q->warning) > limit(c->failure, q->failure)))
+    if (!is_about(c, q) || !is_first_too_late(c, q))
       continue;
     complain(errors, "Warning",
-             "is over Failure; a warning comes first, so it has to be the "
-             "smaller one (0 = no such level)");
+             q->is_lower_worse
+                 ? "is under Failure; a warning comes first, so it has to be "
+                   "the larger one (0 = no such level)"
+                 : "is over Failure; a warning comes first, so it has to be "
+                   "the smaller one (0 = no such level)");
     return;
   }
 }
@@ -198,6 +207,7 @@ rmq_alert_rule_limits(const struct rmq_alert_rule *r,
   return (struct rmq_alert_limits){.warning = limit(c->warning, q->warning),
                                    .failure = limit(c->failure, q->failure),
                                    .clear = c->clear / 100,
+                                   .is_lower_worse = q->is_lower_worse,
                                    .hold = c->hold,
                                    .clear_hold = c->clear_hold,
                                    .stale = r->stale};

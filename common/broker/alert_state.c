@@ -7,8 +7,10 @@
 
 /* On which side of the level the value is, hysteresis included. */
 static bool is_over(const struct rmq_alert_level *level, double limit,
-                    double clear, double value) {
-  return level->is_on ? value >= limit * clear : value >= limit;
+                    const struct rmq_alert_limits *l, double value) {
+  if (l->is_lower_worse)
+    return value <= (level->is_on ? limit / l->clear : limit);
+  return value >= (level->is_on ? limit * l->clear : limit);
 }
 
 static void step_level(struct rmq_alert_level *level, double limit,
@@ -16,7 +18,7 @@ static void step_level(struct rmq_alert_level *level, double limit,
                        struct rmq_mono now) {
   if (isnan(limit))
     return;
-  if (is_over(level, limit, l->clear, value) == level->is_on) {
+  if (is_over(level, limit, l, value) == level->is_on) {
     level->is_turning = false;
     return;
   }

@@ -16,6 +16,8 @@
 struct rmq_alert_limits {
   double warning, failure; /* NaN = there is no such level */
   double clear;            /* share of the limit, over 0 and up to 1 */
+  bool is_lower_worse;     /* a value is at fault at the limit or under it, and
+                              clear is its reciprocal */
   struct rmq_dur hold, clear_hold;
   /* A value that was not known for longer than this begins a hold anew. */
   struct rmq_dur stale;

@@ -233,6 +233,8 @@ static bool is_silenced(const struct turn *t,
       (q->scope == RMQ_SERIES_QUEUE || q->kind == RMQ_ALERT_ERRORS))
     return true;
   /* The probe is a publisher, too: an alarm blocks it. */
+  if (q->kind == RMQ_ALERT_QUORUM)
+    return t->has_node_down && q->follows_from_nodes;
   if (q->kind == RMQ_ALERT_CONNECTION)
     return q->scope == RMQ_SERIES_CLUSTER && t->has_alarm &&
            !q->needs_no_answer;
@@ -285,16 +287,19 @@ static bool end_watch(const struct turn *t, struct watch *w,
 
 static void find_causes(struct turn *t) {
   const struct rmq_indicators_result *r = t->in->result;
-  double down = 0;
-  if (!t->in->is_answered || !t->in->has_nodes)
+  double down = 0, silent = 0;
+  if (!t->in->is_answered)
     return;
   for (size_t i = 0; i < r->nodes_count; i++) {
     down += r->nodes[i].running == 0 ? 1 : 0;
+    silent += isnan(r->nodes[i].running) && r->nodes[i].scraped == 0 ? 1 : 0;
     t->has_alarm |= r->nodes[i].memory_alarm > 0 || r->nodes[i].disk_alarm > 0;
   }
-  t->has_nodes_changed = !isnan(t->a->nodes_down) && t->a->nodes_down != down;
-  t->a->nodes_down = down;
-  t->has_node_down = down > 0 && t->a->has_kind[RMQ_ALERT_CONNECTION];
+  if (t->in->has_nodes) {
+    t->has_nodes_changed = !isnan(t->a->nodes_down) && t->a->nodes_down != down;
+    t->a->nodes_down = down;
+  }
+  t->has_node_down = down + silent > 0 && t->a->has_kind[RMQ_ALERT_CONNECTION];
   t->has_alarm = t->has_alarm && t->a->has_kind[RMQ_ALERT_ALARM];
   t->has_partition =
       r->cluster.partitions > 0 && t->a->has_kind[RMQ_ALERT_PARTITION];
@@ -333,15 +338,16 @@ static void watch_new_nodes(struct rmq_alerts *a,
 
 static void step_nodes(const struct turn *t) {
   struct rmq_alerts *a = t->a;
-  bool is_known = t->in->is_answered && t->in->has_nodes;
+  bool is_answered = t->in->is_answered;
   size_t kept = 0;
-  if (is_known)
+  if (is_answered)
     watch_new_nodes(a, t->in->result);
   for (size_t i = 0; i < a->nodes_count; i++) {
     struct watch *w = a->nodes[i];
     const struct rmq_report_node *report =
-        is_known ? find_report(t->in->result, w->node) : NULL;
-    if (is_known && report == NULL && end_watch(t, w, of_node)) {
+        is_answered ? find_report(t->in->result, w->node) : NULL;
+    if (is_answered && t->in->has_nodes && report == NULL &&
+        end_watch(t, w, of_node)) {
       free(w);
       continue;
     }

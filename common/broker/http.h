@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* What the caller may do next. */
 enum rmq_http_outcome {
@@ -28,10 +29,16 @@ struct rmq_http_request {
   /* The body as it arrives, whatever the status. False = it is refused. */
   bool (*take)(void *ctx, const char *bytes, size_t len);
   void *ctx;
+  /* Connects anew, so that the server shows its certificate, and no other
+   * request uses that connection. */
+  bool wants_certificate;
   /* Set by get_all: */
   enum rmq_http_outcome outcome;
   int status;            /* of what was answered */
   double bytes, seconds; /* whatever came, and how long that took */
+  /* Seconds since 1970 until which the server's own certificate is valid; 0 =
+   * it was not asked for, or none was shown. */
+  int64_t certificate_expires_s;
   struct rmq_error error;
 };
 

@@ -240,6 +240,16 @@ static CURLcode set_pointer(struct transfer *t) {
   return rc;
 }
 
+/* The handle is used again for requests of the other kind. A TLS library that
+ * cannot tell the certificate does without. */
+static void set_freshness(struct setter *s, bool wants_certificate) {
+  long is_fresh = wants_certificate ? 1 : 0;
+  set_long(s, CURLOPT_FRESH_CONNECT, is_fresh);
+  set_long(s, CURLOPT_FORBID_REUSE, is_fresh);
+  if (s->failed == CURLE_OK)
+    (void)curl_easy_setopt(s->easy, CURLOPT_CERTINFO, is_fresh);
+}
+
 static CURLcode prepare(struct transfer *t, struct rmq_http_request *request,
                         struct rmq_dur timeout) {
   t->request = request;
@@ -248,6 +258,7 @@ static CURLcode prepare(struct transfer *t, struct rmq_http_request *request,
   t->reason[0] = '\0';
   struct setter s = {.easy = t->easy, .failed = set_pointer(t)};
   set_text(&s, CURLOPT_URL, request->url);
+  set_freshness(&s, request->wants_certificate);
   set_long(&s, CURLOPT_TIMEOUT_MS, (long)(timeout.ns / RMQ_NS_PER_MS) + 1);
   if (s.failed == CURLE_OK) /* NULL is a value here */
     s.failed =
@@ -266,6 +277,21 @@ static void explain(struct rmq_http_request *r, CURLcode rc,
                                                     : curl_easy_strerror(rc));
 }
 
+/* "Expire date:Dec 23 08:01:21 2026 GMT", in one form or another; 0 = none. */
+static int64_t get_certificate_end(CURL *easy) {
+  static const char label[] = "Expire date:";
+  struct curl_certinfo *chain = NULL;
+  if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK ||
+      chain == NULL || chain->num_of_certs < 1)
+    return 0;
+  const struct curl_slist *line = chain->certinfo[0]; /* the server's own */
+  while (line != NULL && strncmp(line->data, label, strlen(label)) != 0)
+    line = line->next;
+  time_t end =
+      line == NULL ? -1 : curl_getdate(line->data + strlen(label), NULL);
+  return end > 0 ? (int64_t)end : 0;
+}
+
 /* What became of a request that has ended. */
 static void finish(const CURLMsg *m) {
   struct transfer *t = NULL;
@@ -276,6 +302,8 @@ static void finish(const CURLMsg *m) {
   curl_easy_getinfo(m->easy_handle, CURLINFO_TOTAL_TIME, &r->seconds);
   r->bytes = (double)t->body_bytes;
   r->status = (int)status;
+  if (r->wants_certificate)
+    r->certificate_expires_s = get_certificate_end(m->easy_handle);
   if (m->data.result == CURLE_OK)
     r->outcome = RMQ_HTTP_ANSWERED;
   else
@@ -317,6 +345,7 @@ static void start(struct rmq_http_curl *h, struct rmq_http_request *requests,
     r->outcome = RMQ_HTTP_FAILED;
     r->status = 0;
     r->bytes = r->seconds = 0;
+    r->certificate_expires_s = 0;
     rmq_error_clear(&r->error);
     if (one == CURLE_OK && t != NULL &&
         curl_multi_add_handle(h->multi, t->easy) != CURLM_OK)

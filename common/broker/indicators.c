@@ -36,6 +36,7 @@ struct rmq_indicators {
   struct rmq_unconfirmed unconfirmed;
   struct rmq_meter own_nacks, own_dropped;
   struct rmq_window errors;
+  struct rmq_window refusals; /* a minute of auth_failed, channel_closed */
   struct rmq_baseline publish_rate;
   struct rmq_week *week; /* borrowed; NULL = the baseline decides */
   bool has_learned_hour;
@@ -74,6 +75,7 @@ struct rmq_indicators *rmq_indicators_new(void) {
   rmq_meter_init(&x->own_nacks);
   rmq_meter_init(&x->own_dropped);
   rmq_window_init(&x->errors, rmq_s(60));
+  rmq_window_init(&x->refusals, rmq_s(60));
   rmq_baseline_init(&x->publish_rate);
   return x;
 }
@@ -274,6 +276,23 @@ static int64_t report_own(struct rmq_meter *m, int64_t value,
   return added;
 }
 
+/* How many there were in the last minute, of what the source counts. */
+static void report_refusals(struct rmq_indicators *x,
+                            const struct rmq_totals_growth *g,
+                            struct rmq_mono now, struct rmq_report_cluster *c) {
+  int64_t auth = g->added[rmq_totals_of_tally(RMQ_TALLY_AUTH_FAILED)];
+  int64_t channels = g->added[rmq_totals_of_tally(RMQ_TALLY_CHANNEL_CLOSED)];
+  c->auth_failed = g->sums[rmq_totals_of_tally(RMQ_TALLY_AUTH_FAILED)];
+  c->channel_closed = g->sums[rmq_totals_of_tally(RMQ_TALLY_CHANNEL_CLOSED)];
+  rmq_window_add(&x->refusals, channels < 0 ? 0 : (uint64_t)channels,
+                 auth < 0 ? 0 : (uint64_t)auth, now);
+  struct rmq_window_counts counts = rmq_window_sum(&x->refusals, now);
+  if (c->auth_failed >= 0)
+    c->auth_failed_minute = (double)counts.errors;
+  if (c->channel_closed >= 0)
+    c->channel_closed_minute = (double)counts.operations;
+}
+
 static void report_errors(struct rmq_indicators *x,
                           const struct rmq_snapshot *now,
                           const struct rmq_totals_growth *g,
@@ -283,8 +302,7 @@ static void report_errors(struct rmq_indicators *x,
   c->redelivered = g->sums[RMQ_STAT_REDELIVER];
   for (size_t i = 0; i < RMQ_REPORT_DEAD_COUNT; i++)
     c->dead_lettered[i] = g->sums[dead_lettered[i]];
-  c->auth_failed = g->sums[rmq_totals_of_tally(RMQ_TALLY_AUTH_FAILED)];
-  c->channel_closed = g->sums[rmq_totals_of_tally(RMQ_TALLY_CHANNEL_CLOSED)];
+  report_refusals(x, g, now->taken, c);
   int64_t unconfirmed = report_unconfirmed(x, now, g, c);
   int64_t nacks =
       report_own(&x->own_nacks, now->own.nacks, now->taken, &c->own_nacks);
@@ -356,6 +374,7 @@ static void report_node(const struct rmq_snapshot_node *n,
   rmq_report_node_clear(r);
   r->name = n->name;
   r->running = n->running;
+  r->scraped = n->scraped;
   r->memory_alarm = n->memory_alarm;
   r->disk_alarm = n->disk_alarm;
   r->memory_used = n->memory_used;

@@ -570,6 +570,7 @@ bool rmq_metrics_put_node(const struct rmq_metrics_node *n,
     return false;
   copy_known(n, to);
   to->has_counters = true;
+  to->scraped = 1;
   to->running = 1; /* it has just answered */
   add_gauge(&s->ready, n->ready);
   add_gauge(&s->unacked, n->unacked);

@@ -57,6 +57,11 @@ const struct rmq_series rmq_report_series[] = {
             "node that answered"),
     CLUSTER(RMQ_GAUGE, "current_connections", "open", connections_open,
             "connections", "object_totals.connections"),
+    CLUSTER(RMQ_GAUGE, "current_connections", "blocked", connections_blocked,
+            "connections",
+            "Connections of /api/connections whose state is blocked, or "
+            "blocking (they would be with their next publish), as of at most "
+            "9 polls ago; absent where over 10,000 are open"),
     CLUSTER(RMQ_DERIVE, "total_connections", "opened", connections_opened,
             "connections", "Growth of churn_rates.connection_created"),
     CLUSTER(RMQ_DERIVE, "total_connections", "closed", connections_closed,
@@ -72,6 +77,20 @@ const struct rmq_series rmq_report_series[] = {
         RMQ_GAUGE, "gauge", "partitions", partitions, "nodes",
         "Sum over the nodes of /api/nodes of the nodes that each is cut off "
         "from; not without that list"),
+    CLUSTER(RMQ_GAUGE, "gauge", "quorum_critical_queues", quorum_critical,
+            "queues",
+            "Quorum queues and streams that would lose their quorum with one "
+            "more node: those that /api/health/checks/node-is-quorum-critical "
+            "names at any URL, as of at most 9 polls ago"),
+    CLUSTER(RMQ_GAUGE, "gauge", "leaderless_queues", leaderless, "queues",
+            "Quorum queues without a leader: those that "
+            "/api/health/checks/quorum-queues-without-elected-leaders names, "
+            "as of at most 9 polls ago; from 4.1"),
+    CLUSTER(RMQ_GAUGE, "gauge", "certificate_days", certificate_days, "days",
+            "Days until the first certificate expires, 0 when one has: of the "
+            "TLS listeners of the nodes behind URL "
+            "(/api/health/checks/certificate-expiration), and of what URL and "
+            "MetricsURL show us by https; asked for every 60 polls"),
     /* lag */
     CLUSTER(RMQ_GAUGE, "queue_length", "ready", ready, "messages",
             "queue_totals.messages_ready"),
@@ -133,6 +152,11 @@ const struct rmq_series rmq_report_series[] = {
             "Growth of rabbitmq_auth_attempts_failed_total; Prometheus only"),
     CLUSTER(RMQ_DERIVE, "total_events", "channel_closed", channel_closed,
             "channels", "Growth of churn_rates.channel_closed"),
+    CLUSTER(RMQ_GAUGE, "gauge", "auth_failed_per_minute", auth_failed_minute,
+            "attempts", "auth_failed of the last 60 s"),
+    CLUSTER(RMQ_GAUGE, "gauge", "channel_closed_per_minute",
+            channel_closed_minute, "channels",
+            "channel_closed of the last 60 s, orderly or not"),
     CLUSTER_TO(
         100, "percent", "error_rate", error_rate, "percent",
         "100 e / max(o, e) over 60 s, e = returned + dropped_unroutable "
@@ -194,6 +218,9 @@ const struct rmq_series rmq_report_series[] = {
          "from /proc/PID/stat"),
     NODE("gauge", "run_queue", run_queue, "processes", "run_queue"),
     NODE_TO(1, "bool", "running", running, "0 or 1", "running"),
+    NODE_TO(1, "bool", "scraped", scraped, "0 or 1",
+            "Whether the node answered at its MetricsURL, as it did before; "
+            "Prometheus only"),
     NODE_TO(1, "bool", "memory_alarm", memory_alarm, "0 or 1", "mem_alarm"),
     NODE_TO(1, "bool", "disk_alarm", disk_alarm, "0 or 1", "disk_free_alarm"),
     NODE_TO(UPTIME_MAX, "uptime", NULL, uptime, "seconds", "uptime / 1000"),
@@ -264,11 +291,17 @@ void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
                                    .response_time = (double)NAN,
                                    .metrics_time = (double)NAN,
                                    .connections_open = (double)NAN,
+                                   .connections_blocked = (double)NAN,
                                    .connections_opened = -1,
                                    .connections_closed = -1,
                                    .nodes_running = (double)NAN,
                                    .nodes_total = (double)NAN,
                                    .partitions = (double)NAN,
+                                   .quorum_critical = (double)NAN,
+                                   .leaderless = (double)NAN,
+                                   .certificate_days = (double)NAN,
+                                   .auth_failed_minute = (double)NAN,
+                                   .channel_closed_minute = (double)NAN,
                                    .ready = (double)NAN,
                                    .unacked = (double)NAN,
                                    .growth = (double)NAN,
@@ -308,6 +341,7 @@ void rmq_report_node_clear(struct rmq_report_node *n) {
                                 .processes = (double)NAN,
                                 .run_queue = (double)NAN,
                                 .running = (double)NAN,
+                                .scraped = (double)NAN,
                                 .memory_alarm = (double)NAN,
                                 .disk_alarm = (double)NAN,
                                 .uptime = (double)NAN,

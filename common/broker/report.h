@@ -21,9 +21,11 @@ enum { RMQ_REPORT_DEAD_COUNT = 4 };
 struct rmq_report_cluster {
   /* connection status */
   double reachable, amqp_usable, response_time, metrics_time;
-  double connections_open;
+  double connections_open, connections_blocked;
   int64_t connections_opened, connections_closed;
   double nodes_running, nodes_total, partitions;
+  double quorum_critical, leaderless; /* queues */
+  double certificate_days;            /* until the first one expires */
   /* lag */
   double ready, unacked, growth, drain, head_age;
   double probe_confirm, probe_delivery, consumer_delivery, stream_offset_lag;
@@ -32,6 +34,7 @@ struct rmq_report_cluster {
   int64_t own_nacks, own_dropped;
   int64_t dead_lettered[RMQ_REPORT_DEAD_COUNT]; /* by rmq_report_reasons */
   int64_t auth_failed, channel_closed;
+  double auth_failed_minute, channel_closed_minute; /* in the last one */
   double error_rate;
   /* throughput */
   int64_t publish, confirm, deliver, ack, get;
@@ -47,6 +50,7 @@ struct rmq_report_node {
   double memory, file_handles, processes, run_queue;
   double cpu, host_memory, memory_rss; /* of nodes on this host */
   double running, memory_alarm, disk_alarm, uptime;
+  double scraped; /* whether its MetricsURL answered */
 };
 
 struct rmq_report_vhost {

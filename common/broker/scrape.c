@@ -188,12 +188,24 @@ static void ask_nodes(struct run *r, const char *management) {
     read_node(r, &x->targets[i], &x->requests[i]);
 }
 
-static const struct rmq_snapshot_node *find(const struct rmq_snapshot *s,
-                                            const char *name) {
+static struct rmq_snapshot_node *find(const struct rmq_snapshot *s,
+                                      const char *name) {
   for (size_t i = 0; i < s->nodes_count; i++)
     if (strcmp(s->nodes[i].name, name) == 0)
       return &s->nodes[i];
   return NULL;
+}
+
+/* Of the node there is its name; without a list it is not known whether it
+ * runs. One that another URL answered for is not silent. */
+static void add_silent(struct run *r, const struct rmq_scrape_target *t) {
+  if (t->node[0] == '\0')
+    return;
+  struct rmq_snapshot_node *n = find(r->snapshot, t->node);
+  if (n == NULL && !r->result.has_list)
+    n = rmq_snapshot_add_node(r->snapshot, t->node);
+  if (n != NULL && !n->has_counters)
+    n->scraped = 0;
 }
 
 /* Nodes that have no counters and are not known to be down. A list of nodes
@@ -214,12 +226,9 @@ static void count_silent(struct run *r) {
     if (t->has_answered)
       continue;
     t->silent++;
-    if (r->result.has_list)
-      continue;
-    s->silent += t->silent <= RMQ_SCRAPE_SILENT_MAX;
-    /* Of the node there is its name; whether it runs is not known. */
-    if (t->node[0] != '\0' && find(s, t->node) == NULL)
-      rmq_snapshot_add_node(s, t->node);
+    if (!r->result.has_list)
+      s->silent += t->silent <= RMQ_SCRAPE_SILENT_MAX;
+    add_silent(r, t);
   }
 }
 

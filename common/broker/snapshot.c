@@ -106,6 +106,7 @@ struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,
   struct rmq_snapshot_node *n = &nodes[s->nodes_count++];
   *n = (struct rmq_snapshot_node){.name = copy,
                                   .running = (double)NAN,
+                                  .scraped = (double)NAN,
                                   .memory_alarm = (double)NAN,
                                   .disk_alarm = (double)NAN,
                                   .memory_used = (double)NAN,

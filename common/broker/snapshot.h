@@ -68,6 +68,7 @@ struct rmq_snapshot_node {
   int64_t os_pid;           /* of its process, on its host */
   /* Of nodes that run on this host (local.h), in percent and bytes: */
   double cpu, host_memory, memory_rss;
+  double scraped;    /* 0 or 1: whether its MetricsURL answered, as before */
   bool has_counters; /* the node told its own ones: */
   int64_t stats[RMQ_STATS_COUNT], tallies[RMQ_TALLIES_COUNT];
 };

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 enum { MONITOR_COMPLAIN_S = 60 /* first repeat of a lasting fault */ };
 
@@ -151,6 +152,34 @@ void rmq_monitor_log_poll(struct rmq_monitor_log *l,
   say_part(l, &l->metrics, "a node's numbers", poll->metrics_error.text, now);
 }
 
+static void say_certificate(struct rmq_monitor_log *l,
+                            const struct rmq_checks_certificate *c) {
+  char date[32] = "";
+  struct tm t;
+  if (c == NULL || c->expires_s == l->certificate_s)
+    return;
+  time_t end = (time_t)c->expires_s;
+  if (gmtime_r(&end, &t) == NULL ||
+      strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &t) == 0)
+    return;
+  l->certificate_s = c->expires_s;
+  say(l, RMQ_LOG_INFO, "certificate",
+      "the TLS certificate that expires first is that of %s, on %s UTC",
+      c->where, date);
+}
+
+void rmq_monitor_log_checks(struct rmq_monitor_log *l,
+                            const struct rmq_checks *checks,
+                            struct rmq_mono now) {
+  say_part(l, &l->connections, "blocked connections",
+           checks->connections_error.text, now);
+  say_part(l, &l->quorum, "quorum critical and leaderless queues",
+           checks->queues_error.text, now);
+  say_part(l, &l->certificates, "the days of certificates",
+           checks->certificates_error.text, now);
+  say_certificate(l, rmq_checks_soonest(checks));
+}
+
 static void init_part(struct rmq_monitor_part *p, const char *event) {
   p->event = event;
   rmq_complain_init(&p->complain, rmq_s(MONITOR_COMPLAIN_S));
@@ -172,4 +201,7 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
   init_part(&l->vhosts, "vhosts_missing");
   init_part(&l->streams, "streams_missing");
   init_part(&l->metrics, "metrics_missing");
+  init_part(&l->connections, "connections_missing");
+  init_part(&l->quorum, "quorum_missing");
+  init_part(&l->certificates, "certificates_missing");
 }

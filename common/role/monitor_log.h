@@ -9,6 +9,7 @@
 
 #include "common/base/complain.h"
 #include "common/base/host.h"
+#include "common/broker/checks.h"
 #include "common/broker/poll.h"
 #include "common/role/role_monitor.h"
 
@@ -43,6 +44,8 @@ struct rmq_monitor_log {
   struct rmq_complain unreachable;
   struct rmq_monitor_part nodes, queues, too_many, vhosts, streams, metrics,
       statistics;
+  struct rmq_monitor_part connections, quorum, certificates;
+  int64_t certificate_s; /* end of the one that was said last; 0 = none was */
 };
 
 /* All borrowed. */
@@ -53,5 +56,10 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
 void rmq_monitor_log_poll(struct rmq_monitor_log *l,
                           const struct rmq_poll_result *poll,
                           const struct rmq_snapshot *s, struct rmq_mono now);
+/* After the checks that follow a poll: what is missing, and which certificate
+ * expires first when that has changed. */
+void rmq_monitor_log_checks(struct rmq_monitor_log *l,
+                            const struct rmq_checks *checks,
+                            struct rmq_mono now);
 
 #endif

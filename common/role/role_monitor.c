@@ -5,6 +5,7 @@
 
 #include "common/base/filter.h"
 #include "common/base/series.h"
+#include "common/broker/checks.h"
 #include "common/broker/http_curl.h"
 #include "common/broker/indicators.h"
 #include "common/broker/local.h"
@@ -38,6 +39,7 @@ struct rmq_role_monitor {
   struct rmq_http_curl *curl; /* NULL with a fake */
   struct rmq_filter *vhosts, *queues;
   struct rmq_poll poll;
+  struct rmq_checks checks;
   struct rmq_snapshot snapshots[2];
   int filling; /* index of the snapshot to fill next */
   bool has_password;
@@ -104,6 +106,34 @@ static void add_probe(struct rmq_role_monitor *m,
   c->probe_delivery = r.delivery_s;
 }
 
+/* What is asked now and then, in what is left of the interval, half of which
+ * stays. False when it was cancelled. */
+static bool run_checks(struct rmq_role_monitor *m, struct rmq_mono deadline,
+                       const struct rmq_snapshot *s,
+                       struct rmq_poll_result *poll) {
+  struct rmq_mono before = m->host->mono(m->host->ctx);
+  struct rmq_dur left = rmq_mono_since(deadline, before);
+  struct rmq_checks_result result;
+  left.ns /= 2;
+  struct rmq_checks_input in = {.urls = &m->urls,
+                                .current = m->poll.current,
+                                .metrics_urls = &m->metrics_urls,
+                                .http = &m->poll.http,
+                                .timeout = m->config->timeout,
+                                .connections = s->connections};
+  if (m->poll.source == RMQ_SOURCE_PROMETHEUS)
+    in.urls = NULL;
+  if (left.ns < in.timeout.ns)
+    in.timeout = left;
+  rmq_checks_run(&m->checks, &in, &result);
+  if (result.is_cancelled)
+    return false;
+  poll->bytes += result.bytes;
+  poll->seconds +=
+      rmq_dur_seconds(rmq_mono_since(m->host->mono(m->host->ctx), before));
+  return true;
+}
+
 /* The indicators of a poll become the result; the snapshot stays until the
  * result after it is there. */
 static void publish_result(struct rmq_role_monitor *m,
@@ -115,6 +145,8 @@ static void publish_result(struct rmq_role_monitor *m,
   if (!is_answered || rmq_indicators_step(m->indicators, s, &m->result) != 0)
     rmq_indicators_fail(m->indicators, &m->result);
   add_probe(m, &m->result.cluster);
+  if (is_answered)
+    rmq_checks_report(&m->checks, now, &m->result.cluster);
   m->result.cluster.scrape_time = poll->seconds;
   m->result.cluster.scrape_bytes = poll->bytes;
   m->result_time = is_answered ? s->time : now;
@@ -149,9 +181,11 @@ static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s) {
 static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   struct rmq_poll_result poll = {.outcome = RMQ_POLL_REFUSED};
   struct rmq_snapshot *s = &m->snapshots[m->filling];
+  struct rmq_mono deadline = rmq_mono_add(now, m->config->interval);
   if (load_password(m, &poll.error) == 0 && load_token(m, &poll.error) == 0)
-    rmq_poll_run(&m->poll, rmq_mono_add(now, m->config->interval), s, &poll);
-  if (poll.outcome == RMQ_POLL_CANCELLED)
+    rmq_poll_run(&m->poll, deadline, s, &poll);
+  if (poll.outcome == RMQ_POLL_CANCELLED ||
+      (poll.outcome == RMQ_POLL_ANSWERED && !run_checks(m, deadline, s, &poll)))
     return false;
   if (poll.outcome == RMQ_POLL_REFUSED)
     m->has_password = false;
@@ -160,6 +194,8 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   if (poll.outcome == RMQ_POLL_ANSWERED)
     rmq_monitor_own_step(m->own, s);
   rmq_monitor_log_poll(&m->log, &poll, s, m->host->mono(m->host->ctx));
+  if (poll.outcome == RMQ_POLL_ANSWERED)
+    rmq_monitor_log_checks(&m->log, &m->checks, m->host->mono(m->host->ctx));
   publish_result(m, &poll, s);
   judge(m, s);
   keep_week(m, poll.outcome == RMQ_POLL_ANSWERED);
@@ -460,6 +496,7 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
                               .mono = m->host->mono,
                               .wall = m->host->wall};
   rmq_poll_init(&m->poll);
+  rmq_checks_init(&m->checks);
   rmq_local_init(&m->local, "/proc");
   m->indicators = rmq_indicators_new();
   m->own = rmq_monitor_own_new(m->host, c);
@@ -525,6 +562,7 @@ void rmq_role_monitor_free(struct rmq_role_monitor *m) {
   rmq_monitor_own_free(m->own);
   rmq_http_curl_free(m->curl);
   rmq_poll_fini(&m->poll);
+  rmq_checks_fini(&m->checks);
   rmq_filter_free(m->vhosts);
   rmq_filter_free(m->queues);
   for (size_t i = 0; i < 2; i++)

@@ -42,11 +42,12 @@ static enum rmq_http_outcome get(void *ctx, const char *url,
 }
 
 /* Two pieces, so that a line is cut. */
-static void answer(struct rmq_http_request *q, const struct fake_web_rule *r,
-                   struct rmq_dur timeout) {
+static void answer(const struct fake_web *w, struct rmq_http_request *q,
+                   const struct fake_web_rule *r, struct rmq_dur timeout) {
   size_t len = strlen(r->body), cut = len / 2;
   rmq_error_clear(&q->error);
   q->bytes = 0;
+  q->certificate_expires_s = 0;
   q->status = 0;
   q->seconds = r->seconds;
   q->outcome = RMQ_HTTP_FAILED;
@@ -60,6 +61,8 @@ static void answer(struct rmq_http_request *q, const struct fake_web_rule *r,
   } else {
     q->bytes = (double)len;
     q->status = r->status;
+    if (q->wants_certificate)
+      q->certificate_expires_s = w->certificate_expires_s;
     q->outcome = RMQ_HTTP_ANSWERED;
   }
 }
@@ -78,7 +81,7 @@ static enum rmq_http_outcome get_all(void *ctx,
       return RMQ_HTTP_CANCELLED;
     if (took.ns > longest.ns)
       longest = took;
-    answer(&requests[i], r, timeout);
+    answer(w, &requests[i], r, timeout);
   }
   fake_host_advance(w->clock, longest.ns > timeout.ns ? timeout : longest);
   return RMQ_HTTP_ANSWERED;

@@ -19,6 +19,7 @@ struct fake_web_rule {
 struct fake_web {
   const struct fake_web_rule *rules; /* ends with a NULL in_url */
   struct fake_host *clock;
+  int64_t certificate_expires_s; /* of https, where it is wanted */
   char asked[32][400];
   size_t asked_count;
 };

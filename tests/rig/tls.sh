@@ -22,7 +22,7 @@ certificate() { # NAME COMMON-NAME EXTENSIONS CA
   openssl req -new -key "$1.key" -subj "/CN=$2" -out "$1.csr"
   printf '%s\n' "$3" >"$1.ext"
   openssl x509 -req -in "$1.csr" -CA "$4.pem" -CAkey "$4.key" -CAcreateserial \
-    -days 30 -extfile "$1.ext" -out "$1.pem" 2>/dev/null
+    -days "${days:-30}" -extfile "$1.ext" -out "$1.pem" 2>/dev/null
 }
 
 server=$'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth'
@@ -30,6 +30,7 @@ client='extendedKeyUsage=clientAuth'
 ca ca 'test CA'
 ca otherca 'other CA'
 certificate server localhost "$server" ca
+days=5 certificate soon localhost "$server" ca
 certificate wronghost example.invalid \
   $'subjectAltName=DNS:example.invalid\nextendedKeyUsage=serverAuth' ca
 certificate selfother localhost "$server" otherca

@@ -46,6 +46,13 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
       {"connection", "reachable", 0, 1, 30, 30, "P0"},
       {"connection", "amqp_usable", 0, 1, 30, 30, "P0"},
       {"connection", "running", 0, 1, 30, 30, "P0"},
+      {"connection", "scraped", 0, 1, 30, 30, "P0"},
+      {"quorum", "leaderless_queues", 0, 1, 60, 60, "P1"},
+      {"quorum", "quorum_critical_queues", 1, 0, 60, 60, "P1"},
+      {"certificate", "certificate_days", 30, 7, 0, 0, "P2"},
+      {"auth-failed", "auth_failed_per_minute", 10, 60, 60, 60, "P1"},
+      {"channel-closed", "channel_closed_per_minute", 600, 6000, 300, 300,
+       "P2"},
   };
   assert_int_equal(COUNT_OF(rows), RMQ_ALERT_QUANTITIES_COUNT);
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -63,7 +70,10 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
     struct rmq_alert_limits l = rmq_alert_rule_limits(r, q);
     assert_true(rows[i].want_warning == 0 ? isnan(l.warning)
                                           : l.warning == rows[i].want_warning);
-    assert_true(l.failure == rows[i].want_failure);
+    assert_true(rows[i].want_failure == 0 ? isnan(l.failure)
+                                          : l.failure == rows[i].want_failure);
+    assert_int_equal(l.is_lower_worse,
+                     strcmp(rows[i].kind, "certificate") == 0);
     assert_true(l.clear == 0.9);
     assert_int_equal(l.hold.ns, rmq_s(rows[i].want_hold_s).ns);
     assert_int_equal(l.clear_hold.ns, rmq_s(rows[i].want_clear_hold_s).ns);
@@ -115,6 +125,9 @@ static void wrong_configs_are_refused_with_the_option(void **state) {
       {"backlog", 60000, 0, 0, 0, 0, NULL},
       {"rate-drop", NAN, 20, 0, 0, 0, "option Warning: is over Failure"},
       {"rate-drop", 0, 20, 0, 0, 0, NULL},
+      {"certificate", 5, NAN, 0, 0, 0, "option Warning: is under Failure"},
+      {"certificate", NAN, 40, 0, 0, 0, "option Warning: is under Failure"},
+      {"certificate", 60, 14, 0, 0, 0, NULL},
       {"backlog", NAN, NAN, 2, 0, 0, "Queue"},
       {"backlog", NAN, NAN, 0, 1, 0, "option Node: this kind"},
       {"errors", NAN, NAN, 1, 0, 0, "option Queue: this kind"},

@@ -165,12 +165,13 @@ a_kind_that_there_is_not_is_told_those_that_there_are(void **state) {
   struct rmq_error err = {.text = ""};
   assert_int_equal(rmq_options_init(rmq_alert_option_table, &c, &err), 0);
   assert_int_equal(rmq_options_set_text(rmq_alert_option_table, &c, "Kind",
-                                        "certificate", NULL, &err),
+                                        "weather", NULL, &err),
                    -1);
-  assert_non_null(strstr(err.text, "\"certificate\""));
+  assert_non_null(strstr(err.text, "\"weather\""));
   assert_non_null(strstr(err.text, "backlog, delay, errors, rate-drop, "
                                    "resource, no-consumer, alarm, partition, "
-                                   "connection"));
+                                   "connection, quorum, certificate, "
+                                   "auth-failed, channel-closed"));
   rmq_options_fini(rmq_alert_option_table, &c);
 }
 

@@ -23,7 +23,7 @@ static struct fake_host fake;
 /* A broker of one node and one queue. */
 struct broker {
   int status; /* 0 = nobody there */
-  int nodes_status;
+  int nodes_status, connections_status;
   long published, ready;
   sem_t asked;   /* posted when the nodes are asked, which is last */
   sem_t go_on;   /* waited for before that is answered */
@@ -62,6 +62,28 @@ static enum rmq_http_outcome get(void *ctx, const char *url,
   return RMQ_HTTP_ANSWERED;
 }
 
+/* None of the health checks, and one connection in each state. */
+static enum rmq_http_outcome get_all(void *ctx,
+                                     struct rmq_http_request *requests,
+                                     size_t count, struct rmq_dur timeout) {
+  struct broker *b = ctx;
+  (void)timeout;
+  for (size_t i = 0; i < count; i++) {
+    struct rmq_http_request *r = &requests[i];
+    const char *body = "";
+    r->outcome = RMQ_HTTP_ANSWERED;
+    r->status = 404;
+    if (strstr(r->url, "/api/connections") != NULL) {
+      r->status = b->connections_status;
+      body = "[{\"state\":\"running\"},{\"state\":\"blocked\"},"
+             "{\"state\":\"blocking\"}]";
+    }
+    assert_true(r->take(r->ctx, body, strlen(body)));
+    r->bytes = (double)strlen(body);
+  }
+  return RMQ_HTTP_ANSWERED;
+}
+
 struct fixture {
   struct broker broker;
   struct rmq_http http;
@@ -81,9 +103,11 @@ static void prepare(struct fixture *f) {
   memset(f, 0, sizeof(*f));
   fake_host_init(&fake);
   f->broker.status = f->broker.nodes_status = 200;
+  f->broker.connections_status = 200;
   sem_init(&f->broker.asked, 0, 0);
   sem_init(&f->broker.go_on, 0, 0);
-  f->http = (struct rmq_http){.ctx = &f->broker, .get = get};
+  f->http =
+      (struct rmq_http){.ctx = &f->broker, .get = get, .get_all = get_all};
   assert_int_equal(rmq_options_init(rmq_role_monitor_options, &f->config, &err),
                    0);
 }

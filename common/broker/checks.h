@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a broker is asked now and then, beside the polls: how many connections
+ * are blocked, whether quorum queues are short of nodes or leaders, and how
+ * long the certificates are valid that its listeners show. All requests of a
+ * turn run at the same time; an answer holds until the next one, or until it is
+ * twice as old as that would be. An endpoint that the broker does not have
+ * (404) leaves its number absent. One thread.
+ *
+ * Versions: 3.8.10 and later, leaderless queues from 4.1.
+ */
+#ifndef RMQ_BROKER_CHECKS_H
+#define RMQ_BROKER_CHECKS_H
+
+#include "common/base/error.h"
+#include "common/base/options.h"
+#include "common/broker/checks_body.h"
+#include "common/broker/http.h"
+#include "common/broker/report.h"
+
+enum {
+  RMQ_CHECKS_EVERY = 5, /* polls */
+  RMQ_CHECKS_CERTIFICATES_EVERY = 60,
+  RMQ_CHECKS_CONNECTIONS_MAX = 10000, /* more are not listed: it costs both */
+  RMQ_CHECKS_BODY_MAX = 4 * 1024 * 1024
+};
+
+/* One number and its last answer. */
+struct rmq_checks_value {
+  double value; /* NaN = not known */
+  unsigned age; /* polls since it was answered */
+};
+
+/* What one URL told of certificates. */
+struct rmq_checks_target {
+  struct rmq_checks_certificate certificate;
+  unsigned age;
+};
+
+struct rmq_checks {
+  unsigned polls; /* since the last turn for certificates */
+  struct rmq_checks_value blocked, critical, leaderless;
+  struct rmq_checks_target *targets; /* owned; one per URL, then MetricsURL */
+  size_t targets_count;
+  /* Why a number is missing, or not whole, as of its last turn. */
+  struct rmq_error connections_error, queues_error, certificates_error;
+};
+
+/* Borrowed for the call. */
+struct rmq_checks_input {
+  const struct rmq_strings *urls; /* of the management API; NULL = not asked */
+  size_t current;                 /* index of the one that answered last */
+  const struct rmq_strings *metrics_urls;
+  const struct rmq_http *http;
+  struct rmq_dur timeout; /* for all of it */
+  double connections;     /* that are open; NaN = not known */
+};
+
+struct rmq_checks_result {
+  bool is_cancelled; /* stop, touch nothing */
+  double bytes;
+};
+
+void rmq_checks_init(struct rmq_checks *c);
+void rmq_checks_fini(struct rmq_checks *c);
+
+/* After each poll that was answered; asks what is due. The lists of URLs are
+ * the same every time. */
+void rmq_checks_run(struct rmq_checks *c, const struct rmq_checks_input *in,
+                    struct rmq_checks_result *ret_result);
+/* What is known now. */
+void rmq_checks_report(const struct rmq_checks *c, struct rmq_wall now,
+                       struct rmq_report_cluster *r);
+/* The certificate that expires first, or NULL; valid until the next run. */
+const struct rmq_checks_certificate *
+rmq_checks_soonest(const struct rmq_checks *c);
+
+#endif

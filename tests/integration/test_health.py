@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""What a real broker says now and then: blocked connections, certificates that
+expire, refused logins; and a node that says nothing any more."""
+
+import contextlib
+import pathlib
+import socket
+import ssl
+import subprocess
+import threading
+
+import pika
+import pytest
+
+from rig import modules as warren
+from rig.collectd import block
+from rig.ports import free_ports
+from rig.waiting import wait_for
+
+RIG = pathlib.Path(__file__).resolve().parent.parent / "rig"
+FAILURE, WARNING, OKAY = 1, 2, 4
+MAIN = "rabbitmq_monitor-main/"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    where = tmp_path_factory.mktemp("certificates")
+    subprocess.run([RIG / "tls.sh", where], check=True, capture_output=True)
+    return where
+
+
+def alert(kind, **options):
+    return block("Alert", kind, **options)
+
+
+def monitor(rig, *clusters):
+    return rig.daemon("M", ["rabbitmq_monitor"], warren.monitor(*clusters))
+
+
+def said(daemon, text):
+    """The severities of the monitor's notifications that have that text."""
+    return [severity for severity, source, message
+            in daemon.record.refresh().notifications
+            if "/rabbitmq_monitor/" in source and text in message]
+
+
+def last(daemon, name):
+    return daemon.record.refresh().series().get(name)
+
+
+def files(certificates, name):
+    """An Erlang list of options of TLS."""
+    return (f'[{{cacertfile, "{certificates}/ca.pem"}}, '
+            f'{{certfile, "{certificates}/{name}.pem"}}, '
+            f'{{keyfile, "{certificates}/{name}.key"}}]')
+
+
+@contextlib.contextmanager
+def listener(broker, certificates, name):
+    """One more listener for AMQP over TLS, with that certificate."""
+    broker.eval(f'rabbit_networking:start_ssl_listener({{"127.0.0.1", '
+                f"{broker.amqps_port}, auto}}, {files(certificates, name)}, 1).")
+    try:
+        yield
+    finally:  # a function that 4.3 does not have
+        broker.eval("catch rabbit_networking:"
+                    "stop_ranch_listener_of_protocol('amqp/ssl').")
+
+
+def relay(source, sink):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+def serve(server, context, port):
+    while True:
+        try:
+            raw, _ = server.accept()
+        except OSError:
+            return
+        with contextlib.suppress(OSError):
+            client = context.wrap_socket(raw, server_side=True)
+            behind = socket.create_connection(("127.0.0.1", port))
+            for pair in ((client, behind), (behind, client)):
+                threading.Thread(target=relay, args=pair, daemon=True).start()
+
+
+@contextlib.contextmanager
+def front(port, certificates, name):
+    """A proxy that ends TLS before a port; yields its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / f"{name}.pem",
+                            certificates / f"{name}.key")
+    with socket.create_server(("127.0.0.1", free_ports(1)[0])) as server:
+        threading.Thread(target=serve, args=(server, context, port),
+                         daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def days(daemon, cluster):
+    value = last(daemon, f"rabbitmq_monitor-{cluster}/gauge-certificate_days")
+    return value is not None and 4.9 < value <= 5
+
+
+def test_a_certificate_that_expires_in_five_days_is_a_failure(
+        rig, victim, certificates):
+    with listener(victim, certificates, "soon"), \
+            front(victim.management_port, certificates, "soon") as port:
+        url = f"https://127.0.0.1:{port}"
+        m = monitor(
+            rig,
+            warren.cluster_block("main", victim, alert("certificate"),
+                                 Interval=1),
+            warren.cluster_block("front", victim, alert("certificate"), URL=url,
+                                 CACert=str(certificates / "ca.pem"),
+                                 Interval=1)).start()
+        for name in ("main", "front"):
+            wait_for(lambda n=name: days(m, n), 20, f"the days of {name}")
+            wait_for(lambda n=name: said(m, f"cluster {n}: a TLS certificate") ==
+                     [FAILURE], 10, f"the alert of {name}")
+        m.wait_log('"main".*that of the listener amqp/ssl, port '
+                   f"{victim.amqps_port}, of {victim.node}, on ")
+    assert not m.log_lines("(certificates|quorum|connections)_missing|"
+                           "not reported")
+
+
+def connect(broker):
+    return pika.BlockingConnection(pika.ConnectionParameters(
+        "127.0.0.1", broker.amqp_port))
+
+
+def refused_logins(broker, count):
+    for _ in range(count):
+        with contextlib.suppress(pika.exceptions.AMQPConnectionError):
+            pika.BlockingConnection(pika.ConnectionParameters(
+                "127.0.0.1", broker.amqp_port,
+                credentials=pika.PlainCredentials("guest", "wrong")))
+
+
+def test_an_alarm_blocks_connections_and_wrong_passwords_are_counted(rig, victim):
+    m = monitor(rig, warren.cluster_block(
+        "main", victim, alert("auth-failed", Failure=3, Warning=0, Hold=0),
+        MetricsURL=victim.metrics_url, Interval=1)).start()
+    blocked = MAIN + "current_connections-blocked"
+    wait_for(lambda: last(m, blocked) == 0, 20, "nobody is blocked")
+    with connect(victim) as publisher:
+        channel = publisher.channel()
+        channel.queue_declare("", exclusive=True)
+        victim.memory_alarm(True)
+        try:
+            channel.basic_publish("", "nowhere", b"x")
+            refused_logins(victim, 4)
+            wait_for(lambda: (last(m, blocked) or 0) >= 1, 20, "it is blocked")
+            wait_for(lambda: said(m, "refused logins: 4 in a minute, limit 3") ==
+                     [FAILURE], 20, "wrong passwords are said")
+        finally:
+            victim.memory_alarm(False)
+        wait_for(lambda: last(m, blocked) == 0, 20, "nobody is blocked any more")
+
+
+def test_a_node_that_says_nothing_any_more_is_said(rig, broker, victim):
+    m = monitor(rig, warren.cluster_block(
+        "main", broker, alert("connection", Hold=2, ClearHold=0),
+        MetricsURL=[broker.metrics_url, victim.metrics_url],
+        Source="prometheus", Timeout=0.5, Interval=1)).start()
+    scraped = f"rabbitmq_monitor-main-node-{victim.node}/bool-scraped"
+    silence = f"node {victim.node}: the node"
+    wait_for(lambda: last(m, scraped) == 1, 20, "both nodes answer")
+    victim.hang()
+    try:
+        wait_for(lambda: last(m, scraped) == 0, 20, "one says nothing")
+        wait_for(lambda: said(m, silence) == [FAILURE], 20, "it is said")
+    finally:
+        victim.cont()
+    wait_for(lambda: said(m, silence) == [FAILURE, OKAY], 20, "its end, too")
+    assert last(m, MAIN + "bool-reachable") == 1
