@@ -22,4 +22,6 @@ groups = {name: {"verdict": verdict, "tests": int(tests), "seconds": int(took)}
 results.write(f"root-{suite}", {
     "suite": suite, "status": int(status), "seconds": int(seconds),
     "groups": groups, "failures": re.findall(r"^FAILED (.+)$", text, re.M),
+    # What they said: the root directory, and the log with it, is gone.
+    "errors": re.findall(r"^(?:E  |not ok|FAIL:) +(.+)$", text, re.M)[:40],
     "summary": text.strip().split("\n")[-1]})
