@@ -132,7 +132,8 @@ def test_without_statistics_the_plugin_tells_what_management_cannot(build, dry):
             for _ in range(3):
                 told = plain.sample()
             assert told[queue] == {"queue_length_ready": 3,
-                                   "queue_length_unacked": 0}
+                                   "queue_length_unacked": 0,
+                                   "gauge_growth": 0}
             assert told[""]["queue_length_ready"] == 4
             assert told[""]["bool_reachable"] == 1
             assert told[f"node={dry.node}"] == {"bool_running": 1}
