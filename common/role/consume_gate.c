@@ -49,6 +49,7 @@ static void look(struct rmq_gate *g) {
 }
 
 void rmq_gate_begin(struct rmq_gate *g, int64_t on_their_way) {
+  g->closes_at = g->of_message < RMQ_GATE_FREE ? RMQ_GATE_FREE : 1;
   g->of_message = 0;
   g->is_counted = on_their_way >= 0;
   if (!g->is_counted)
@@ -61,19 +62,20 @@ void rmq_gate_pass(struct rmq_gate *g) {
   if (!g->is_counted)
     return;
   atomic_fetch_add(&g->passed, 1);
-  if (++g->of_message == RMQ_GATE_FREE)
+  if (++g->of_message == g->closes_at)
     atomic_store(&g->is_closed, true);
   if (g->of_message % LOOK_EVERY == 0)
     look(g);
 }
 
-/* Whoever is at work may rest at its next value, without having seen this: so
- * one is called in any case. */
+/* Who is at work goes on; but with few left, it may be about to rest without
+ * having seen this, and nobody else would come. */
 void rmq_gate_end(struct rmq_gate *g) {
-  if (g->of_message < RMQ_GATE_FREE)
+  if (!atomic_exchange(&g->is_closed, false))
     return;
-  atomic_store(&g->is_closed, false);
-  if (atomic_load(&g->resting) > 0)
+  bool is_at_work = atomic_load(&g->back) != g->seen_back;
+  if (atomic_load(&g->resting) > 0 &&
+      (!is_at_work || on_their_way(g) < RMQ_GATE_FEW))
     call_one(g);
 }
 

@@ -28,7 +28,8 @@
 
 enum {
   /* So many values of a message pass before anybody rests: short messages are
-   * none of the gate's business. */
+   * none of the gate's business. Behind a longer one the next is expected to be
+   * long as well. */
   RMQ_GATE_FREE = 16,
   RMQ_GATE_FEW = 16,   /* with fewer values on their way a writer rests */
   RMQ_GATE_ENOUGH = 64 /* with so many, one is called */
@@ -44,6 +45,7 @@ struct rmq_gate {
   atomic_int resting;         /* writers, now */
   atomic_uint_fast64_t rests; /* ever */
   uint64_t of_message;        /* values passed */
+  uint64_t closes_at;         /* of them */
   bool is_counted;
   uint64_t seen_back; /* at the last look */
 };

@@ -60,6 +60,34 @@ static void who_has_caught_up_rests_while_more_follow(void **state) {
   }
 }
 
+static void behind_a_long_message_the_next_one_is_taken_for_long(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    int messages, values[3];
+    bool want_rest; /* at the first value of one more */
+  } cases[] = {
+      {"long", 1, {RMQ_GATE_FREE}, true},
+      {"short", 1, {RMQ_GATE_FREE - 1}, false},
+      {"long, short", 2, {RMQ_GATE_FREE, 1}, false},
+      {"long, empty, long", 3, {RMQ_GATE_FREE, 0, RMQ_GATE_FREE}, true},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct rmq_gate g;
+    open_gate(&g, a_moment);
+    for (int m = 0; m < cases[i].messages; m++) {
+      rmq_gate_begin(&g, 0);
+      pass(&g, cases[i].values[m]);
+      rmq_gate_end(&g);
+    }
+    rmq_gate_begin(&g, 0);
+    rmq_gate_pass(&g);
+    if (rests(&g) != cases[i].want_rest)
+      fail_msg("%s", cases[i].name);
+    rmq_gate_fini(&g);
+  }
+}
+
 static void nobody_rests_before_the_first_message(void **state) {
   (void)state;
   struct rmq_gate g;
@@ -236,6 +264,7 @@ static void every_value_is_written_whoever_rests(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(who_has_caught_up_rests_while_more_follow),
+      cmocka_unit_test(behind_a_long_message_the_next_one_is_taken_for_long),
       cmocka_unit_test(nobody_rests_before_the_first_message),
       cmocka_unit_test(values_that_never_come_back_are_forgotten),
       cmocka_unit_test(strays_of_before_do_not_count),
