@@ -594,6 +594,78 @@ static void names_from_the_broker_are_made_printable_and_short(void **state) {
   tear_down();
 }
 
+static void a_certificate_is_raised_at_its_limit_or_under_it(void **state) {
+  (void)state;
+  set_up(0);
+  add("certificate");
+  t.result.cluster.certificate_days = 30.1;
+  run_for(10);
+  t.result.cluster.certificate_days = 29.9;
+  run_for(10);
+  t.result.cluster.certificate_days = 7;
+  run_for(10);
+  t.result.cluster.certificate_days = 7.5; /* not clear of the limit yet */
+  run_for(10);
+  t.result.cluster.certificate_days = (double)NAN;
+  run_for(100);
+  t.result.cluster.certificate_days = 365;
+  run_for(10);
+  assert_int_equal(t.events_count, 3);
+  is_event(0, 10, RMQ_WARNING, "");
+  is_event(1, 20, RMQ_FAILURE, "");
+  assert_int_equal(t.events[0].priority, RMQ_ALERT_P2);
+  assert_string_equal(t.events[1].message,
+                      "cluster main: a TLS certificate expires within 7 days, "
+                      "limit 7");
+  is_event(2, 140, RMQ_OKAY, "");
+  tear_down();
+}
+
+static void
+what_one_more_node_would_stop_is_no_news_while_one_is_down(void **state) {
+  (void)state;
+  set_up(0);
+  add("quorum");
+  add("connection");
+  t.result.cluster.leaderless = 0;
+  t.result.cluster.quorum_critical = 5;
+  t.nodes[1].running = 0;
+  run_for(100);
+  assert_int_equal(t.events_count, 1); /* the node */
+  is_event(0, 30, RMQ_FAILURE, "rabbit@b");
+  t.result.cluster.leaderless = 2; /* but this is */
+  run_for(100);
+  assert_int_equal(t.events_count, 2);
+  is_event(1, 160, RMQ_FAILURE, "");
+  t.nodes[1].running = 1;
+  t.result.cluster.leaderless = 0;
+  run_for(100);
+  assert_int_equal(t.events_count, 5);
+  is_event(2, 230, RMQ_OKAY, "rabbit@b");
+  is_event(3, 260, RMQ_OKAY, "");
+  is_event(4, 260, RMQ_WARNING, "");
+  tear_down();
+}
+
+static void a_silent_node_is_raised_where_no_list_tells(void **state) {
+  (void)state;
+  set_up(0);
+  add("connection");
+  t.nodes[0].scraped = t.nodes[2].scraped = 1;
+  t.nodes[1].scraped = 0; /* the list says that it runs */
+  run_for(100);
+  assert_int_equal(t.events_count, 0);
+  t.nodes[1].running = (double)NAN;
+  run_for(100);
+  assert_int_equal(t.events_count, 1);
+  is_event(0, 130, RMQ_FAILURE, "rabbit@b");
+  t.nodes[1].scraped = t.nodes[1].running = 1;
+  run_for(100);
+  assert_int_equal(t.events_count, 2);
+  is_event(1, 230, RMQ_OKAY, "rabbit@b");
+  tear_down();
+}
+
 static void without_memory_objects_are_watched_later(void **state) {
   (void)state;
   struct rmq_error err = {.text = ""};
@@ -647,6 +719,10 @@ int main(void) {
           a_drop_is_said_once_the_rate_is_learned_and_until_it_is_over),
       cmocka_unit_test(the_first_block_that_matches_decides),
       cmocka_unit_test(names_from_the_broker_are_made_printable_and_short),
+      cmocka_unit_test(a_certificate_is_raised_at_its_limit_or_under_it),
+      cmocka_unit_test(
+          what_one_more_node_would_stop_is_no_news_while_one_is_down),
+      cmocka_unit_test(a_silent_node_is_raised_where_no_list_tells),
       cmocka_unit_test(without_memory_objects_are_watched_later),
   };
   return run_all(tests);

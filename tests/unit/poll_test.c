@@ -675,6 +675,7 @@ static void prometheus_alone_knows_what_its_nodes_say(void **state) {
     assert_int_equal(f.s.queues_count, 1);
     assert_int_equal(f.s.nodes_count, 2);
     assert_true(isnan(f.s.nodes[1].running)); /* nobody knows */
+    assert_true(f.s.nodes[0].scraped == 1 && f.s.nodes[1].scraped == 0);
   }
   tear_down(&f);
 }
