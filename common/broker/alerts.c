@@ -24,7 +24,7 @@ struct alert {
 struct watch {
   const char *node, *vhost, *queue;
   int missed;
-  bool is_held; /* it went missing while a node was away */
+  bool is_held; /* it went missing while that said nothing */
   struct alert alerts[];
 };
 
@@ -379,9 +379,9 @@ static bool is_raised(const struct watch *w) {
 }
 
 /* A queue whose node is away is not gone, and when the node is back it takes a
- * moment until its queues are. */
+ * moment until its queues are; neither is one that was not asked for. */
 static bool is_over(struct merge *m, struct watch *w) {
-  if (m->turn->in->lacks_node && is_raised(w) &&
+  if (m->turn->in->lacks_queues && is_raised(w) &&
       m->held_count < RMQ_SNAPSHOT_HELD_MAX) {
     m->held_count++;
     w->is_held = true;

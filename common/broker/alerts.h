@@ -14,7 +14,8 @@
  *
  * Pure: the clock is an argument. One thread. Memory: one watch per queue and
  * node that the last poll had, those whose end is still to be said, and
- * RMQ_SNAPSHOT_HELD_MAX raised ones whose node is away.
+ * RMQ_SNAPSHOT_HELD_MAX raised ones whose node is away, or that were not asked
+ * for.
  */
 #ifndef RMQ_BROKER_ALERTS_H
 #define RMQ_BROKER_ALERTS_H
@@ -34,7 +35,8 @@ struct rmq_alerts_input {
   bool is_answered;    /* else nothing but reachable is known */
   bool has_nodes;      /* a node that is not in it is gone */
   bool has_all_queues; /* likewise: rmq_snapshot_has_all */
-  bool lacks_node;     /* rmq_snapshot_lacks_node */
+  bool lacks_queues;   /* one that is not in it may exist nevertheless:
+                          rmq_snapshot_lacks_node, or _is_brief */
   struct rmq_mono now;
 };
 

@@ -24,12 +24,14 @@ struct track {
   struct rmq_meter *meters; /* owned; NULL until the queue has a counter */
   double depth;
   int missed;
-  bool is_held; /* it went missing while a node was away */
+  bool is_held;               /* it went missing while a node was away */
+  enum rmq_counting counting; /* of its counters, when it was there last */
 };
 
 struct rmq_indicators {
   struct rmq_members members;
   bool has_before, is_per_node;
+  enum rmq_detail_level detail; /* of the poll before */
   struct rmq_mono taken;
   double depth; /* ready + unacked of the cluster */
   struct rmq_totals totals;
@@ -160,18 +162,30 @@ static struct rmq_meter *need_meters(struct track *t,
   return t->meters;
 }
 
+/* Counters that were not asked for meanwhile, or that another one tells, begin
+ * anew. */
+static enum rmq_continuity continuity_of(const struct track *t,
+                                         const struct rmq_snapshot_queue *q,
+                                         const struct turn *turn) {
+  bool is_same = t->counting == q->counting;
+  return is_same || turn->continuity == RMQ_UNSURE ? turn->continuity
+                                                   : RMQ_CHANGED;
+}
+
 /* The sums of a queue's counters; RMQ_ABSENT = not known now. */
-static void count_queue(struct track *t, const int64_t stats[RMQ_STATS_COUNT],
+static void count_queue(struct track *t, const struct rmq_snapshot_queue *q,
                         const struct turn *turn,
                         int64_t ret_sums[RMQ_STATS_COUNT]) {
+  const int64_t *stats = q->stats;
   struct rmq_meter *meters = need_meters(t, stats);
+  enum rmq_continuity continuity = continuity_of(t, q, turn);
   for (size_t i = 0; i < RMQ_STATS_COUNT; i++) {
     int64_t value =
         meters == NULL || !turn->are_counts_known ? RMQ_ABSENT : stats[i];
     ret_sums[i] = RMQ_ABSENT;
     if (meters == NULL)
       continue;
-    rmq_meter_continue(&meters[i], turn->continuity);
+    rmq_meter_continue(&meters[i], continuity);
     rmq_meter_feed(&meters[i], value, turn->decrease, turn->taken);
     if (value >= 0)
       ret_sums[i] = meters[i].sum;
@@ -408,7 +422,7 @@ static int report_nodes(struct rmq_indicators *x,
 static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
                          const struct turn *turn, struct rmq_report_queue *r) {
   int64_t sums[RMQ_STATS_COUNT];
-  count_queue(t, q->stats, turn, sums);
+  count_queue(t, q, turn, sums);
   double depth = q->ready + q->unacked;
   rmq_report_queue_clear(r);
   r->vhost = q->vhost;
@@ -431,6 +445,8 @@ static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
   t->depth = depth;
   t->missed = 0;
   t->is_held = false;
+  if (turn->continuity != RMQ_UNSURE)
+    t->counting = q->counting;
 }
 
 static int compare(const struct track *t, const struct rmq_snapshot_queue *q) {
@@ -456,13 +472,16 @@ struct merge {
   size_t tracks_count;
   struct rmq_report_queue *reports;
   size_t reports_count;
-  bool has_all, lacks_node; /* of the poll */
+  bool has_all, lacks_node, is_brief; /* of the poll */
   size_t held_count;
 };
 
-/* As long as its node is away, and a moment more until that has its queues. */
+/* As long as its node is away, and a moment more until that has its queues; or
+ * as long as not all queues are asked for. */
 static bool hold(struct merge *m, struct track *t) {
-  if (!m->lacks_node || m->held_count >= RMQ_SNAPSHOT_HELD_MAX)
+  if (m->is_brief)
+    t->counting = RMQ_COUNTED_NOT;
+  if (!(m->lacks_node || m->is_brief) || m->held_count >= RMQ_SNAPSHOT_HELD_MAX)
     return false;
   m->held_count++;
   t->is_held = true;
@@ -509,7 +528,8 @@ static int report_queues(struct rmq_indicators *x,
                     .reports =
                         malloc((now->queues_count + 1) * sizeof(*m.reports)),
                     .has_all = rmq_snapshot_has_all(now),
-                    .lacks_node = rmq_snapshot_lacks_node(now)};
+                    .lacks_node = rmq_snapshot_lacks_node(now),
+                    .is_brief = rmq_snapshot_is_brief(now)};
   if (m.tracks == NULL || m.reports == NULL) {
     free(m.tracks);
     free(m.reports);
@@ -528,11 +548,14 @@ static int report_queues(struct rmq_indicators *x,
 static int report_vhosts(struct rmq_indicators *x,
                          const struct rmq_snapshot *now,
                          const struct turn *turn) {
-  const struct rmq_vhost_turn of_vhosts = {.continuity = turn->continuity,
-                                           .taken = turn->taken,
-                                           .elapsed = turn->elapsed,
-                                           .are_counts_known =
-                                               turn->are_counts_known};
+  /* Of another level other counters are known, as sums of what nodes tell. */
+  bool is_same = !now->is_per_node || now->detail == x->detail ||
+                 turn->continuity == RMQ_UNSURE;
+  const struct rmq_vhost_turn of_vhosts = {
+      .continuity = is_same ? turn->continuity : RMQ_CHANGED,
+      .taken = turn->taken,
+      .elapsed = turn->elapsed,
+      .are_counts_known = turn->are_counts_known};
   return rmq_vhost_sums_step(&x->vhosts, now, &of_vhosts);
 }
 
@@ -565,6 +588,7 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
   result.queues = x->queues;
   x->has_before = true;
   x->is_per_node = now->is_per_node;
+  x->detail = now->detail;
   x->taken = now->taken;
   *ret_result = result;
   return 0;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -112,6 +113,23 @@ void rmq_local_init(struct rmq_local *l, const char *proc) {
   *l = (struct rmq_local){.proc = proc,
                           .ticks_per_s = sysconf(_SC_CLK_TCK),
                           .page_bytes = sysconf(_SC_PAGESIZE)};
+}
+
+double rmq_local_own_cpu(void) {
+  struct rusage u;
+  if (getrusage(RUSAGE_THREAD, &u) != 0)
+    return (double)NAN;
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+         (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+double rmq_local_own_memory(const struct rmq_local *l) {
+  char text[FILE_BYTES];
+  long long all = 0, resident = 0;
+  if (!read_file(l, 0, "self/statm", text) ||
+      sscanf(text, "%lld %lld", &all, &resident) != 2 || resident < 0)
+    return (double)NAN;
+  return (double)resident * (double)l->page_bytes;
 }
 
 /* The process of n, when it runs here. */

@@ -41,6 +41,11 @@ struct rmq_local {
 };
 
 void rmq_local_init(struct rmq_local *l, const char *proc);
+/* Our own: seconds of CPU time that the calling thread has used so far, and
+ * bytes of resident memory of the process; NaN = not known. */
+double rmq_local_own_cpu(void);
+double rmq_local_own_memory(const struct rmq_local *l);
+
 /* Fills cpu, memory_rss and host_memory of the nodes of s that run here. CPU
  * time is known from the second poll on: the share, in percent, of the time of
  * the CPUs that the process may use since the poll before. The poll's thread.

@@ -93,6 +93,7 @@ int rmq_management_overview(const char *bytes, size_t len,
     s->ready = get_gauge(totals, "messages_ready");
     s->unacked = get_gauge(totals, "messages_unacknowledged");
     s->connections = get_gauge(objects, "connections");
+    s->queues_total = get_gauge(objects, "queues");
     for (size_t i = 0; i <= RMQ_TALLY_CHANNEL_CLOSED; i++)
       s->tallies[i] = get_counter(churn, rmq_tally_to_str((enum rmq_tally)i));
     get_stats(json_object_get(doc, "message_stats"), s->stats);
@@ -199,6 +200,31 @@ int rmq_management_streams(const char *bytes, size_t len,
     return -1;
   for (size_t i = 0; i < json_array_size(doc); i++)
     take_stream(json_array_get(doc, i), s);
+  json_decref(doc);
+  return 0;
+}
+
+/* All but its lengths. */
+static void fill_details(struct rmq_snapshot_queue *q, const json_t *item) {
+  q->consumers = get_gauge(item, "consumers");
+  q->memory = get_gauge(item, "memory");
+  q->consumer_capacity = get_gauge(item, "consumer_capacity");
+  if (isnan(q->consumer_capacity)) /* its name before 3.8 */
+    q->consumer_capacity = get_gauge(item, "consumer_utilisation");
+  q->head_timestamp = get_gauge(item, "head_message_timestamp");
+  get_stats(json_object_get(item, "message_stats"), q->stats);
+}
+
+int rmq_management_queue(const char *bytes, size_t len,
+                         struct rmq_snapshot_queue *q, struct rmq_error *err) {
+  json_t *doc = load(bytes, len, JSON_OBJECT, "the answer about a queue", err);
+  if (doc == NULL)
+    return -1;
+  double consumers = q->consumers; /* the list may have had them */
+  fill_details(q, doc);
+  if (isnan(q->consumers))
+    q->consumers = consumers;
+  q->counting = RMQ_COUNTED_ALONE;
   json_decref(doc);
   return 0;
 }

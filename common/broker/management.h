@@ -39,6 +39,24 @@
  * answers, from 3.9. */
 #define RMQ_MANAGEMENT_STREAMS "/api/stream/consumers?columns=queue,offset_lag"
 
+/* Lengths of all queues in one answer, and of the longest ones: what the broker
+ * knows without its statistics (from 3.8.10; before that it works them out for
+ * all queues, as it did). A page of the former would cost as much as all. */
+#define RMQ_MANAGEMENT_LENGTHS                                                 \
+  "/api/queues?columns=name,vhost,type,messages_ready,"                        \
+  "messages_unacknowledged" RMQ_MANAGEMENT_TOTALS
+#define RMQ_MANAGEMENT_LONGEST                                                 \
+  "/api/queues?page=1&page_size=500&sort=messages&sort_reverse=true"           \
+  "&columns=name,vhost,type,messages_ready,"                                   \
+  "messages_unacknowledged" RMQ_MANAGEMENT_TOTALS
+/* One queue; in between come "/", the vhost, "/", and the name, encoded. */
+#define RMQ_MANAGEMENT_QUEUE "/api/queues"
+#define RMQ_MANAGEMENT_QUEUE_COLUMNS                                           \
+  "?columns=consumers,memory,consumer_capacity,consumer_utilisation,"          \
+  "head_message_timestamp,message_stats.publish,message_stats.deliver,"        \
+  "message_stats.deliver_no_ack,message_stats.get,message_stats.get_no_ack,"   \
+  "message_stats.ack,message_stats.redeliver"
+
 /* Each: 0, or -1 with err when the body is not what the endpoint answers; the
  * snapshot may then hold a part. */
 int rmq_management_overview(const char *bytes, size_t len,
@@ -57,10 +75,15 @@ int rmq_management_streams(const char *bytes, size_t len,
 typedef bool (*rmq_management_want)(void *ctx, const char *vhost,
                                     const char *name);
 
-/* bytes are written to. ret_pages is the number of pages that there are now. */
+/* bytes are written to. ret_pages is the number of pages that there are now; 1
+ * where the list is in none. */
 int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
                           void *ctx, struct rmq_snapshot *s, size_t *ret_pages,
                           struct rmq_error *err);
+
+/* The answer about one queue: what its lengths do not tell. */
+int rmq_management_queue(const char *bytes, size_t len,
+                         struct rmq_snapshot_queue *q, struct rmq_error *err);
 
 /* The broker's own words in an error's body ("Not monitor user"), appended;
  * nothing when it has none. */

@@ -27,7 +27,7 @@ struct list {
   void *ctx;
   struct rmq_snapshot *snapshot;
   int64_t pages;
-  bool has_items;
+  bool has_items, has_others; /* others: elements that are no queues */
   struct rmq_error *err;
 };
 
@@ -185,6 +185,7 @@ static int read_items(struct list *l) {
     return -1;
   while ((more = rmq_json_more(&l->json)) == 1) {
     bool is_queue = rmq_json_peek(&l->json) == '{';
+    l->has_others |= !is_queue;
     if (!is_queue && rmq_json_value(&l->json, &ignored) != 0)
       return -1;
     if (is_queue &&
@@ -212,6 +213,16 @@ static int read_page(struct list *l) {
   return more;
 }
 
+/* All of it at once, in no page. */
+static int read_whole(struct list *l) {
+  l->pages = 1;
+  if (read_items(l) != 0)
+    return -1;
+  return l->has_others
+             ? rmq_error_set(l->err, "it has other elements than queues")
+             : 0;
+}
+
 int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
                           void *ctx, struct rmq_snapshot *s, size_t *ret_pages,
                           struct rmq_error *err) {
@@ -223,7 +234,9 @@ int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
                    .pages = RMQ_ABSENT,
                    .err = &cause};
   rmq_json_init(&l.json, bytes == NULL ? nothing : bytes, len, &cause);
-  if (read_page(&l) != 0 || rmq_json_end(&l.json) != 0)
+  bool is_whole = rmq_json_peek(&l.json) == '[';
+  if ((is_whole ? read_whole(&l) : read_page(&l)) != 0 ||
+      rmq_json_end(&l.json) != 0)
     return rmq_error_set(err, "the list of queues: %s", cause.text);
   if (l.pages == RMQ_ABSENT || !l.has_items)
     return rmq_error_set(err, "the list of queues is not in pages");

@@ -15,9 +15,10 @@
 #include "common/broker/snapshot.h"
 #include "common/codec/exposition.h"
 
-/* What to ask for, behind the path of /metrics, about queues: little of many,
- * or all that there is of a few. Families that a version does not know are
- * ignored by the broker. */
+/* What to ask for, behind the path of /metrics, about queues: lengths
+ * only, little of many, or all that there is of a few. Families that a version
+ * does not know are ignored by the broker. */
+#define RMQ_METRICS_QUEUES_LENGTHS "/detailed?family=queue_coarse_metrics"
 #define RMQ_METRICS_QUEUES_MANY                                                \
   "/detailed?family=queue_coarse_metrics&family=queue_consumer_count"          \
   "&family=exchange_metrics&family=stream_consumer_metrics"

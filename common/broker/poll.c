@@ -3,9 +3,11 @@
 
 #include "common/broker/poll.h"
 
+#include "common/broker/longest.h"
 #include "common/broker/management.h"
 #include "common/broker/vhosts.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +46,8 @@ void rmq_poll_init(struct rmq_poll *p) {
   p->probe_at.ns = 0;
   p->streams_at.ns = 0;
   p->lacking = 0;
+  for (size_t i = 0; i < 2; i++)
+    rmq_detail_init(&p->details[i], rmq_dur_seconds(p->budget));
   rmq_buf_init(&p->body, RMQ_POLL_BODY_MAX);
   rmq_scrape_init(&p->scrape);
 }
@@ -57,11 +61,18 @@ void rmq_poll_fini(struct rmq_poll *p) {
 struct run {
   struct rmq_poll *poll;
   struct rmq_snapshot *snapshot;
-  struct rmq_mono deadline;
+  struct rmq_mono start, deadline;
   const char *base; /* URL that is asked */
   bool is_cancelled;
   double bytes;
+  double queue_seconds; /* NaN = none were asked for */
+  struct rmq_mono queues_begun;
 };
+
+static double seconds_since(const struct run *r, struct rmq_mono then) {
+  return rmq_dur_seconds(
+      rmq_mono_since(r->poll->mono(r->poll->clock_ctx), then));
+}
 
 /* The status, or 0 with err when there was none. */
 static int ask(struct run *r, const char *path, struct rmq_error *err) {
@@ -146,49 +157,177 @@ static bool want_vhost(void *ctx, const char *name) {
   return rmq_filter_wants(p->vhosts, name);
 }
 
-/* False when there is nothing more to ask; then err says what went wrong. */
-static bool ask_page(struct run *r, size_t page, struct rmq_error *err) {
+/* A list of queues; the status, which is 0 when it was not read. */
+static int ask_list(struct run *r, const char *path, size_t *ret_pages,
+                    struct rmq_error *err) {
   struct rmq_poll *p = r->poll;
+  int status = ask(r, path, err);
+  struct rmq_error cause = {.text = ""};
+  if (status != 200 ||
+      rmq_management_queues(rmq_buf_bytes(&p->body), p->body.len, want_queue, p,
+                            r->snapshot, ret_pages, &cause) == 0)
+    return status;
+  rmq_error_set(err, "%s: %s", r->base, cause.text);
+  return 0;
+}
+
+static void explain_list(const struct run *r, int status,
+                         struct rmq_error *err) {
+  if (status != 0 && status != 200)
+    explain(r, "the list of queues", status, err);
+}
+
+/* False when there is nothing more to ask; then err says what went wrong. */
+static bool ask_page(struct run *r, size_t page, size_t *ret_pages,
+                     struct rmq_error *err) {
   char path[POLL_URL_SIZE / 2];
-  size_t pages = 0;
   snprintf(path, sizeof(path), RMQ_MANAGEMENT_QUEUES "%s", page,
            (size_t)RMQ_POLL_PAGE,
            r->snapshot->is_without_statistics ? RMQ_MANAGEMENT_TOTALS : "");
-  int status = ask(r, path, err);
+  int status = ask_list(r, path, ret_pages, err);
   if (status == 400 && page > 1) { /* queues went away meanwhile */
     r->snapshot->has_all_queues = true;
     return false;
   }
   if (status != 200) {
-    if (status != 0)
-      explain(r, "the list of queues", status, err);
+    explain_list(r, status, err);
     return false;
   }
-  struct rmq_error cause = {.text = ""};
-  if (rmq_management_queues(rmq_buf_bytes(&p->body), p->body.len, want_queue, p,
-                            r->snapshot, &pages, &cause) != 0) {
-    rmq_error_set(err, "%s: %s", r->base, cause.text);
-    return false;
-  }
-  bool is_last = page >= pages || r->snapshot->queues_left_out > 0;
+  bool is_last = page >= *ret_pages || r->snapshot->queues_left_out > 0;
   r->snapshot->has_all_queues = is_last;
   return !is_last;
 }
 
-static void ask_queues(struct run *r, struct rmq_error *err) {
-  if (r->snapshot->queues_max == 0) {
-    r->snapshot->has_all_queues = true;
-    return;
+/* What all pages would take when those so far are like the others; 0 when it is
+ * not worth while to stop. */
+static double too_slow(const struct run *r, size_t page, size_t pages) {
+  const struct rmq_snapshot *s = r->snapshot;
+  if (s->queues_count > 0) { /* until there are as many as may be */
+    double needed =
+        (double)(s->queues_max * page) / (double)s->queues_count + 1;
+    pages = needed < (double)pages ? (size_t)needed : pages;
   }
-  size_t page = 1;
-  while (ask_page(r, page, err))
-    page++;
+  double so_far = seconds_since(r, r->queues_begun);
+  double all = so_far / (double)page * (double)pages;
+  bool is_over =
+      r->poll->budget.ns > 0 && seconds_since(r, r->start) - so_far + all >
+                                    rmq_dur_seconds(r->poll->budget);
+  return is_over && page * 2 < pages ? all : 0;
+}
+
+/* The seconds that it would take where that is too long, else 0. */
+static double ask_pages(struct run *r, struct rmq_error *err) {
+  size_t page = 1, pages = 0;
   struct rmq_snapshot *s = r->snapshot;
+  while (ask_page(r, page, &pages, err)) {
+    double seconds = too_slow(r, page, pages);
+    if (seconds > 0)
+      return seconds;
+    page++;
+  }
   if (s->is_without_statistics && s->has_all_queues &&
       s->queues_left_out == 0) {
     s->ready = s->listed_ready;
     s->unacked = s->listed_unacked;
   }
+  return 0;
+}
+
+static void ask_lengths(struct run *r, struct rmq_error *err) {
+  size_t pages = 0;
+  int status = ask_list(r, RMQ_MANAGEMENT_LENGTHS, &pages, err);
+  explain_list(r, status, err);
+  r->snapshot->has_all_queues = status == 200;
+}
+
+/* More than are wanted, since there may be filters. */
+static void ask_longest(struct run *r, struct rmq_error *err) {
+  struct rmq_snapshot *s = r->snapshot;
+  size_t pages = 0, most = s->queues_max;
+  s->queues_max = RMQ_POLL_PAGE;
+  explain_list(r, ask_list(r, RMQ_MANAGEMENT_LONGEST, &pages, err), err);
+  s->queues_max = most;
+  rmq_longest_keep(r->poll->top_queues, s);
+}
+
+static enum rmq_longest_answer ask_one(void *ctx, const char *path) {
+  struct run *r = ctx;
+  struct rmq_error ignored = {.text = ""};
+  double budget = rmq_dur_seconds(r->poll->budget);
+  if (budget > 0 && seconds_since(r, r->start) > budget)
+    return RMQ_LONGEST_STOP;
+  switch (ask(r, path, &ignored)) {
+  case 200:
+    return RMQ_LONGEST_ANSWERED;
+  case 404:
+    return RMQ_LONGEST_GONE;
+  default:
+    return RMQ_LONGEST_STOP;
+  }
+}
+
+/* Where the lists have lengths only. */
+static void ask_details(struct run *r) {
+  struct rmq_snapshot *s = r->snapshot;
+  const struct rmq_longest longest = {
+      .count = s->is_without_statistics ? 0 : r->poll->top_queues,
+      .ask = ask_one,
+      .ctx = r,
+      .body = &r->poll->body};
+  if (s->detail < RMQ_DETAIL_ALL && !r->is_cancelled)
+    rmq_longest_complete(&longest, s);
+}
+
+/* The seconds that the level would take where that is too long, else 0. */
+static double ask_queues_at(struct run *r, enum rmq_detail_level level,
+                            struct rmq_error *err) {
+  switch (level) {
+  case RMQ_DETAIL_TOTALS:
+    return 0;
+  case RMQ_DETAIL_TOP:
+    ask_longest(r, err);
+    return 0;
+  case RMQ_DETAIL_LENGTHS:
+    ask_lengths(r, err);
+    return 0;
+  case RMQ_DETAIL_ALL:
+    return ask_pages(r, err);
+  }
+  return 0;
+}
+
+/* When queues have to be there, so that there is time for the rest. */
+static struct rmq_mono queues_deadline(const struct run *r) {
+  int64_t budget = r->poll->budget.ns;
+  struct rmq_mono half = {r->start.ns +
+                          (r->deadline.ns - r->start.ns + budget) / 2};
+  return budget > 0 && half.ns < r->deadline.ns ? half : r->deadline;
+}
+
+static void ask_queues(struct run *r, struct rmq_error *err) {
+  struct rmq_poll *p = r->poll;
+  struct rmq_snapshot *s = r->snapshot;
+  struct rmq_mono deadline = r->deadline;
+  if (s->queues_max == 0) {
+    s->has_all_queues = true;
+    s->detail = RMQ_DETAIL_TOTALS;
+    return;
+  }
+  s->detail = rmq_detail_choose(&p->details[0], RMQ_DETAIL_ALL, s->queues_total,
+                                seconds_since(r, r->start));
+  r->deadline = queues_deadline(r);
+  for (;;) {
+    r->queues_begun = p->mono(p->clock_ctx);
+    double seconds = ask_queues_at(r, s->detail, err);
+    if (seconds <= 0)
+      break;
+    rmq_snapshot_drop_queues(s);
+    s->detail = rmq_detail_give_up(&p->details[0], seconds);
+  }
+  ask_details(r);
+  if (s->detail > RMQ_DETAIL_TOTALS)
+    r->queue_seconds = seconds_since(r, r->queues_begun);
+  r->deadline = deadline;
 }
 
 static void ask_nodes(struct run *r, struct rmq_error *err) {
@@ -273,7 +412,9 @@ static void find_url(struct run *r, struct rmq_poll_result *result) {
 
 static void run_management(struct run *r, struct rmq_poll_result *result) {
   rmq_snapshot_clear(r->snapshot);
+  r->queue_seconds = (double)NAN;
   result->source = RMQ_SOURCE_MANAGEMENT;
+  result->detail = &r->poll->details[0];
   find_url(r, result);
   if (r->snapshot->is_without_statistics)
     rmq_error_set(&result->statistics_error,
@@ -303,15 +444,28 @@ static struct rmq_scrape_result scrape(struct run *r, const char *management) {
   p->scrape.want = want_queue;
   p->scrape.want_ctx = p;
   p->scrape.body = &p->body;
+  p->scrape.detail = &p->details[1];
+  p->scrape.top_queues = p->top_queues;
+  p->scrape.start = r->start;
   rmq_scrape_run(&p->scrape, management, r->deadline, r->snapshot, &got);
   r->bytes += got.bytes;
+  r->queue_seconds = got.queue_seconds;
   return got;
 }
 
+/* What the nodes leave out; where the management API has just answered. */
+static void add_details(struct run *r, const char *management) {
+  struct rmq_mono before = r->poll->mono(r->poll->clock_ctx);
+  r->base = management;
+  ask_details(r);
+  r->queue_seconds += seconds_since(r, before);
+}
+
 /* The nodes' answers are the poll's result. */
-static void use(const struct rmq_scrape_result *got,
+static void use(struct run *r, const struct rmq_scrape_result *got,
                 struct rmq_poll_result *result) {
   result->source = RMQ_SOURCE_PROMETHEUS;
+  result->detail = &r->poll->details[1];
   result->url = got->url;
   result->nodes_error = got->list_error;
   result->queues_error = got->queues_error;
@@ -339,7 +493,8 @@ static void take(struct rmq_poll *p, enum rmq_source source, const char *why,
 static bool try_prometheus(struct run *r, struct rmq_poll_result *result) {
   struct rmq_poll *p = r->poll;
   bool was_taken = p->taken == RMQ_SOURCE_PROMETHEUS;
-  struct rmq_scrape_result got = scrape(r, p->urls->items[p->current]);
+  const char *management = p->urls->items[p->current];
+  struct rmq_scrape_result got = scrape(r, management);
   bool is_enough = !rmq_error_is_set(&got.lacks);
   if (!got.is_cancelled && !got.has_list) /* perhaps another one knows */
     p->current = (p->current + 1) % p->urls->count;
@@ -347,7 +502,11 @@ static bool try_prometheus(struct run *r, struct rmq_poll_result *result) {
   bool is_patient =
       was_taken && got.answered > 0 && ++p->lacking < RMQ_POLL_PATIENCE;
   if (got.is_cancelled || is_enough || is_patient) {
-    use(&got, result);
+    if (got.has_list && !got.is_cancelled)
+      add_details(r, management);
+    use(r, &got, result);
+    if (r->is_cancelled)
+      result->outcome = RMQ_POLL_CANCELLED;
     if (is_enough && !got.is_cancelled && (was_taken || got.has_list))
       take(p, RMQ_SOURCE_PROMETHEUS,
            "every running node answers at a MetricsURL", result);
@@ -378,11 +537,22 @@ static void run_auto(struct run *r, struct rmq_poll_result *result) {
     memcpy(p->version, r->snapshot->version, sizeof(p->version));
 }
 
+static void end_detail(const struct run *r, size_t index, double seconds) {
+  struct rmq_detail *d = &r->poll->details[index];
+  bool has_queues = !isnan(r->queue_seconds);
+  d->report = r->poll->report_seconds;
+  rmq_detail_end(d, r->queue_seconds,
+                 seconds - (has_queues ? r->queue_seconds : 0));
+}
+
 void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
                   struct rmq_snapshot *s, struct rmq_poll_result *ret_result) {
   struct rmq_poll_result result = {.url = p->urls->items[0]};
-  struct run r = {.poll = p, .snapshot = s, .deadline = deadline};
-  struct rmq_mono start = p->mono(p->clock_ctx);
+  struct run r = {.poll = p,
+                  .snapshot = s,
+                  .start = p->mono(p->clock_ctx),
+                  .deadline = deadline,
+                  .queue_seconds = (double)NAN};
   rmq_snapshot_clear(s);
   switch (p->source) {
   case RMQ_SOURCE_AUTO:
@@ -393,7 +563,7 @@ void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
     break;
   case RMQ_SOURCE_PROMETHEUS: {
     const struct rmq_scrape_result got = scrape(&r, NULL);
-    use(&got, &result);
+    use(&r, &got, &result);
     break;
   }
   }
@@ -401,8 +571,9 @@ void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
   if (s->vhosts_failed)
     rmq_error_set(&result.vhosts_error, "no memory for the list of vhosts");
   if (result.outcome != RMQ_POLL_CANCELLED)
-    result.seconds =
-        rmq_dur_seconds(rmq_mono_since(p->mono(p->clock_ctx), start));
+    result.seconds = seconds_since(&r, r.start);
+  if (result.outcome == RMQ_POLL_ANSWERED)
+    end_detail(&r, result.detail == &p->details[1], result.seconds);
   result.bytes = r.bytes;
   rmq_buf_clear(&p->body);
   rmq_buf_shrink(&p->body, POLL_KEEP_BYTES);

@@ -10,12 +10,16 @@
  * management API names answers at a MetricsURL, and finds that out in the first
  * poll, after an upgrade, when the source it took stops answering, and some
  * minutes after it had to give it up. Without a MetricsURL it has no choice.
+ *
+ * How much is asked of queues: detail.h, one for each source. A poll that turns
+ * out to take too long while pages are read begins again at a lower level.
  */
 #ifndef RMQ_BROKER_POLL_H
 #define RMQ_BROKER_POLL_H
 
 #include "common/base/filter.h"
 #include "common/base/options.h"
+#include "common/broker/detail.h"
 #include "common/broker/http.h"
 #include "common/broker/scrape.h"
 #include "common/broker/snapshot.h"
@@ -55,7 +59,11 @@ struct rmq_poll {
   struct rmq_wall (*wall)(void *ctx);
   enum rmq_source source;
   const struct rmq_strings *metrics_urls; /* NULL or empty = none */
-  size_t current;                         /* index of the URL to ask first */
+  struct rmq_dur budget;        /* of a poll; 0 = as long as its deadline */
+  size_t top_queues;            /* of which more is asked for than lengths */
+  double report_seconds;        /* that handing over the last result took */
+  struct rmq_detail details[2]; /* of the management API; of the nodes */
+  size_t current;               /* index of the URL to ask first */
   struct rmq_buf body;
   struct rmq_scrape scrape;
   /* What AUTO took; AUTO = nothing yet. */
@@ -73,6 +81,7 @@ struct rmq_poll_result {
   bool is_switched;       /* this poll took another source; reason says why */
   struct rmq_error reason;
   double seconds, bytes;
+  const struct rmq_detail *detail; /* of the source; the poll's */
   struct rmq_error error; /* why no URL answered: the first one's reason */
   /* why a part is missing */
   struct rmq_error nodes_error, queues_error, vhosts_error, streams_error,

@@ -192,6 +192,17 @@ const struct rmq_series rmq_report_series[] = {
             "Time that the whole poll took"),
     CLUSTER(RMQ_GAUGE, "bytes", "scrape", scrape_bytes, "bytes",
             "Size of all answers of the poll"),
+    CLUSTER(RMQ_GAUGE, "duration", "scrape_cpu", scrape_cpu, "seconds",
+            "CPU time of our own that the poll and the report before it took, "
+            "of all CPUs together"),
+    CLUSTER(RMQ_GAUGE, "bytes", "scrape_memory", scrape_memory, "bytes",
+            "Resident memory of our own process, from /proc/self/statm: of "
+            "collectd with all of its plugins"),
+    CLUSTER_TO(
+        3, "gauge", "detail_level", detail_level, "0 to 3",
+        "How much of its queues the cluster was asked for, see COST: 3 "
+        "all of every queue, 2 lengths of all and the rest of TopQueues, "
+        "1 TopQueues, 0 none"),
     CLUSTER(RMQ_DERIVE, "total_events", "scrape_failed", scrape_failed, "polls",
             "Polls in which no URL answered"),
 
@@ -328,6 +339,9 @@ void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
                                    .throughput_drop = (double)NAN,
                                    .scrape_time = (double)NAN,
                                    .scrape_bytes = (double)NAN,
+                                   .scrape_cpu = (double)NAN,
+                                   .scrape_memory = (double)NAN,
+                                   .detail_level = (double)NAN,
                                    .scrape_failed = -1};
 }
 

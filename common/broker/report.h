@@ -40,7 +40,8 @@ struct rmq_report_cluster {
   int64_t publish, confirm, deliver, ack, get;
   double publish_rate, deliver_rate, ack_rate, throughput_drop;
   /* about itself */
-  double scrape_time, scrape_bytes;
+  double scrape_time, scrape_bytes, scrape_cpu, scrape_memory;
+  double detail_level; /* enum rmq_detail_level */
   int64_t scrape_failed;
 };
 

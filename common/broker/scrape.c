@@ -3,6 +3,7 @@
 
 #include "common/broker/scrape.h"
 
+#include "common/broker/longest.h"
 #include "common/broker/management.h"
 #include "common/broker/vhosts.h"
 
@@ -11,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCRAPE_URL_SIZE = 2048 };
+enum {
+  SCRAPE_URL_SIZE = 2048,
+  SCRAPE_LONGEST_OF = 200000 /* queues among which the longest are found */
+};
 
 struct rmq_scrape_target {
   char url[SCRAPE_URL_SIZE];           /* of the request that runs */
@@ -241,13 +245,36 @@ static bool knows_all(const struct rmq_scrape *x) {
 
 /* ---- their queues ---- */
 
-/* Few of them are asked for more than many, with some room between the two. */
-static bool has_many(const struct rmq_scrape *x) {
+static double count_queues(const struct rmq_scrape *x) {
   double queues = 0;
   for (size_t i = 0; i < x->urls->count; i++)
     if (x->targets[i].has_answered && x->targets[i].metrics.node.queues > 0)
       queues += x->targets[i].metrics.node.queues;
-  return queues > (x->has_many ? 0.8 : 1) * RMQ_METRICS_FEW;
+  return queues;
+}
+
+/* Few of them are asked for more than many, with some room between the two. */
+static enum rmq_detail_level choose(struct run *r) {
+  struct rmq_scrape *x = r->scrape;
+  double queues = count_queues(x);
+  x->has_many = queues > (x->has_many ? 0.8 : 1) * RMQ_METRICS_FEW;
+  r->snapshot->queues_total = queues;
+  return rmq_detail_choose(
+      x->detail, x->has_many ? RMQ_DETAIL_LENGTHS : RMQ_DETAIL_ALL, queues,
+      rmq_dur_seconds(rmq_mono_since(x->mono(x->clock_ctx), x->start)));
+}
+
+static const char *families(enum rmq_detail_level level) {
+  switch (level) {
+  case RMQ_DETAIL_ALL:
+    return RMQ_METRICS_QUEUES_FEW;
+  case RMQ_DETAIL_LENGTHS:
+    return RMQ_METRICS_QUEUES_MANY;
+  case RMQ_DETAIL_TOP:
+  case RMQ_DETAIL_TOTALS:
+    return RMQ_METRICS_QUEUES_LENGTHS;
+  }
+  return RMQ_METRICS_QUEUES_LENGTHS;
 }
 
 static void read_queues(struct run *r, struct rmq_scrape_target *t,
@@ -276,13 +303,11 @@ static void ask_queues(struct run *r) {
   rmq_metrics_queues_init(&queues, r->snapshot);
   queues.want = x->want;
   queues.want_ctx = x->want_ctx;
-  x->has_many = has_many(x);
   for (size_t i = 0; i < x->urls->count; i++) {
     struct rmq_scrape_target *t = &x->targets[i];
     if (!t->has_answered)
       continue;
-    set_url(t, x->urls->items[i],
-            x->has_many ? RMQ_METRICS_QUEUES_MANY : RMQ_METRICS_QUEUES_FEW);
+    set_url(t, x->urls->items[i], families(r->snapshot->detail));
     rmq_metrics_begin_queues(&t->metrics, &queues);
     x->requests[count++] = request(t);
   }
@@ -305,13 +330,39 @@ static void ask_queues(struct run *r) {
   rmq_metrics_queues_fini(&queues);
 }
 
+/* All of them, to know which are the longest. */
+static void ask_longest(struct run *r) {
+  struct rmq_snapshot *s = r->snapshot;
+  size_t most = s->queues_max;
+  s->queues_max = SCRAPE_LONGEST_OF;
+  ask_queues(r);
+  s->queues_max = most;
+  s->queues_left_out = 0;
+  rmq_longest_keep(r->scrape->top_queues, s);
+}
+
+static void ask_at_level(struct run *r) {
+  struct rmq_scrape *x = r->scrape;
+  struct rmq_mono begun = x->mono(x->clock_ctx);
+  r->snapshot->detail = choose(r);
+  if (r->snapshot->detail == RMQ_DETAIL_TOTALS)
+    return;
+  if (r->snapshot->detail == RMQ_DETAIL_TOP)
+    ask_longest(r);
+  else
+    ask_queues(r);
+  r->result.queue_seconds =
+      rmq_dur_seconds(rmq_mono_since(x->mono(x->clock_ctx), begun));
+}
+
 void rmq_scrape_run(struct rmq_scrape *x, const char *management,
                     struct rmq_mono deadline, struct rmq_snapshot *s,
                     struct rmq_scrape_result *ret_result) {
-  struct run r = {.scrape = x,
-                  .snapshot = s,
-                  .deadline = deadline,
-                  .result = {.url = x->urls->items[0]}};
+  struct run r = {
+      .scrape = x,
+      .snapshot = s,
+      .deadline = deadline,
+      .result = {.url = x->urls->items[0], .queue_seconds = (double)NAN}};
   if (allocate(x) != 0) {
     rmq_error_set(&r.result.error, "out of memory");
     *ret_result = r.result;
@@ -325,9 +376,10 @@ void rmq_scrape_run(struct rmq_scrape *x, const char *management,
   }
   if (s->silent > 0)
     s->ready = s->unacked = s->connections = s->unconfirmed = (double)NAN;
-  bool is_wanted = !r.result.is_cancelled && s->queues_max > 0;
-  if (is_wanted && r.result.answered > 0)
-    ask_queues(&r);
+  if (s->queues_max == 0)
+    s->detail = RMQ_DETAIL_TOTALS;
+  else if (!r.result.is_cancelled && r.result.answered > 0)
+    ask_at_level(&r);
   s->has_all_queues =
       s->queues_max == 0 ||
       (s->silent == 0 && !rmq_error_is_set(&r.result.queues_error));

@@ -9,6 +9,7 @@
 #define RMQ_BROKER_SCRAPE_H
 
 #include "common/base/options.h"
+#include "common/broker/detail.h"
 #include "common/broker/http.h"
 #include "common/broker/metrics.h"
 
@@ -31,7 +32,10 @@ struct rmq_scrape {
   /* Whether a queue is wanted, see metrics.h. */
   bool (*want)(void *ctx, const char *vhost, const char *name);
   void *want_ctx;
-  struct rmq_buf *body; /* borrowed, for the list of nodes */
+  struct rmq_buf *body;      /* borrowed, for the list of nodes */
+  struct rmq_detail *detail; /* borrowed: how much is asked for of queues */
+  size_t top_queues;         /* that are kept where that is the longest only */
+  struct rmq_mono start;     /* of the poll */
   struct rmq_scrape_target
       *targets; /* owned; one per URL, from the first run */
   struct rmq_http_request *requests; /* owned */
@@ -46,6 +50,7 @@ struct rmq_scrape_result {
   const char *url;    /* of the first that answered, or of the first */
   bool has_list;      /* of nodes, by the management API */
   double bytes;
+  double queue_seconds;          /* NaN = no queues were asked for */
   struct rmq_error list_error;   /* why there is no list */
   struct rmq_error error;        /* why a node's part is missing */
   struct rmq_error queues_error; /* why queues are missing */

@@ -20,6 +20,18 @@ const char *rmq_stat_to_str(enum rmq_stat s) {
   return "unknown";
 }
 
+const char *rmq_counting_to_str(enum rmq_counting c) {
+  switch (c) {
+  case RMQ_COUNTED_WITH_ALL:
+    return "with all";
+  case RMQ_COUNTED_ALONE:
+    return "alone";
+  case RMQ_COUNTED_NOT:
+    return "not";
+  }
+  return "unknown";
+}
+
 const char *rmq_tally_to_str(enum rmq_tally e) {
   switch (e) {
 #define RMQ_X(name, word)                                                      \
@@ -54,6 +66,8 @@ static void reset(struct rmq_snapshot *s, const struct rmq_snapshot *before) {
                              .ready = (double)NAN,
                              .unacked = (double)NAN,
                              .connections = (double)NAN,
+                             .queues_total = (double)NAN,
+                             .detail = RMQ_DETAIL_ALL,
                              .unconfirmed = (double)NAN,
                              .stream_lag = (double)NAN,
                              .own = {.nacks = RMQ_ABSENT,
@@ -262,9 +276,72 @@ bool rmq_snapshot_lacks_node(const struct rmq_snapshot *s) {
   return false;
 }
 
+bool rmq_snapshot_is_brief(const struct rmq_snapshot *s) {
+  return s->queues_max > 0 && s->detail < RMQ_DETAIL_LENGTHS;
+}
+
 bool rmq_snapshot_has_all(const struct rmq_snapshot *s) {
   return s->has_all_queues && s->queues_left_out == 0 &&
-         !rmq_snapshot_lacks_node(s);
+         !rmq_snapshot_lacks_node(s) && !rmq_snapshot_is_brief(s);
+}
+
+/* ---- the longest ---- */
+
+static double depth(const struct rmq_snapshot_queue *q) {
+  double sum =
+      (isnan(q->ready) ? 0 : q->ready) + (isnan(q->unacked) ? 0 : q->unacked);
+  return sum;
+}
+
+/* Whether a belongs before b. */
+static bool is_longer(const struct rmq_snapshot_queue *a,
+                      const struct rmq_snapshot_queue *b) {
+  double x = depth(a), y = depth(b);
+  return x != y ? x > y : compare_queues(a, b) < 0;
+}
+
+/* Insertion into a short list that is sorted already. */
+size_t rmq_snapshot_longest(const struct rmq_snapshot *s, size_t count,
+                            size_t *ret_indices) {
+  size_t found = 0;
+  for (size_t i = 0; i < s->queues_count && count > 0; i++) {
+    const struct rmq_snapshot_queue *q = &s->queues[i];
+    if (!(depth(q) > 0) ||
+        (found == count && !is_longer(q, &s->queues[ret_indices[found - 1]])))
+      continue;
+    size_t at = found < count ? found++ : count - 1;
+    for (; at > 0 && is_longer(q, &s->queues[ret_indices[at - 1]]); at--)
+      ret_indices[at] = ret_indices[at - 1];
+    ret_indices[at] = i;
+  }
+  return found;
+}
+
+static int compare_indices(const void *a, const void *b) {
+  size_t x = *(const size_t *)a, y = *(const size_t *)b;
+  return (x > y) - (x < y);
+}
+
+void rmq_snapshot_keep(struct rmq_snapshot *s, size_t *indices, size_t count) {
+  size_t kept = 0;
+  if (count > 0)
+    qsort(indices, count, sizeof(*indices), compare_indices);
+  for (size_t i = 0; i < s->queues_count; i++) {
+    if (kept < count && indices[kept] == i)
+      s->queues[kept++] = s->queues[i];
+    else
+      free(s->queues[i].vhost);
+  }
+  s->queues_count = kept;
+  free(s->last_first); /* of indices that are no more */
+  s->last_first = NULL;
+}
+
+void rmq_snapshot_drop_queues(struct rmq_snapshot *s) {
+  rmq_snapshot_keep(s, NULL, 0);
+  s->queues_left_out = 0;
+  s->has_all_queues = false;
+  s->listed_ready = s->listed_unacked = (double)NAN;
 }
 
 void rmq_snapshot_sort(struct rmq_snapshot *s) {

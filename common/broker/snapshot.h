@@ -8,6 +8,7 @@
 #define RMQ_BROKER_SNAPSHOT_H
 
 #include "common/base/rmqtime.h"
+#include "common/broker/detail.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,6 +74,15 @@ struct rmq_snapshot_node {
   int64_t stats[RMQ_STATS_COUNT], tallies[RMQ_TALLIES_COUNT];
 };
 
+/* Who told a queue's counters; those of one have nothing to do with those of
+ * another. */
+enum rmq_counting {
+  RMQ_COUNTED_WITH_ALL, /* the source of the poll, as those of all queues */
+  RMQ_COUNTED_ALONE,    /* the management API, asked for this queue */
+  RMQ_COUNTED_NOT       /* nobody was asked for them */
+};
+const char *rmq_counting_to_str(enum rmq_counting c);
+
 struct rmq_snapshot_queue {
   char *vhost; /* owned, with the name behind it in the same allocation */
   const char *name;
@@ -85,6 +95,7 @@ struct rmq_snapshot_queue {
   double consumer_capacity;         /* share of time, 0 to 1 */
   double head_timestamp;            /* seconds since 1970, of the publisher */
   double stream_lag; /* of its consumer that is furthest behind, messages */
+  enum rmq_counting counting;
   int64_t stats[RMQ_STATS_COUNT];
 };
 
@@ -109,7 +120,9 @@ struct rmq_snapshot {
   double response_time; /* of the management API's first answer, seconds */
   double metrics_time;  /* of the slowest /metrics that answered, seconds */
   double ready, unacked, connections;
-  double unconfirmed; /* published and not confirmed yet */
+  double queues_total; /* all there are, whatever is asked for of them */
+  enum rmq_detail_level detail; /* at which queues were asked for */
+  double unconfirmed;           /* published and not confirmed yet */
   /* The cluster's counters, or where is_per_node those of its nodes. */
   bool is_per_node;
   double stream_lag;          /* the highest of all streams, wanted or not */
@@ -166,6 +179,8 @@ void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q);
 
 /* A queue that is not in it does not exist any more. */
 bool rmq_snapshot_has_all(const struct rmq_snapshot *s);
+/* Only some queues, or none, were asked for: the others may exist. */
+bool rmq_snapshot_is_brief(const struct rmq_snapshot *s);
 /* Each node tells the queues that it leads, and one is down or did not tell:
  * those that are not in it may exist for as long as that lasts. (The management
  * API lists the queues of a node that is down, too.) */
@@ -174,6 +189,15 @@ bool rmq_snapshot_lacks_node(const struct rmq_snapshot *s);
 /* Of a snapshot that was sorted and has got no queue since; NULL = none. */
 struct rmq_snapshot_queue *
 rmq_snapshot_find(struct rmq_snapshot *s, const char *vhost, const char *name);
+/* Drops all queues and what was said of them. */
+void rmq_snapshot_drop_queues(struct rmq_snapshot *s);
+/* The count queues with most messages, ready or not, that have one: sets
+ * ret_indices, which has room for that many, in that order (equal ones by vhost
+ * and name). How many there are. */
+size_t rmq_snapshot_longest(const struct rmq_snapshot *s, size_t count,
+                            size_t *ret_indices);
+/* Drops all but these; sorts the indices. */
+void rmq_snapshot_keep(struct rmq_snapshot *s, size_t *indices, size_t count);
 
 /* Orders queues by vhost and name, and drops a queue that is there twice (it
  * moved to the next page while pages were read). */

@@ -122,6 +122,19 @@ static const char *missing_vhosts(const struct rmq_monitor_log *l,
   return text;
 }
 
+/* Each change of how much is asked for; nothing else is lost by it. */
+static void say_detail(struct rmq_monitor_log *l,
+                       const struct rmq_poll_result *poll,
+                       const struct rmq_snapshot *s) {
+  if (s->detail == l->detail || poll->detail == NULL || s->queues_max == 0)
+    return;
+  say(l, RMQ_LOG_NOTICE, "detail_level",
+      "detail level %d, was %d, of queues: %s; %s", (int)s->detail,
+      (int)l->detail, rmq_detail_level_to_str(s->detail),
+      poll->detail->reason.text);
+  l->detail = s->detail;
+}
+
 void rmq_monitor_log_poll(struct rmq_monitor_log *l,
                           const struct rmq_poll_result *poll,
                           const struct rmq_snapshot *s, struct rmq_mono now) {
@@ -140,6 +153,7 @@ void rmq_monitor_log_poll(struct rmq_monitor_log *l,
              "IncludeQueue and ExcludeQueue",
              (long long)l->config->max_queues);
   say_answering(l, s, poll->url, now);
+  say_detail(l, poll, s);
   say_part(l, &l->nodes, "nodes", poll->nodes_error.text, now);
   say_part(l, &l->queues, "queues", poll->queues_error.text, now);
   say_part(l, &l->too_many, "queues", more, now);
@@ -192,6 +206,7 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
                                 .name = name,
                                 .config = config,
                                 .state = RMQ_MONITOR_STARTING,
+                                .detail = RMQ_DETAIL_ALL,
                                 .state_since = host->mono(host->ctx)};
   rmq_complain_init(&l->unreachable, rmq_s(MONITOR_COMPLAIN_S));
   init_part(&l->nodes, "nodes_missing");

@@ -42,6 +42,7 @@ struct rmq_monitor_log {
   enum rmq_monitor_state state;
   struct rmq_mono state_since;
   struct rmq_complain unreachable;
+  enum rmq_detail_level detail; /* that was told last */
   struct rmq_monitor_part nodes, queues, too_many, vhosts, streams, metrics,
       statistics;
   struct rmq_monitor_part connections, quorum, certificates;

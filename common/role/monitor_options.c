@@ -6,6 +6,7 @@
 #include "common/base/filter.h"
 #include "common/base/log.h"
 #include "common/broker/alert_rule.h"
+#include "common/broker/longest.h"
 #include "common/broker/poll.h"
 #include "common/broker/vhosts.h"
 #include "common/broker/week.h"
@@ -167,6 +168,24 @@ const struct rmq_option rmq_role_monitor_options[] = {
      FIELD(consumers),
      .help = "Blocks of rabbitmq_consume that consume from this cluster, "
              "likewise"},
+    {.name = "TopQueues",
+     .type = RMQ_OPT_INTEGER,
+     FIELD(top_queues),
+     .default_value = "20",
+     .min = 0,
+     .max = RMQ_LONGEST_MAX,
+     .unit = "queues",
+     .help = "Queues with most messages that stay reported in full where "
+             "TimeBudget, or their number, does not allow it for all"},
+    {.name = "TimeBudget",
+     .type = RMQ_OPT_DURATION,
+     FIELD(time_budget),
+     .min = 0.1,
+     .max = 86400,
+     .unit = "seconds",
+     .help = "Longest time that a poll is meant to take: before it takes "
+             "longer, less is asked for; half of Interval where this is not "
+             "given"},
     {.name = "Probe",
      .type = RMQ_OPT_BLOCKS,
      FIELD(probes),
@@ -287,6 +306,9 @@ int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   for (size_t i = 0; i < c->urls.count; i++)
     check_url("URL", c->urls.items[i], errors);
   check_sources(c, errors);
+  if (c->interval.ns > 0 && c->time_budget.ns > c->interval.ns)
+    add_error(errors, "TimeBudget",
+              "it is longer than Interval, in which a poll has to be over");
   if (c->password != NULL && c->password_file != NULL)
     add_error(errors, "PasswordFile",
               "Password is given too; only one of them is allowed");

@@ -55,6 +55,7 @@ struct rmq_role_monitor {
   struct rmq_indicators_result result; /* borrows from the other snapshot */
   struct rmq_wall result_time;
   bool has_result;
+  double report_seconds, report_cpu; /* of the last one that was handed over */
 
   /* Under life_lock. */
   pthread_mutex_t life_lock;
@@ -138,7 +139,7 @@ static bool run_checks(struct rmq_role_monitor *m, struct rmq_mono deadline,
  * result after it is there. */
 static void publish_result(struct rmq_role_monitor *m,
                            const struct rmq_poll_result *poll,
-                           struct rmq_snapshot *s) {
+                           struct rmq_snapshot *s, double cpu_before) {
   bool is_answered = poll->outcome == RMQ_POLL_ANSWERED;
   struct rmq_wall now = m->host->wall(m->host->ctx);
   pthread_mutex_lock(&m->result_lock);
@@ -149,6 +150,11 @@ static void publish_result(struct rmq_role_monitor *m,
     rmq_checks_report(&m->checks, now, &m->result.cluster);
   m->result.cluster.scrape_time = poll->seconds;
   m->result.cluster.scrape_bytes = poll->bytes;
+  m->result.cluster.scrape_memory = rmq_local_own_memory(&m->local);
+  m->result.cluster.scrape_cpu =
+      rmq_local_own_cpu() - cpu_before + m->report_cpu;
+  if (is_answered)
+    m->result.cluster.detail_level = (double)s->detail;
   m->result_time = is_answered ? s->time : now;
   m->has_result = true;
   pthread_mutex_unlock(&m->result_lock);
@@ -172,7 +178,8 @@ static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s) {
       .is_answered = is_answered,
       .has_nodes = is_answered && s->has_nodes,
       .has_all_queues = is_answered && rmq_snapshot_has_all(s),
-      .lacks_node = is_answered && rmq_snapshot_lacks_node(s),
+      .lacks_queues = is_answered &&
+                      (rmq_snapshot_lacks_node(s) || rmq_snapshot_is_brief(s)),
       .now = m->host->mono(m->host->ctx)};
   rmq_monitor_alerts_step(m->alerts, &in);
 }
@@ -182,6 +189,11 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   struct rmq_poll_result poll = {.outcome = RMQ_POLL_REFUSED};
   struct rmq_snapshot *s = &m->snapshots[m->filling];
   struct rmq_mono deadline = rmq_mono_add(now, m->config->interval);
+  double cpu_before = rmq_local_own_cpu();
+  if (pthread_mutex_trylock(&m->result_lock) == 0) {
+    m->poll.report_seconds = m->report_seconds;
+    pthread_mutex_unlock(&m->result_lock);
+  }
   if (load_password(m, &poll.error) == 0 && load_token(m, &poll.error) == 0)
     rmq_poll_run(&m->poll, deadline, s, &poll);
   if (poll.outcome == RMQ_POLL_CANCELLED ||
@@ -196,7 +208,7 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   rmq_monitor_log_poll(&m->log, &poll, s, m->host->mono(m->host->ctx));
   if (poll.outcome == RMQ_POLL_ANSWERED)
     rmq_monitor_log_checks(&m->log, &m->checks, m->host->mono(m->host->ctx));
-  publish_result(m, &poll, s);
+  publish_result(m, &poll, s, cpu_before);
   judge(m, s);
   keep_week(m, poll.outcome == RMQ_POLL_ANSWERED);
   return true;
@@ -259,6 +271,8 @@ size_t rmq_role_monitor_read(struct rmq_role_monitor *m) {
   if (pthread_mutex_trylock(&m->result_lock) != 0)
     return 0;
   if (m->has_result) {
+    struct rmq_mono begun = m->host->mono(m->host->ctx);
+    double cpu_before = rmq_local_own_cpu();
     struct rmq_series_report report = {.host = m->host,
                                        .object = &m->cluster,
                                        .time = m->result_time,
@@ -269,6 +283,9 @@ size_t rmq_role_monitor_read(struct rmq_role_monitor *m) {
     sent += emit_vhosts(m, report);
     sent += emit_queues(m, report);
     m->has_result = false;
+    m->report_cpu = rmq_local_own_cpu() - cpu_before;
+    m->report_seconds =
+        rmq_dur_seconds(rmq_mono_since(m->host->mono(m->host->ctx), begun));
   }
   pthread_mutex_unlock(&m->result_lock);
   return sent;
@@ -488,13 +505,17 @@ static int set_up_baseline(struct rmq_role_monitor *m, struct rmq_error *err) {
 static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
                   struct rmq_error *err) {
   const struct rmq_role_monitor_config *c = m->config;
-  m->poll = (struct rmq_poll){.urls = &m->urls,
-                              .metrics_urls = &m->metrics_urls,
-                              .source = (enum rmq_source)c->source,
-                              .timeout = c->timeout,
-                              .clock_ctx = m->host->ctx,
-                              .mono = m->host->mono,
-                              .wall = m->host->wall};
+  m->poll = (struct rmq_poll){
+      .urls = &m->urls,
+      .metrics_urls = &m->metrics_urls,
+      .source = (enum rmq_source)c->source,
+      .timeout = c->timeout,
+      .budget = c->time_budget.ns > 0 ? c->time_budget
+                                      : (struct rmq_dur){c->interval.ns / 2},
+      .top_queues = (size_t)c->top_queues,
+      .clock_ctx = m->host->ctx,
+      .mono = m->host->mono,
+      .wall = m->host->wall};
   rmq_poll_init(&m->poll);
   rmq_checks_init(&m->checks);
   rmq_local_init(&m->local, "/proc");

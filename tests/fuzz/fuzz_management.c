@@ -62,6 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     free(copy);
     break;
   default:
+    if (s->queues_count > 0)
+      rmq_management_queue(bytes, size - 1, &s->queues[0], &err);
     rmq_management_reason(bytes, size - 1, reason, sizeof(reason));
     report();
     break;

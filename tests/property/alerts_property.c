@@ -144,7 +144,7 @@ static void poll_once(struct prop *p) {
       .has_nodes = is_answered && (t.is_quiet || !prop_chance(p, 5)),
       .has_all_queues =
           is_answered && !lacks_node && (t.is_quiet || !prop_chance(p, 10)),
-      .lacks_node = lacks_node,
+      .lacks_queues = lacks_node,
       .now = t.now};
   memset(t.said, 0, sizeof(t.said));
   rmq_alerts_step(t.alerts, &in, listen, p);

@@ -114,7 +114,7 @@ static void poll_once(void) {
       .is_answered = !t.is_down,
       .has_nodes = !t.is_down,
       .has_all_queues = !t.is_down && !t.has_some_queues_only && !t.lacks_node,
-      .lacks_node = !t.is_down && t.lacks_node,
+      .lacks_queues = !t.is_down && t.lacks_node,
       .now = t.now};
   rmq_alerts_step(t.alerts, &in, keep, NULL);
 }

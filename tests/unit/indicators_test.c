@@ -283,6 +283,56 @@ static void a_queue_missing_from_half_a_list_keeps_its_sum(void **state) {
   end(&t);
 }
 
+/* Its counters were not asked for, or the queue was not, for a while; or
+ * another one told them. */
+static void counters_that_come_back_make_no_spike(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    enum rmq_detail_level detail;
+    enum rmq_counting counting;
+    bool is_listed;
+    int polls;
+  } rows[] = {
+      {"lengths only", RMQ_DETAIL_LENGTHS, RMQ_COUNTED_NOT, true, 1},
+      {"lengths only, for long", RMQ_DETAIL_LENGTHS, RMQ_COUNTED_NOT, true, 50},
+      {"not among the longest", RMQ_DETAIL_TOP, RMQ_COUNTED_NOT, false, 1},
+      {"no queue, for long", RMQ_DETAIL_TOTALS, RMQ_COUNTED_NOT, false, 50},
+      {"told by another", RMQ_DETAIL_LENGTHS, RMQ_COUNTED_ALONE, true, 3},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    struct story t;
+    begin(&t);
+    for (int k = 0; k < 2; k++) {
+      poll(&t);
+      add(&t, "q", 1, 1000 + 10 * k);
+      step(&t);
+    }
+    assert_int_equal(t.r.queues[0].publish, 10);
+    for (int k = 0; k < rows[i].polls; k++) {
+      poll(&t);
+      t.s.detail = rows[i].detail;
+      if (rows[i].is_listed)
+        add(&t, "q", 1, RMQ_ABSENT)->counting = rows[i].counting;
+      if (rows[i].counting == RMQ_COUNTED_ALONE)
+        t.s.queues[0].stats[RMQ_STAT_PUBLISH] = 999999 + k;
+      step(&t);
+      assert_int_equal(t.r.queues_count, rows[i].is_listed);
+      if (rows[i].counting == RMQ_COUNTED_NOT && rows[i].is_listed)
+        assert_true(t.r.queues[0].publish < 0);
+    }
+    int64_t sum = rows[i].counting == RMQ_COUNTED_ALONE ? 10 + 2 : 10;
+    for (int k = 0; k < 2; k++) {
+      poll(&t);
+      add(&t, "q", 1, 500000 + 7 * k);
+      step(&t);
+      assert_int_equal(t.r.queues[0].publish, sum + 7 * k);
+    }
+    end(&t);
+  }
+}
+
 static void a_queue_over_the_maximum_keeps_its_sum(void **state) {
   (void)state;
   struct story t;
@@ -633,6 +683,7 @@ int main(void) {
       cmocka_unit_test(a_node_that_comes_back_makes_no_spike),
       cmocka_unit_test(a_queue_declared_anew_counts_from_0),
       cmocka_unit_test(a_queue_missing_from_half_a_list_keeps_its_sum),
+      cmocka_unit_test(counters_that_come_back_make_no_spike),
       cmocka_unit_test(a_queue_over_the_maximum_keeps_its_sum),
       cmocka_unit_test(a_queue_whose_node_is_away_keeps_its_sum),
       cmocka_unit_test(the_lag_of_streams_is_reported_as_it_is_told),

@@ -266,6 +266,35 @@ static void unwanted_queues_take_no_room(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+static void a_list_without_pages_is_one_page(void **state) {
+  (void)state;
+  char body[] = "[{\"vhost\":\"/\",\"name\":\"q\","
+                "\"messages_ready\":5,\"consumers\":1}]";
+  static const char about_one[] =
+      "{\"memory\":9,\"message_stats\":{\"ack\":3}}";
+  char none[] = "[]";
+  struct rmq_error err = {.text = ""};
+  struct rmq_snapshot s;
+  size_t pages = 0;
+  rmq_snapshot_init(&s, 10);
+  assert_int_equal(
+      rmq_management_queues(body, strlen(body), NULL, NULL, &s, &pages, &err),
+      0);
+  assert_int_equal(pages, 1);
+  assert_int_equal(rmq_management_queues(none, 2, NULL, NULL, &s, &pages, &err),
+                   0);
+  assert_int_equal(s.queues_count, 1);
+  struct rmq_snapshot_queue *q = &s.queues[0];
+  assert_int_equal(rmq_management_queue(about_one, strlen(about_one), q, &err),
+                   0);
+  assert_true(q->ready == 5 && q->consumers == 1 && q->memory == 9);
+  assert_int_equal(q->stats[RMQ_STAT_ACK], 3);
+  assert_int_equal(q->counting, RMQ_COUNTED_ALONE);
+  assert_int_equal(rmq_management_queue("[]", 2, q, &err), -1);
+  assert_true(rmq_error_is_set(&err));
+  rmq_snapshot_fini(&s);
+}
+
 static void what_is_not_the_api_is_refused_with_a_reason(void **state) {
   (void)state;
   static const char *const bodies[] = {"",
@@ -509,6 +538,7 @@ int main(void) {
       cmocka_unit_test(real_pages_of_queues_are_read_one_after_the_other),
       cmocka_unit_test(absent_and_wrongly_typed_fields_are_absent_never_0),
       cmocka_unit_test(unwanted_queues_take_no_room),
+      cmocka_unit_test(a_list_without_pages_is_one_page),
       cmocka_unit_test(what_is_not_the_api_is_refused_with_a_reason),
       cmocka_unit_test(an_endless_list_of_nodes_is_refused),
       cmocka_unit_test(the_brokers_own_reason_is_found),

@@ -25,9 +25,11 @@ struct broker {
   int status; /* 0 = nobody there */
   int nodes_status, connections_status;
   long published, ready;
-  sem_t asked;   /* posted when the nodes are asked, which is last */
-  sem_t go_on;   /* waited for before that is answered */
-  bool is_gated; /* whether go_on is used */
+  bool has_unacked;
+  int64_t queue_seconds; /* that an answer about queues takes */
+  sem_t asked;           /* posted when the nodes are asked, which is last */
+  sem_t go_on;           /* waited for before that is answered */
+  bool is_gated;         /* whether go_on is used */
 };
 
 static enum rmq_http_outcome get(void *ctx, const char *url,
@@ -48,8 +50,12 @@ static enum rmq_http_outcome get(void *ctx, const char *url,
                     "\"message_stats\":{\"publish\":%ld}}",
                     b->ready, b->published);
   } else if (strstr(url, "/api/queues") != NULL) {
-    rmq_buf_append_text(body, "{\"page_count\":1,\"items\":[{\"vhost\":\"/\","
-                              "\"name\":\"in\",\"messages_ready\":3}]}");
+    if (b->queue_seconds > 0)
+      fake_host_advance(&fake, rmq_s(b->queue_seconds));
+    rmq_buf_appendf(body,
+                    "{\"page_count\":1,\"items\":[{\"vhost\":\"/\","
+                    "\"name\":\"in\",\"messages_ready\":3%s}]}",
+                    b->has_unacked ? ",\"messages_unacknowledged\":0" : "");
   } else if (strstr(url, "/api/vhosts") != NULL) {
     rmq_buf_append_text(body, "[{\"name\":\"a-b\",\"messages_ready\":3}]");
   } else {
@@ -325,6 +331,8 @@ static void a_wrong_configuration_is_told_line_by_line(void **state) {
       {"ClientKey", "a.pem", "option ClientKey: ClientCert and ClientKey"},
       {"IncludeQueue", "/(/", "option IncludeQueue: \"/(/\" is not a regular"},
       {"ExcludeVHost", "/[/", "option ExcludeVHost: \"/[/\" is not a regular"},
+      {"TimeBudget", "10.5", "option TimeBudget: it is longer than Interval"},
+      {"TimeBudget", "10", NULL},
       {"MaxQueues", "0", NULL},
       {"URL", "https://[::1]:15671/prefix/", NULL},
       {"IncludeVHost", "/", NULL},
@@ -517,6 +525,58 @@ static void hours_of_the_week_need_polls_within_the_hour(void **state) {
                       "option Interval: must be at most 900 seconds with "
                       "HourOfWeek\n");
   rmq_buf_fini(&errors);
+
+  tear_down(&f);
+}
+
+/* Every interval has its result; what is missing is series, and nothing that
+ * was raised ends because of it. */
+static void a_slow_broker_is_asked_for_less_and_then_for_more(void **state) {
+  (void)state;
+  static const char level[] = MAIN "gauge-detail_level";
+  static const char of_queue[] =
+      "rabbitmq_monitor-main-queue-%2F-in/queue_length-ready";
+  struct fixture f;
+  struct rmq_error err = {.text = ""};
+  prepare(&f);
+  struct rmq_alert_config *alert = add_alert(&f, RMQ_ALERT_BACKLOG);
+  alert->failure = 3;
+  alert->hold = rmq_s(0);
+  f.broker.has_unacked = true;
+  f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, &f.http, &err);
+  assert_non_null(f.m);
+  struct rmq_mono due = fake.now;
+  for (int i = 0; i < 60; i++) {
+    fake_host_advance(&fake, rmq_mono_since(due, fake.now));
+    fake.samples_count = 0;
+    f.broker.queue_seconds = i >= 5 && i < 10 ? 6 : 0;
+    rmq_role_monitor_sample(f.m);
+    assert_true(fake_host_value(&fake, MAIN "bool-reachable") == 1);
+    if (i == 5) /* once too long; it was not to be foreseen */
+      assert_true(fake_host_value(&fake, level) == 3);
+    if (i == 6 || i == 7)
+      assert_true(fake_host_value(&fake, level) == 0 &&
+                  fake_host_find(&fake, of_queue) == NULL);
+    if (i < 5 || i == 59)
+      assert_true(fake_host_value(&fake, level) == 3 &&
+                  fake_host_value(&fake, of_queue) == 3);
+    assert_true(fake_host_value(&fake, MAIN "duration-scrape_cpu") >= 0);
+    assert_true(fake_host_value(&fake, MAIN "bytes-scrape_memory") > 1e5);
+    due = rmq_mono_add(due, rmq_s(10));
+    assert_true(fake.now.ns < due.ns);
+  }
+  assert_int_equal(fake.events_count, 1);
+  assert_int_equal(fake.events[0].severity, RMQ_FAILURE);
+  const char *first = NULL;
+  for (size_t i = 0; first == NULL && i < fake.lines_count; i++)
+    if (strcmp(fake.lines[i].event, "detail_level") == 0)
+      first = fake.lines[i].message;
+  assert_non_null(first);
+  assert_string_equal(first,
+                      "detail level 0, was 3, of queues: no queue; the last "
+                      "poll took 6 s, TimeBudget is 5 s");
+  size_t changes = fake_host_count(&fake, "detail_level");
+  assert_true(changes >= 4 && changes <= 8);
   tear_down(&f);
 }
 
@@ -566,6 +626,7 @@ int main(void) {
       cmocka_unit_test(what_is_learned_as_usual_is_an_option),
       cmocka_unit_test(hours_of_the_week_survive_a_restart),
       cmocka_unit_test(hours_of_the_week_need_polls_within_the_hour),
+      cmocka_unit_test(a_slow_broker_is_asked_for_less_and_then_for_more),
       cmocka_unit_test(alerts_of_queues_need_queues),
       cmocka_unit_test(manual_and_sample_have_every_option),
   };
