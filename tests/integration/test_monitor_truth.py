@@ -85,6 +85,79 @@ def test_the_five_indicators_of_a_real_broker(rig, broker, vhost):
     assert m.status == 0
 
 
+def differs(seen, cluster_name, queues, status, node, vhost):
+    """What of the newest report is not as rabbitmqctl says, of a broker at rest:
+    [(series, reported, wanted)]."""
+    wrong = []
+
+    def compare(name, want, slack=0.0):
+        name = name.replace("-main", f"-{cluster_name}", 1)
+        value = seen.get(name)
+        if value is None or abs(value - want) > slack:
+            wrong.append((name, value, want))
+    for q in queues:
+        prefix = queue_series(vhost, q["name"])
+        compare(prefix + "queue_length-ready", q["messages_ready"])
+        compare(prefix + "queue_length-unacked", q["messages_unacknowledged"])
+        compare(prefix + "gauge-consumers", q["consumers"])
+    compare(MAIN + "current_connections-open", status["totals"]["connection_count"])
+    node = f"rabbitmq_monitor-main-node-{node}/"
+    processes, files = status["processes"], status["file_descriptors"]
+    limit = status["vm_memory_high_watermark_limit"]
+    compare(node + "bytes-memory_limit", limit)
+    compare(node + "bytes-disk_limit", status["disk_free_limit"])
+    compare(node + "bool-memory_alarm", 0 if status["alarms"] == [] else 1)
+    # These move by themselves, and are not read at the same moment.
+    compare(node + "percent-memory", 100 * status["memory"]["total"]["rss"] / limit, 5)
+    compare(node + "bytes-disk_free", status["disk_free"], 2e9)
+    compare(node + "percent-processes", 100 * processes["used"] / processes["limit"], 1)
+    compare(node + "percent-file_handles",
+            100 * files["total_used"] / files["total_limit"], 1)
+    compare(node + "uptime", status["uptime"], 30)
+    return wrong
+
+
+def test_numbers_are_those_of_rabbitmqctl(rig, broker, vhost):
+    """Of queues of both types with ready and unacknowledged messages, consumers,
+    connections, and of the node; whoever is asked."""
+    m = monitor(rig, *(cluster(broker.url, name=source, IncludeVHost=vhost.name,
+                               Source=source, MetricsURL=broker.metrics_url)
+                       for source in ("management", "prometheus"))).start()
+    vhost.queue("none")
+    with vhost.connect() as connection:
+        channel = connection.channel()
+        for number, kind in ((1, "classic"), (2, "quorum")):
+            vhost.queue(f"held{number}", x_queue_type=kind)
+            for _ in range(5 + number):
+                channel.basic_publish("", f"held{number}", b"x")
+            vhost.queue(f"full{number}", x_queue_type=kind)
+            for _ in range(10 * number):
+                channel.basic_publish("", f"full{number}", b"x")
+        channel.basic_qos(prefetch_count=3)
+        channel.basic_consume("held1", lambda *_: None)
+        channel.basic_consume("held2", lambda *_: None)
+        connection.sleep(6)  # quorum queues say it every 5 s
+        queues = broker.ctl("list_queues", "-p", vhost.name, "name", "messages_ready",
+                            "messages_unacknowledged", "consumers")
+        status = broker.ctl("status")
+        assert {q["name"]: q["messages_unacknowledged"] for q in queues} == {
+            "none": 0, "held1": 3, "held2": 3, "full1": 0, "full2": 0}
+        wrong = None
+
+        def is_equal():
+            nonlocal wrong
+            seen = m.record.series()
+            wrong = [d for source in ("management", "prometheus") for d in
+                     differs(seen, source, queues, status, broker.node, vhost)]
+            connection.process_data_events(0)
+            return not wrong
+        try:
+            wait_for(is_equal, 15, "the numbers are rabbitmqctl's")
+        except AssertionError as e:
+            raise AssertionError(f"{e}; series, reported, rabbitmqctl: {wrong}") \
+                from None
+
+
 def test_lag_and_drain_of_a_backlog(rig, broker, vhost):
     vhost.queue("in")
     with vhost.connect() as connection:

@@ -258,6 +258,16 @@ class Broker:
             raise RuntimeError(f"{expression}: {done.stdout}")
         return answer[1]
 
+    def ctl(self, *arguments, timeout=60):
+        """What rabbitmqctl says, decoded. It takes seconds."""
+        done = subprocess.run(
+            [f"{BIN}/rabbitmqctl", "--silent", "--formatter", "json", *arguments],
+            cwd=self.dir, env=self.environment(), timeout=timeout, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{arguments}: {done.stdout}{done.stderr}")
+        return json.loads(done.stdout)
+
     def api(self, method, path, body=None, timeout=10, user="guest",
             password="guest"):
         """Asks the management API; returns (status, decoded answer)."""
@@ -392,12 +402,12 @@ class VHost:
         self.broker.must(
             "DELETE", f"exchanges/{self._quoted}/{urllib.parse.quote(name, safe='')}")
 
-    def connect(self):
+    def connect(self, password="guest"):
         """A pika connection to this virtual host."""
         import pika  # only tests need it
         return pika.BlockingConnection(pika.ConnectionParameters(
             "127.0.0.1", self.broker.amqp_port, self.name,
-            pika.PlainCredentials("guest", "guest"),
+            pika.PlainCredentials("guest", password),
             blocked_connection_timeout=20, socket_timeout=20))
 
     def publish(self, exchange, key, body, **properties):

@@ -43,32 +43,45 @@ class _Thread:
 
 
 class Publisher(_Thread):
-    """`rate` messages a second; each is counted in `sent`."""
+    """`rate` messages a second, which may be changed, to 0 too; each is counted
+    in `sent`, and with `confirms` those that the broker refused in `nacked`."""
 
-    def __init__(self, vhost, exchange, key, rate, mandatory=False):
+    def __init__(self, vhost, exchange, key, rate, mandatory=False, confirms=False):
         super().__init__(vhost)
-        self.rate, self.sent = rate, 0
+        self.rate, self.sent, self.nacked = rate, 0, 0
         self._to, self._mandatory = (exchange, key), mandatory
+        self._confirms = confirms
 
     def work(self, connection, channel):
         """Returned messages are read and forgotten."""
+        if self._confirms:
+            channel.confirm_delivery()
         due = time.monotonic()
         while not self._over.is_set():
-            while time.monotonic() >= due:
-                channel.basic_publish(*self._to, PAYLOAD,
-                                      mandatory=self._mandatory)
-                self.sent += 1
+            if self.rate == 0:
+                due = time.monotonic()
+            while self.rate and time.monotonic() >= due:
+                self._publish(channel)
                 due += 1 / self.rate
             connection.process_data_events(0.01)
+
+    def _publish(self, channel):
+        import pika
+        try:
+            channel.basic_publish(*self._to, PAYLOAD, mandatory=self._mandatory)
+        except pika.exceptions.NackError:
+            self.nacked += 1
+        self.sent += 1
 
 
 class Consumer(_Thread):
     """Acknowledges after `delay` seconds each; with `rejects` it gives every
-    message back."""
+    message back, or away for good where it does not requeue."""
 
-    def __init__(self, vhost, queue, delay=0.0, rejects=False, prefetch=10):
+    def __init__(self, vhost, queue, delay=0.0, rejects=False, prefetch=10,
+                 requeues=True):
         super().__init__(vhost)
-        self.delay, self.rejects = delay, rejects
+        self.delay, self.rejects, self.requeues = delay, rejects, requeues
         self._queue, self._prefetch = queue, prefetch
         self.handled = 0
 
@@ -81,7 +94,7 @@ class Consumer(_Thread):
                 continue
             self.handled += 1
             if self.rejects:
-                channel.basic_reject(method.delivery_tag, requeue=True)
+                channel.basic_reject(method.delivery_tag, requeue=self.requeues)
                 time.sleep(0.005)
                 continue
             if self.delay:
