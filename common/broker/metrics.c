@@ -571,7 +571,10 @@ bool rmq_metrics_put_node(const struct rmq_metrics_node *n,
   copy_known(n, to);
   to->has_counters = true;
   to->scraped = 1;
-  to->running = 1; /* it has just answered */
+  /* It has just answered; but one that the others' list has as down is cut off
+   * from them. */
+  if (isnan(to->running))
+    to->running = 1;
   add_gauge(&s->ready, n->ready);
   add_gauge(&s->unacked, n->unacked);
   add_gauge(&s->connections, n->connections);

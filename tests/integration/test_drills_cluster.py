@@ -124,23 +124,20 @@ def test_node_stopped(watch, whole, figure):
 
 
 def cut_off(cluster, node):
-    """Neither lets the other in any more: for Erlang it is a network that is
-    cut. Without namespaces of the kernel, and only between these."""
-    for other in cluster.nodes:
-        if other is not node:
-            other.eval(f"erlang:set_cookie('{node.node}', cut).")
-            node.eval(f"erlang:set_cookie('{other.node}', cut).")
-    for other in cluster.nodes:
-        if other is not node:
-            node.eval(f"erlang:disconnect_node('{other.node}').")
+    """Nobody connects by himself any more, and the node loses all others at
+    once: for Erlang it is a network that is cut."""
+    for n in cluster.nodes:
+        n.eval("application:set_env(kernel, dist_auto_connect, never).")
+    others = ", ".join(f"'{n.node}'" for n in cluster.nodes if n is not node)
+    node.eval(f"[erlang:disconnect_node(N) || N <- [{others}]].")
 
 
 def heal(cluster, node):
+    for n in cluster.nodes:
+        n.eval("application:unset_env(kernel, dist_auto_connect).")
     for other in cluster.nodes:
         if other is not node:
-            other.eval(f"erlang:set_cookie('{node.node}', '{node.cookie}').")
-            node.eval(f"erlang:set_cookie('{other.node}', '{node.cookie}'), "
-                      f"net_kernel:connect_node('{other.node}').")
+            node.eval(f"net_kernel:connect_node('{other.node}').")
 
 
 def test_partition(watch, whole, figure):

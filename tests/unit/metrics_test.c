@@ -344,12 +344,14 @@ static void nodes_add_up_and_each_counts_once(void **state) {
   }
   assert_int_equal(s.nodes_count, 3);
   assert_string_equal(s.nodes[0].name, "rabbit@b");
-  assert_true(s.nodes[0].running == 1); /* it answered */
+  assert_true(s.nodes[0].running == 0); /* it answers and is cut off */
+  assert_true(s.nodes[0].has_counters);
   assert_true(s.nodes[0].fds_total == 500);
   assert_true(s.nodes[0].memory_used == 9);
   assert_true(s.nodes[0].partitions == 0); /* peers that are down are none */
   assert_false(s.nodes[1].has_counters);
   assert_string_equal(s.nodes[2].name, "rabbit@a");
+  assert_true(s.nodes[2].running == 1); /* no list says anything else */
   assert_true(s.ready == 12);
   assert_true(s.connections == 2);
   assert_true(isnan(s.unacked));
