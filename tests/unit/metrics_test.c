@@ -193,6 +193,17 @@ static void check_queues(const struct rmq_snapshot *s, const struct detail *d) {
   assert_true(stream->consumers == 1);
 }
 
+/* From 4.0 exchanges tell, however many queues there are. */
+static void check_vhost(const struct rmq_snapshot *s, bool is_told) {
+  assert_int_equal(s->vhosts_count, 2);
+  const struct rmq_snapshot_vhost *v = &s->vhosts[0];
+  assert_string_equal(v->name, "/");
+  assert_int_equal(v->stats[RMQ_STAT_PUBLISH], is_told ? 58 : RMQ_ABSENT);
+  assert_int_equal(v->stats[RMQ_STAT_CONFIRM], is_told ? 58 : RMQ_ABSENT);
+  assert_int_equal(v->stats[RMQ_STAT_RETURNED], is_told ? 3 : RMQ_ABSENT);
+  assert_int_equal(v->stats[RMQ_STAT_DROPPED], is_told ? 3 : RMQ_ABSENT);
+}
+
 static void queues_of_a_real_node_are_read(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(details); i++) {
@@ -203,12 +214,14 @@ static void queues_of_a_real_node_are_read(void **state) {
     SHOW_ROW("%s %s", d->version, d->file);
     char *text = read_file_of(d->version, d->file, &len);
     rmq_snapshot_init(&s, 10);
+    s.vhosts_max = 10;
     rmq_metrics_queues_init(&q, &s);
     rmq_metrics_begin_node(&m);
     read_queues(&q, d->version, text);
     assert_int_equal(m.reader.malformed, 0);
     assert_int_equal(s.queues_count, 10);
     check_queues(&s, d);
+    check_vhost(&s, strcmp(d->version, "4.0.5") == 0);
     free(text);
     rmq_metrics_queues_fini(&q);
     rmq_snapshot_fini(&s);
