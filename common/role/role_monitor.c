@@ -126,6 +126,9 @@ static bool run_checks(struct rmq_role_monitor *m, struct rmq_mono deadline,
     in.urls = NULL;
   if (left.ns < in.timeout.ns)
     in.timeout = left;
+  /* The management API is what is wrong, and is said to be: later, then. */
+  if (rmq_error_is_set(&poll->nodes_error))
+    in.timeout.ns = 0;
   rmq_checks_run(&m->checks, &in, &result);
   if (result.is_cancelled)
     return false;
