@@ -4,8 +4,8 @@
  * one of its threads for each value that it is given pays for it: where writing
  * is quicker than what the values come from, each of them costs a thread that
  * wakes up, finds one value and goes to sleep again, and with several threads
- * most of the processor's time goes into that (measured: 5 instead of 3 us a
- * value). So while many values of one message are being handed out, a writer
+ * much of the processor's time goes into that (measured: a quarter to a half of
+ * it). So while many values of one message are being handed out, a writer
  * that has caught up with them rests. It goes on when there is something to do
  * for it, or after a moment in any case.
  *
