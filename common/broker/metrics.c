@@ -434,34 +434,35 @@ static int find_of_queues(void *ctx, struct rmq_exposition_text name) {
   return family >= 0 ? family : find_of_exchanges(name);
 }
 
-/* A queue's or an exchange's part of its virtual host. What was published is
- * what exchanges took: a message in two queues is one. */
+/* Which of a virtual host's counters a family is a part of, or -1. What was
+ * published is what exchanges took: a message in two queues is one. */
+static int find_stat(int family) {
+  const size_t first = offsetof(struct rmq_snapshot_queue, stats);
+  if (family >= FAMILY_EXCHANGE)
+    return (int)exchange_families[family - FAMILY_EXCHANGE].stat;
+  if (family >= FAMILY_INFO || !queue_families[family].is_counter)
+    return -1;
+  size_t stat = (queue_families[family].offset - first) / sizeof(int64_t);
+  return stat == RMQ_STAT_PUBLISH ? -1 : (int)stat;
+}
+
+/* A queue's or an exchange's part of its virtual host. */
 static void add_to_vhost(struct rmq_snapshot *s,
                          const struct rmq_exposition_sample *sample,
                          struct rmq_exposition_text name) {
-  const size_t first = offsetof(struct rmq_snapshot_queue, stats);
   int family = sample->family;
-  bool is_stat = family < FAMILY_INFO && queue_families[family].is_counter &&
-                 queue_families[family].offset !=
-                     first + sizeof(int64_t) * RMQ_STAT_PUBLISH;
-  if (family != FAMILY_READY && family != FAMILY_UNACKED && !is_stat &&
-      family < FAMILY_EXCHANGE)
+  int stat = find_stat(family);
+  if (family != FAMILY_READY && family != FAMILY_UNACKED && stat < 0)
     return;
   struct rmq_snapshot_vhost *v = rmq_vhosts_need(s, name.bytes, name.len);
   if (v == NULL)
     return;
-  if (family == FAMILY_READY)
+  if (stat >= 0)
+    rmq_vhosts_add_count(&v->stats[stat], sample->value);
+  else if (family == FAMILY_READY)
     rmq_vhosts_add_length(&v->ready, sample->value);
-  else if (family == FAMILY_UNACKED)
-    rmq_vhosts_add_length(&v->unacked, sample->value);
-  else if (family >= FAMILY_EXCHANGE)
-    rmq_vhosts_add_count(
-        &v->stats[exchange_families[family - FAMILY_EXCHANGE].stat],
-        sample->value);
   else
-    rmq_vhosts_add_count(
-        &v->stats[(queue_families[family].offset - first) / sizeof(int64_t)],
-        sample->value);
+    rmq_vhosts_add_length(&v->unacked, sample->value);
 }
 
 /* Its leader's node says it as do those of its replicas. */

@@ -324,8 +324,7 @@ static int compare_indices(const void *a, const void *b) {
 
 void rmq_snapshot_keep(struct rmq_snapshot *s, size_t *indices, size_t count) {
   size_t kept = 0;
-  if (count > 0)
-    qsort(indices, count, sizeof(*indices), compare_indices);
+  qsort(indices, count, sizeof(*indices), compare_indices);
   for (size_t i = 0; i < s->queues_count; i++) {
     if (kept < count && indices[kept] == i)
       s->queues[kept++] = s->queues[i];
@@ -338,7 +337,8 @@ void rmq_snapshot_keep(struct rmq_snapshot *s, size_t *indices, size_t count) {
 }
 
 void rmq_snapshot_drop_queues(struct rmq_snapshot *s) {
-  rmq_snapshot_keep(s, NULL, 0);
+  size_t none[1] = {0};
+  rmq_snapshot_keep(s, none, 0);
   s->queues_left_out = 0;
   s->has_all_queues = false;
   s->listed_ready = s->listed_unacked = (double)NAN;
