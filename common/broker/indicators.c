@@ -10,6 +10,7 @@
 #include "common/broker/unconfirmed.h"
 #include "common/broker/vhost_sums.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,17 +291,39 @@ static int64_t report_own(struct rmq_meter *m, int64_t value,
   return added;
 }
 
+/* What of it belongs into the last minute: all, unless it took longer. */
+static uint64_t of_last_minute(const struct rmq_totals_growth *g, size_t i) {
+  if (g->added[i] <= 0)
+    return 0;
+  double minute = g->rates[i] * 60;
+  return minute < (double)g->added[i] ? (uint64_t)llround(minute)
+                                      : (uint64_t)g->added[i];
+}
+
+/* What a whole window and more took is in all of it; else it is of now. */
+static void add_refusals(struct rmq_window *w, uint64_t channels, uint64_t auth,
+                         const struct turn *turn) {
+  uint64_t parts = turn->elapsed > 60 ? RMQ_WINDOW_SLOTS : 1;
+  for (uint64_t i = 0; i < parts; i++) {
+    struct rmq_mono at = turn->taken;
+    at.ns -= (int64_t)(parts - 1 - i) * w->slot_span.ns;
+    rmq_window_add(w, channels / parts + (i < channels % parts ? 1 : 0),
+                   auth / parts + (i < auth % parts ? 1 : 0), at);
+  }
+}
+
 /* How many there were in the last minute, of what the source counts. */
 static void report_refusals(struct rmq_indicators *x,
                             const struct rmq_totals_growth *g,
-                            struct rmq_mono now, struct rmq_report_cluster *c) {
-  int64_t auth = g->added[rmq_totals_of_tally(RMQ_TALLY_AUTH_FAILED)];
-  int64_t channels = g->added[rmq_totals_of_tally(RMQ_TALLY_CHANNEL_CLOSED)];
-  c->auth_failed = g->sums[rmq_totals_of_tally(RMQ_TALLY_AUTH_FAILED)];
-  c->channel_closed = g->sums[rmq_totals_of_tally(RMQ_TALLY_CHANNEL_CLOSED)];
-  rmq_window_add(&x->refusals, channels < 0 ? 0 : (uint64_t)channels,
-                 auth < 0 ? 0 : (uint64_t)auth, now);
-  struct rmq_window_counts counts = rmq_window_sum(&x->refusals, now);
+                            const struct turn *turn,
+                            struct rmq_report_cluster *c) {
+  const size_t auth = rmq_totals_of_tally(RMQ_TALLY_AUTH_FAILED);
+  const size_t channels = rmq_totals_of_tally(RMQ_TALLY_CHANNEL_CLOSED);
+  c->auth_failed = g->sums[auth];
+  c->channel_closed = g->sums[channels];
+  add_refusals(&x->refusals, of_last_minute(g, channels),
+               of_last_minute(g, auth), turn);
+  struct rmq_window_counts counts = rmq_window_sum(&x->refusals, turn->taken);
   if (c->auth_failed >= 0)
     c->auth_failed_minute = (double)counts.errors;
   if (c->channel_closed >= 0)
@@ -310,13 +333,14 @@ static void report_refusals(struct rmq_indicators *x,
 static void report_errors(struct rmq_indicators *x,
                           const struct rmq_snapshot *now,
                           const struct rmq_totals_growth *g,
+                          const struct turn *turn,
                           struct rmq_report_cluster *c) {
   c->returned = g->sums[RMQ_STAT_RETURNED];
   c->dropped_unroutable = g->sums[RMQ_STAT_DROPPED];
   c->redelivered = g->sums[RMQ_STAT_REDELIVER];
   for (size_t i = 0; i < RMQ_REPORT_DEAD_COUNT; i++)
     c->dead_lettered[i] = g->sums[dead_lettered[i]];
-  report_refusals(x, g, now->taken, c);
+  report_refusals(x, g, turn, c);
   int64_t unconfirmed = report_unconfirmed(x, now, g, c);
   int64_t nacks =
       report_own(&x->own_nacks, now->own.nacks, now->taken, &c->own_nacks);
@@ -376,7 +400,7 @@ static int report_cluster(struct rmq_indicators *x,
   report_members(now, c);
   report_lag(x, now, turn, c);
   report_throughput(x, &g, now, c);
-  report_errors(x, now, &g, c);
+  report_errors(x, now, &g, turn, c);
   c->scrape_failed = x->scrape_failed;
   return 0;
 }

@@ -153,10 +153,13 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_DERIVE, "total_events", "channel_closed", channel_closed,
             "channels", "Growth of churn_rates.channel_closed"),
     CLUSTER(RMQ_GAUGE, "gauge", "auth_failed_per_minute", auth_failed_minute,
-            "attempts", "auth_failed of the last 60 s"),
+            "attempts",
+            "auth_failed of the last 60 s; where polls are further apart, in a "
+            "minute on average"),
     CLUSTER(RMQ_GAUGE, "gauge", "channel_closed_per_minute",
             channel_closed_minute, "channels",
-            "channel_closed of the last 60 s, orderly or not"),
+            "channel_closed of the last 60 s, orderly or not; where polls are "
+            "further apart, in a minute on average"),
     CLUSTER_TO(
         100, "percent", "error_rate", error_rate, "percent",
         "100 e / max(o, e) over 60 s, e = returned + dropped_unroutable "

@@ -446,6 +446,58 @@ static void our_own_nacks_and_drops_join_the_error_rate_once(void **state) {
   }
 }
 
+/* Refused logins and closed channels at a steady pace, whatever the polls. */
+static void per_minute_is_per_minute_however_rare_the_polls_are(void **state) {
+  (void)state;
+  static const struct {
+    int64_t interval;
+    double want_logins, want_channels;
+  } rows[] = {{10, 3, 150}, {60, 3, 150}, {300, 3, 150}, {86400, 3, 150}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("every %d s", (int)rows[i].interval);
+    struct story t;
+    begin(&t);
+    for (int64_t p = 0; p < 8; p++) {
+      t.seconds += rows[i].interval - 10;
+      t.uptime += (double)rows[i].interval - 10;
+      poll(&t);
+      t.s.tallies[RMQ_TALLY_AUTH_FAILED] = 3 * t.seconds / 60;
+      t.s.tallies[RMQ_TALLY_CHANNEL_CLOSED] = 150 * t.seconds / 60;
+      step(&t);
+    }
+    /* The oldest slot may have slid out, and parts are rounded. */
+    assert_true(fabs(t.r.cluster.auth_failed_minute - rows[i].want_logins) <=
+                1);
+    assert_true(
+        fabs(t.r.cluster.channel_closed_minute - rows[i].want_channels) <= 25);
+    end(&t);
+  }
+}
+
+static void a_gap_counts_no_more_than_its_last_minute(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  poll(&t);
+  t.s.tallies[RMQ_TALLY_AUTH_FAILED] = 0;
+  step(&t);
+  t.seconds += 3590;
+  t.uptime += 3590;
+  poll(&t);
+  t.s.tallies[RMQ_TALLY_AUTH_FAILED] = 480; /* 8 a minute, for an hour */
+  step(&t);
+  assert_int_equal(t.r.cluster.auth_failed, 480);
+  assert_near(t.r.cluster.auth_failed_minute, 8);
+  for (int64_t i = 1; i <= 12; i++) { /* and slides out as it slid in */
+    poll(&t);
+    t.s.tallies[RMQ_TALLY_AUTH_FAILED] = 480 + i;
+    step(&t);
+    assert_true(t.r.cluster.auth_failed_minute <= 9);
+  }
+  assert_true(t.r.cluster.auth_failed_minute <= 6);
+  end(&t);
+}
+
 static void assert_same(double value, double want) {
   if (isnan(want))
     assert_absent(value);
@@ -688,6 +740,8 @@ int main(void) {
       cmocka_unit_test(a_queue_whose_node_is_away_keeps_its_sum),
       cmocka_unit_test(the_lag_of_streams_is_reported_as_it_is_told),
       cmocka_unit_test(our_own_nacks_and_drops_join_the_error_rate_once),
+      cmocka_unit_test(per_minute_is_per_minute_however_rare_the_polls_are),
+      cmocka_unit_test(a_gap_counts_no_more_than_its_last_minute),
       cmocka_unit_test(drain_is_ready_by_minus_growth_and_absent_otherwise),
       cmocka_unit_test(error_rate_is_errors_by_operations_or_errors),
       cmocka_unit_test(an_error_is_forgotten_after_a_minute),
