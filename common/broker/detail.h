@@ -65,7 +65,8 @@ void rmq_detail_init(struct rmq_detail *d, double budget);
 
 /* For the poll that has begun: the level at which queues are asked for. most is
  * what the source offers, queues the number of all there are (NaN = as before),
- * used the seconds that the poll has taken already. */
+ * used the seconds that the poll has taken already; here and at its end without
+ * those that somebody was waited for who did not answer. */
 enum rmq_detail_level rmq_detail_choose(struct rmq_detail *d,
                                         enum rmq_detail_level most,
                                         double queues, double used);

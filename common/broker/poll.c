@@ -67,11 +67,19 @@ struct run {
   double bytes;
   double queue_seconds; /* NaN = none were asked for */
   struct rmq_mono queues_begun;
+  /* Seconds that somebody was waited for who did not answer, lists of queues
+   * left out: asking for fewer queues would not have saved them. */
+  double wasted;
 };
 
 static double seconds_since(const struct run *r, struct rmq_mono then) {
   return rmq_dur_seconds(
       rmq_mono_since(r->poll->mono(r->poll->clock_ctx), then));
+}
+
+/* What the poll has cost so far. */
+static double used(const struct run *r) {
+  return seconds_since(r, r->start) - r->wasted;
 }
 
 /* The status, or 0 with err when there was none. */
@@ -92,12 +100,14 @@ static int ask(struct run *r, const char *path, struct rmq_error *err) {
     return 0;
   }
   struct rmq_error cause = {.text = ""};
+  struct rmq_mono begun = p->mono(p->clock_ctx);
   enum rmq_http_outcome outcome =
       p->http.get(p->http.ctx, url, left, &p->body, &status, &cause);
   r->bytes += (double)p->body.len;
   r->is_cancelled = outcome == RMQ_HTTP_CANCELLED;
   if (outcome == RMQ_HTTP_ANSWERED)
     return status;
+  r->wasted += seconds_since(r, begun);
   rmq_error_set(err, "%s: %s", r->base, cause.text);
   return 0;
 }
@@ -209,9 +219,8 @@ static double too_slow(const struct run *r, size_t page, size_t pages) {
   }
   double so_far = seconds_since(r, r->queues_begun);
   double all = so_far / (double)page * (double)pages;
-  bool is_over =
-      r->poll->budget.ns > 0 && seconds_since(r, r->start) - so_far + all >
-                                    rmq_dur_seconds(r->poll->budget);
+  bool is_over = r->poll->budget.ns > 0 &&
+                 used(r) - so_far + all > rmq_dur_seconds(r->poll->budget);
   return is_over && page * 2 < pages ? all : 0;
 }
 
@@ -254,7 +263,7 @@ static enum rmq_longest_answer ask_one(void *ctx, const char *path) {
   struct run *r = ctx;
   struct rmq_error ignored = {.text = ""};
   double budget = rmq_dur_seconds(r->poll->budget);
-  if (budget > 0 && seconds_since(r, r->start) > budget)
+  if (budget > 0 && used(r) > budget)
     return RMQ_LONGEST_STOP;
   switch (ask(r, path, &ignored)) {
   case 200:
@@ -266,9 +275,10 @@ static enum rmq_longest_answer ask_one(void *ctx, const char *path) {
   }
 }
 
-/* Where the lists have lengths only. */
-static void ask_details(struct run *r) {
+/* Where the lists have lengths only. What it has cost in seconds. */
+static double ask_details(struct run *r) {
   struct rmq_snapshot *s = r->snapshot;
+  double before = used(r);
   const struct rmq_longest longest = {
       .count = s->is_without_statistics ? 0 : r->poll->top_queues,
       .ask = ask_one,
@@ -276,6 +286,7 @@ static void ask_details(struct run *r) {
       .body = &r->poll->body};
   if (s->detail < RMQ_DETAIL_ALL && !r->is_cancelled)
     rmq_longest_complete(&longest, s);
+  return used(r) - before;
 }
 
 /* The seconds that the level would take where that is too long, else 0. */
@@ -304,6 +315,24 @@ static struct rmq_mono queues_deadline(const struct run *r) {
   return budget > 0 && half.ns < r->deadline.ns ? half : r->deadline;
 }
 
+/* Lists, at a level that is not too slow. A list that does not come is what
+ * queues cost. */
+static void ask_lists(struct run *r, struct rmq_error *err) {
+  struct rmq_snapshot *s = r->snapshot;
+  double wasted = r->wasted;
+  for (;;) {
+    r->queues_begun = r->poll->mono(r->poll->clock_ctx);
+    double seconds = ask_queues_at(r, s->detail, err);
+    if (seconds <= 0)
+      break;
+    rmq_snapshot_drop_queues(s);
+    s->detail = rmq_detail_give_up(&r->poll->details[0], seconds);
+  }
+  r->wasted = wasted;
+  if (s->detail > RMQ_DETAIL_TOTALS)
+    r->queue_seconds = seconds_since(r, r->queues_begun);
+}
+
 static void ask_queues(struct run *r, struct rmq_error *err) {
   struct rmq_poll *p = r->poll;
   struct rmq_snapshot *s = r->snapshot;
@@ -314,19 +343,10 @@ static void ask_queues(struct run *r, struct rmq_error *err) {
     return;
   }
   s->detail = rmq_detail_choose(&p->details[0], RMQ_DETAIL_ALL, s->queues_total,
-                                seconds_since(r, r->start));
+                                used(r));
   r->deadline = queues_deadline(r);
-  for (;;) {
-    r->queues_begun = p->mono(p->clock_ctx);
-    double seconds = ask_queues_at(r, s->detail, err);
-    if (seconds <= 0)
-      break;
-    rmq_snapshot_drop_queues(s);
-    s->detail = rmq_detail_give_up(&p->details[0], seconds);
-  }
-  ask_details(r);
-  if (s->detail > RMQ_DETAIL_TOTALS)
-    r->queue_seconds = seconds_since(r, r->queues_begun);
+  ask_lists(r, err);
+  r->queue_seconds += ask_details(r);
   r->deadline = deadline;
 }
 
@@ -450,15 +470,15 @@ static struct rmq_scrape_result scrape(struct run *r, const char *management) {
   rmq_scrape_run(&p->scrape, management, r->deadline, r->snapshot, &got);
   r->bytes += got.bytes;
   r->queue_seconds = got.queue_seconds;
+  r->wasted = got.wasted;
   return got;
 }
 
 /* What the nodes leave out; where the management API has just answered. */
 static void add_details(struct run *r, const char *management) {
-  struct rmq_mono before = r->poll->mono(r->poll->clock_ctx);
   r->base = management;
-  ask_details(r);
-  r->queue_seconds += seconds_since(r, before);
+  r->deadline = queues_deadline(r);
+  r->queue_seconds += ask_details(r);
 }
 
 /* The nodes' answers are the poll's result. */
@@ -527,6 +547,7 @@ static void run_auto(struct run *r, struct rmq_poll_result *result) {
   bool has_choice = p->metrics_urls != NULL && p->metrics_urls->count > 0;
   if (has_choice && is_time_to_try(p) && try_prometheus(r, result))
     return;
+  r->wasted = seconds_since(r, r->start);
   run_management(r, result);
   /* An upgrade, or no answer at all: the next poll finds out anew. */
   bool is_upgraded = result->outcome == RMQ_POLL_ANSWERED && was_taken &&
@@ -542,7 +563,7 @@ static void end_detail(const struct run *r, size_t index, double seconds) {
   bool has_queues = !isnan(r->queue_seconds);
   d->report = r->poll->report_seconds;
   rmq_detail_end(d, r->queue_seconds,
-                 seconds - (has_queues ? r->queue_seconds : 0));
+                 seconds - r->wasted - (has_queues ? r->queue_seconds : 0));
 }
 
 void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,

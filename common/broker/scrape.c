@@ -155,6 +155,21 @@ static void read_node(struct run *r, struct rmq_scrape_target *t,
   r->snapshot->metrics_time = fmax(r->snapshot->metrics_time, q->seconds);
 }
 
+/* Seconds that only those that did not answer were waited for. */
+static double find_wasted(const struct rmq_scrape *x, size_t count,
+                          struct rmq_mono begun) {
+  bool is_whole = true;
+  double longest = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (x->requests[i].outcome == RMQ_HTTP_ANSWERED)
+      longest = fmax(longest, x->requests[i].seconds);
+    else
+      is_whole = false;
+  }
+  double all = rmq_dur_seconds(rmq_mono_since(x->mono(x->clock_ctx), begun));
+  return is_whole ? 0 : fmax(0, all - longest);
+}
+
 /* All of them at once; the list of nodes is one more request. */
 static void ask_nodes(struct run *r, const char *management) {
   struct rmq_scrape *x = r->scrape;
@@ -176,12 +191,14 @@ static void ask_nodes(struct run *r, const char *management) {
                                                    .ctx = x->body};
   }
   size_t all = count + (management != NULL);
+  struct rmq_mono begun = x->mono(x->clock_ctx);
   /* One that hangs must leave time for the others' queues. */
   if (x->http.get_all(x->http.ctx, x->requests, all, take_time(r, 2)) ==
       RMQ_HTTP_CANCELLED) {
     r->result.is_cancelled = true;
     return;
   }
+  r->result.wasted = find_wasted(x, all, begun);
   r->snapshot->taken = x->mono(x->clock_ctx);
   r->snapshot->time = x->wall(x->clock_ctx);
   if (management != NULL)
@@ -261,7 +278,8 @@ static enum rmq_detail_level choose(struct run *r) {
   r->snapshot->queues_total = queues;
   return rmq_detail_choose(
       x->detail, x->has_many ? RMQ_DETAIL_LENGTHS : RMQ_DETAIL_ALL, queues,
-      rmq_dur_seconds(rmq_mono_since(x->mono(x->clock_ctx), x->start)));
+      rmq_dur_seconds(rmq_mono_since(x->mono(x->clock_ctx), x->start)) -
+          r->result.wasted);
 }
 
 static const char *families(enum rmq_detail_level level) {

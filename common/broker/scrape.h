@@ -50,7 +50,8 @@ struct rmq_scrape_result {
   const char *url;    /* of the first that answered, or of the first */
   bool has_list;      /* of nodes, by the management API */
   double bytes;
-  double queue_seconds;          /* NaN = no queues were asked for */
+  double queue_seconds; /* NaN = no queues were asked for */
+  double wasted; /* seconds: none of the others was waited for any more */
   struct rmq_error list_error;   /* why there is no list */
   struct rmq_error error;        /* why a node's part is missing */
   struct rmq_error queues_error; /* why queues are missing */

@@ -680,6 +680,75 @@ static void prometheus_alone_knows_what_its_nodes_say(void **state) {
   tear_down(&f);
 }
 
+/* Nobody who is waited for in vain tells what queues cost. */
+static void who_does_not_answer_costs_no_detail(void **state) {
+  (void)state;
+  static const char empty[] = "{\"rabbitmq_version\":\"3.13.7\"}";
+  static const struct {
+    const char *name;
+    enum rmq_source source;
+    int rule;
+    struct fake_web_rule with;
+    bool is_down; /* by the list */
+    size_t want_queues;
+  } rows[] = {
+      {"a node that is down by the list",
+       RMQ_SOURCE_AUTO,
+       METRICS_B,
+       {"b:15692/metrics", 200, "", 1000},
+       true,
+       1},
+      {"a node, and no list",
+       RMQ_SOURCE_PROMETHEUS,
+       METRICS_B,
+       {"b:15692/metrics", 200, "", 1000},
+       false,
+       1},
+      {"the management API",
+       RMQ_SOURCE_AUTO,
+       LIST,
+       {"api/nodes", 200, TWO_NODES, 1000},
+       false,
+       2},
+      {"a node that runs: management, and tried again every 300 s",
+       RMQ_SOURCE_AUTO,
+       METRICS_B,
+       {"b:15692/metrics", 200, "", 1000},
+       false,
+       1},
+      {"the first URL",
+       RMQ_SOURCE_MANAGEMENT,
+       OVERVIEW_RULE,
+       {"//a/api/overview", 200, empty, 1000},
+       false,
+       1},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    struct cluster whole = make_cluster(), broken = make_cluster();
+    struct fixture f;
+    begin_cluster(&f, &whole);
+    f.poll.source = rows[i].source;
+    f.poll.budget = rmq_s(5);
+    for (size_t k = 0; k < 2; k++)
+      rmq_detail_init(&f.poll.details[k], 5);
+    for (int k = 0; k < 5; k++)
+      poll_cluster(&f, &whole);
+    memmove(&broken.rules[OVERVIEW_RULE + 1], &broken.rules[OVERVIEW_RULE],
+            4 * sizeof(broken.rules[0]));
+    broken.rules[rows[i].rule] = rows[i].with;
+    if (rows[i].is_down)
+      broken.rules[LIST].body = B_IS_DOWN;
+    for (int k = 0; k < 200; k++) {
+      poll_cluster(&f, &broken);
+      assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
+      assert_int_equal(f.s.detail, RMQ_DETAIL_ALL);
+      assert_int_equal(f.s.queues_count, rows[i].want_queues);
+    }
+    tear_down(&f);
+  }
+}
+
 static void a_cancelled_scrape_is_cancelled(void **state) {
   (void)state;
   for (int rule = DETAILED_A; rule <= LIST; rule++) {
@@ -716,6 +785,7 @@ int main(void) {
       cmocka_unit_test(a_node_that_is_down_is_no_reason_to_switch),
       cmocka_unit_test(without_management_the_nodes_are_observed),
       cmocka_unit_test(prometheus_alone_knows_what_its_nodes_say),
+      cmocka_unit_test(who_does_not_answer_costs_no_detail),
       cmocka_unit_test(a_cancelled_scrape_is_cancelled),
   };
   return run_all(tests);
