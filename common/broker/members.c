@@ -29,8 +29,11 @@ static const struct rmq_member *find(const struct rmq_members *m,
   return NULL;
 }
 
-static bool is_running(const struct rmq_snapshot_node *n) {
-  return n->running > 0; /* false for NaN */
+/* Whether its counters are in the cluster's sums. One that answers and that the
+ * list has as down (cut off from the others, or back before they know) tells
+ * its own ones, and they are summed. */
+static bool is_member(const struct rmq_snapshot_node *n) {
+  return n->running > 0 || n->has_counters; /* running may be NaN */
 }
 
 /* A node that runs on says an uptime that is larger by the time that has
@@ -56,7 +59,7 @@ static struct difference compare(const struct rmq_members *m,
   for (size_t i = 0; i < now->nodes_count; i++) {
     const struct rmq_snapshot_node *n = &now->nodes[i];
     const struct rmq_member *before = find(m, n->name);
-    if (!is_running(n))
+    if (!is_member(n))
       continue;
     if (isnan(n->uptime) && (before == NULL || !isnan(before->uptime)))
       d.silent++;
@@ -110,7 +113,7 @@ static void remember(struct rmq_members *m, const struct rmq_snapshot *now) {
   if (m->items == NULL || !now->has_nodes)
     return;
   for (size_t i = 0; i < now->nodes_count; i++)
-    if (is_running(&now->nodes[i]) && add(m, &now->nodes[i]) != 0)
+    if (is_member(&now->nodes[i]) && add(m, &now->nodes[i]) != 0)
       return;
   m->is_known = true;
 }

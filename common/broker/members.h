@@ -18,7 +18,7 @@ struct rmq_member {
 };
 
 struct rmq_members {
-  struct rmq_member *items; /* running nodes */
+  struct rmq_member *items; /* nodes that run, or tell counters */
   size_t count;
   bool has_before;  /* there was a poll */
   bool is_known;    /* the last poll listed them */

@@ -2,6 +2,7 @@
 #include "rmq_config.h"
 
 #include "common/broker/indicators.h"
+#include "common/broker/vhosts.h"
 
 #include "tests/testing.h"
 
@@ -391,6 +392,54 @@ static void a_queue_whose_node_is_away_keeps_its_sum(void **state) {
   end(&t);
 }
 
+/* It hung, so that the others' list has it as down, and answers before they
+ * have it back. */
+static void a_node_that_answers_before_it_runs_makes_no_spike(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    bool runs, answers;
+  } polls[] = {
+      {"both run", true, true},
+      {"both run", true, true},
+      {"it hangs", false, false},
+      {"it hangs", false, false},
+      {"it hangs", false, false},
+      {"it answers", false, true},
+      {"and is still down", false, true},
+      {"and again", false, true},
+      {"it runs", true, true},
+      {"it runs", true, true},
+  };
+  struct story t;
+  begin(&t);
+  t.s.vhosts_max = 10;
+  int64_t before = 0;
+  for (size_t i = 0; i < COUNT_OF(polls); i++) {
+    SHOW_ROW("%s", polls[i].name);
+    poll(&t);
+    t.s.is_per_node = true;
+    t.s.nodes[0].has_counters = true;
+    struct rmq_snapshot_node *b = rmq_snapshot_add_node(&t.s, "rabbit@b");
+    b->running = polls[i].runs ? 1 : 0;
+    b->has_counters = polls[i].answers;
+    if (polls[i].answers)
+      b->uptime = t.uptime;
+    int64_t part = 10 * (int64_t)i; /* b's is much more */
+    int64_t value = polls[i].answers ? 5000000 + 2 * part : part;
+    add(&t, "q", polls[i].answers ? 8000 : 0, value);
+    rmq_vhosts_need(&t.s, "/", 1)->stats[RMQ_STAT_PUBLISH] = value;
+    step(&t);
+    assert_true(t.r.queues[0].publish - before <= 20);
+    assert_int_equal(t.r.vhosts[0].publish, t.r.queues[0].publish);
+    assert_true(isnan(t.r.queues[0].growth) || t.r.queues[0].growth < 100);
+    assert_int_equal(t.r.cluster.nodes_running, polls[i].runs ? 2 : 1);
+    before = t.r.queues[0].publish;
+  }
+  assert_true(before >= 60); /* what is no change counts */
+  end(&t);
+}
+
 static void the_lag_of_streams_is_reported_as_it_is_told(void **state) {
   (void)state;
   struct story t;
@@ -738,6 +787,7 @@ int main(void) {
       cmocka_unit_test(counters_that_come_back_make_no_spike),
       cmocka_unit_test(a_queue_over_the_maximum_keeps_its_sum),
       cmocka_unit_test(a_queue_whose_node_is_away_keeps_its_sum),
+      cmocka_unit_test(a_node_that_answers_before_it_runs_makes_no_spike),
       cmocka_unit_test(the_lag_of_streams_is_reported_as_it_is_told),
       cmocka_unit_test(our_own_nacks_and_drops_join_the_error_rate_once),
       cmocka_unit_test(per_minute_is_per_minute_however_rare_the_polls_are),

@@ -5,10 +5,12 @@
 
 #include "tests/testing.h"
 
+#include <ctype.h>
 #include <math.h>
 
-/* A poll every 10 s; "a100 b-" = node a up for 100 s, b not running; "a?" =
- * its uptime is not known; "?" = no list of nodes. */
+/* A poll every 10 s; "a100 b-" = node a up for 100 s, b not running; "b-100" =
+ * not running, and it answers that it is up for 100 s; "a?" = its uptime is not
+ * known; "?" = no list of nodes. */
 static void read_nodes(struct rmq_snapshot *s, const char *text) {
   rmq_snapshot_clear(s);
   if (text[0] == '?')
@@ -19,11 +21,10 @@ static void read_nodes(struct rmq_snapshot *s, const char *text) {
     struct rmq_snapshot_node *n = rmq_snapshot_add_node(s, name);
     assert_non_null(n);
     n->running = *text == '-' ? 0 : 1;
-    if (*text == '-') {
+    n->has_counters = *text == '-' && isdigit((unsigned char)text[1]);
+    if (*text == '-' || *text == '?')
       text++;
-    } else if (*text == '?') {
-      text++;
-    } else {
+    if (isdigit((unsigned char)*text)) {
       char *end;
       n->uptime = strtod(text, &end);
       text = end;
@@ -60,6 +61,15 @@ static void what_the_nodes_say_about_their_counters(void **state) {
        {RMQ_SAME, RMQ_CHANGED, RMQ_CHANGED, RMQ_CHANGED}},
       {"one goes and comes back restarted",
        {"a100 b100", "a110", "a120", "a130 b4"},
+       {RMQ_SAME, RMQ_CHANGED, RMQ_CHANGED, RMQ_SAME}},
+      {"one goes, and answers before the list has it back",
+       {"a100 b-", "a110 b-110", "a120 b-120", "a130 b-130"},
+       {RMQ_SAME, RMQ_CHANGED, RMQ_CHANGED, RMQ_SAME}},
+      {"the list has one back that answered meanwhile",
+       {"a100 b-100", "a110 b-110", "a120 b120", "a130 b130"},
+       {RMQ_SAME, RMQ_SAME, RMQ_SAME, RMQ_SAME}},
+      {"one that is cut off answers no more",
+       {"a100 b-100", "a110 b-", "a120 b-", "a130 b-"},
        {RMQ_SAME, RMQ_CHANGED, RMQ_CHANGED, RMQ_SAME}},
       {"a new node joins",
        {"a100", "a110 b4", "a120 b14", "a130 b24"},
