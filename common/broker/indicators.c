@@ -514,8 +514,11 @@ static bool hold(struct merge *m, struct track *t) {
 }
 
 /* A track whose queue was not listed: kept for a while when that may be the
- * list's fault. */
-static void miss(struct merge *m, struct track *t) {
+ * list's fault. What became of the counters meanwhile holds for its ones, too.
+ */
+static void miss(struct merge *m, struct track *t, const struct turn *turn) {
+  for (size_t i = 0; t->meters != NULL && i < RMQ_STATS_COUNT; i++)
+    rmq_meter_continue(&t->meters[i], turn->continuity);
   bool is_kept = hold(m, t);
   if (!is_kept &&
       ((m->has_all && !t->is_held) || ++t->missed > INDICATORS_MISSED_MAX))
@@ -531,7 +534,7 @@ static void merge_queues(struct rmq_indicators *x,
   for (size_t i = 0; i < now->queues_count; i++) {
     const struct rmq_snapshot_queue *q = &now->queues[i];
     while (old < x->tracks_count && compare(&x->tracks[old], q) < 0)
-      miss(m, &x->tracks[old++]);
+      miss(m, &x->tracks[old++], turn);
     struct track *t = &m->tracks[m->tracks_count];
     if (old < x->tracks_count && compare(&x->tracks[old], q) == 0)
       *t = x->tracks[old++];
@@ -541,7 +544,7 @@ static void merge_queues(struct rmq_indicators *x,
     report_queue(q, t, turn, &m->reports[m->reports_count++]);
   }
   while (old < x->tracks_count)
-    miss(m, &x->tracks[old++]);
+    miss(m, &x->tracks[old++], turn);
 }
 
 static int report_queues(struct rmq_indicators *x,

@@ -91,7 +91,11 @@ struct merge {
   size_t reports_count;
 };
 
-static void miss(struct merge *m, struct rmq_vhost_track *t) {
+/* What became of the counters meanwhile holds for its ones, too. */
+static void miss(struct merge *m, struct rmq_vhost_track *t,
+                 const struct rmq_vhost_turn *turn) {
+  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
+    rmq_meter_continue(&t->meters[i], turn->continuity);
   if (++t->missed > SUMS_MISSED_MAX)
     free(t->name);
   else
@@ -105,7 +109,7 @@ static void merge(struct merge *m, struct rmq_vhost_sums *x,
   for (size_t i = 0; i < s->vhosts_count; i++) {
     const struct rmq_snapshot_vhost *v = &s->vhosts[i];
     while (old < x->tracks_count && strcmp(x->tracks[old].name, v->name) < 0)
-      miss(m, &x->tracks[old++]);
+      miss(m, &x->tracks[old++], turn);
     struct rmq_vhost_track *t = &m->tracks[m->tracks_count];
     if (old < x->tracks_count && strcmp(x->tracks[old].name, v->name) == 0)
       *t = x->tracks[old++];
@@ -115,7 +119,7 @@ static void merge(struct merge *m, struct rmq_vhost_sums *x,
     report(t, v, turn, &m->reports[m->reports_count++]);
   }
   while (old < x->tracks_count)
-    miss(m, &x->tracks[old++]);
+    miss(m, &x->tracks[old++], turn);
 }
 
 int rmq_vhost_sums_step(struct rmq_vhost_sums *x, const struct rmq_snapshot *s,

@@ -440,6 +440,35 @@ static void a_node_that_answers_before_it_runs_makes_no_spike(void **state) {
   end(&t);
 }
 
+/* The list of queues failed in just the polls that saw a node come back. */
+static void a_change_that_a_queue_misses_makes_no_spike(void **state) {
+  (void)state;
+  struct story t;
+  begin(&t);
+  t.s.vhosts_max = 10;
+  for (int i = 0; i < 8; i++) {
+    bool is_there = i >= 4;
+    SHOW_ROW("poll %d", i);
+    poll(&t);
+    struct rmq_snapshot_node *b = rmq_snapshot_add_node(&t.s, "rabbit@b");
+    b->running = is_there ? 1 : 0;
+    if (is_there)
+      b->uptime = t.uptime;
+    t.s.has_all_queues = i != 4 && i != 5;
+    if (t.s.has_all_queues) {
+      int64_t value = is_there ? 5000000 + 20 * i : 10 * i;
+      add(&t, "q", 0, value);
+      rmq_vhosts_need(&t.s, "/", 1)->stats[RMQ_STAT_PUBLISH] = value;
+    }
+    step(&t);
+    if (!t.s.has_all_queues)
+      continue;
+    assert_int_equal(t.r.queues[0].publish, i < 4 ? 10 * i : 30 + 20 * (i - 6));
+    assert_int_equal(t.r.vhosts[0].publish, t.r.queues[0].publish);
+  }
+  end(&t);
+}
+
 static void the_lag_of_streams_is_reported_as_it_is_told(void **state) {
   (void)state;
   struct story t;
@@ -788,6 +817,7 @@ int main(void) {
       cmocka_unit_test(a_queue_over_the_maximum_keeps_its_sum),
       cmocka_unit_test(a_queue_whose_node_is_away_keeps_its_sum),
       cmocka_unit_test(a_node_that_answers_before_it_runs_makes_no_spike),
+      cmocka_unit_test(a_change_that_a_queue_misses_makes_no_spike),
       cmocka_unit_test(the_lag_of_streams_is_reported_as_it_is_told),
       cmocka_unit_test(our_own_nacks_and_drops_join_the_error_rate_once),
       cmocka_unit_test(per_minute_is_per_minute_however_rare_the_polls_are),

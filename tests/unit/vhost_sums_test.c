@@ -156,12 +156,42 @@ static void what_was_not_told_for_a_while_is_remembered(void **state) {
   }
 }
 
+/* As when a node comes back, and its list fails in just that poll. */
+static void a_change_while_one_is_not_told_is_not_forgotten(void **state) {
+  (void)state;
+  static const struct {
+    enum rmq_continuity continuity;
+    int64_t want; /* 5000000 after 1000 */
+  } rows[] = {
+      {RMQ_SAME, 4999000},
+      {RMQ_CHANGED, 0},
+      {RMQ_RESTARTED, 5000000},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rmq_continuity_to_str(rows[i].continuity));
+    struct story t;
+    begin(&t);
+    poll(&t);
+    add(&t, "/", 5, 1000);
+    step(&t);
+    poll(&t);
+    t.turn.continuity = rows[i].continuity;
+    step(&t);
+    poll(&t);
+    t.turn.continuity = RMQ_SAME;
+    add(&t, "/", 5, 5000000);
+    assert_int_equal(step(&t)->publish, rows[i].want);
+    end(&t);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_one_has_its_own_sums_and_growth),
       cmocka_unit_test(every_counter_is_its_own_series),
       cmocka_unit_test(no_change_of_parts_is_a_rate),
       cmocka_unit_test(what_was_not_told_for_a_while_is_remembered),
+      cmocka_unit_test(a_change_while_one_is_not_told_is_not_forgotten),
   };
   return run_all(tests);
 }
