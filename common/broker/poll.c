@@ -70,6 +70,7 @@ struct run {
   /* Seconds that somebody was waited for who did not answer, lists of queues
    * left out: asking for fewer queues would not have saved them. */
   double wasted;
+  double abandoned; /* seconds, of lists that were not read to their end */
 };
 
 static double seconds_since(const struct run *r, struct rmq_mono then) {
@@ -325,6 +326,7 @@ static void ask_lists(struct run *r, struct rmq_error *err) {
     double seconds = ask_queues_at(r, s->detail, err);
     if (seconds <= 0)
       break;
+    r->abandoned += seconds_since(r, r->queues_begun);
     rmq_snapshot_drop_queues(s);
     s->detail = rmq_detail_give_up(&r->poll->details[0], seconds);
   }
@@ -560,10 +562,11 @@ static void run_auto(struct run *r, struct rmq_poll_result *result) {
 
 static void end_detail(const struct run *r, size_t index, double seconds) {
   struct rmq_detail *d = &r->poll->details[index];
-  bool has_queues = !isnan(r->queue_seconds);
+  double queues = isnan(r->queue_seconds) ? 0 : r->queue_seconds;
   d->report = r->poll->report_seconds;
+  /* What was abandoned told its level's cost and is no one else's. */
   rmq_detail_end(d, r->queue_seconds,
-                 seconds - r->wasted - (has_queues ? r->queue_seconds : 0));
+                 seconds - r->wasted - r->abandoned - queues);
 }
 
 void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,

@@ -196,6 +196,36 @@ static void slow_pages_are_given_up_within_the_poll(void **state) {
   tear_down(&f);
 }
 
+/* What was not read to its end is no part of what the next poll takes. */
+static void pages_that_were_given_up_cost_their_level_only(void **state) {
+  (void)state;
+#define ITEMS "{\"page_count\":10,\"items\":[" THREE "]}"
+  static const struct fake_web_rule usual[] = {
+      {"overview", 200, OVERVIEW(5000), 0.02},
+      {"queues?page=", 200, ITEMS, 0.19},
+      {"queues?columns", 200, "[" THREE "]", 0.6},
+      {"api/queues/", 200, ONE, 0},
+      {"nodes", 200, NODES, 0.02},
+      {NULL, 0, NULL, 0}};
+  struct fake_web_rule stalling[7];
+  struct fixture f;
+  set_up(&f, usual, RMQ_SOURCE_MANAGEMENT, 5000);
+  for (int i = 0; i < 5; i++)
+    run(&f);
+  assert_int_equal(f.s.detail, RMQ_DETAIL_ALL);
+  memcpy(stalling + 1, usual, sizeof(usual));
+  stalling[0] = (struct fake_web_rule){"queues?page=4&", 200, ITEMS, 4.4};
+  f.server.rules = stalling;
+  run(&f);
+  assert_int_equal(f.s.detail, RMQ_DETAIL_LENGTHS);
+  f.server.rules = usual;
+  for (int i = 0; i < 20; i++) {
+    run(&f);
+    assert_true(f.s.detail >= RMQ_DETAIL_LENGTHS);
+  }
+  tear_down(&f);
+}
+
 static void pages_over_the_maximum_are_not_in_the_guess(void **state) {
   (void)state;
   static const struct fake_web_rule rules[] = {
@@ -371,6 +401,7 @@ int main(void) {
       cmocka_unit_test(the_longest_alone_are_asked_for_at_level_1),
       cmocka_unit_test(no_queue_is_asked_for_at_level_0),
       cmocka_unit_test(slow_pages_are_given_up_within_the_poll),
+      cmocka_unit_test(pages_that_were_given_up_cost_their_level_only),
       cmocka_unit_test(pages_over_the_maximum_are_not_in_the_guess),
       cmocka_unit_test(a_list_that_hangs_leaves_time_for_the_nodes),
       cmocka_unit_test(questions_about_one_queue_stop_at_the_budget),
