@@ -198,17 +198,26 @@ enum rmq_detail_level rmq_detail_give_up(struct rmq_detail *d, double seconds) {
   return d->level;
 }
 
-void rmq_detail_end(struct rmq_detail *d, double queue_seconds, double base) {
+/* A failure that came soon says nothing, a late one that it takes longer. */
+static bool tells_cost(const struct rmq_detail *d, double seconds,
+                       bool has_list) {
+  return has_list ||
+         (seconds + d->report) / d->queues > d->costs[d->level].mean;
+}
+
+void rmq_detail_end(struct rmq_detail *d, double queue_seconds, bool has_list,
+                    double base) {
   for (int i = 0; i < RMQ_DETAIL_LEVELS_COUNT; i++)
     d->costs[i].age++;
   d->base = base;
   d->total = base + d->report;
   if (!isnan(queue_seconds)) {
-    measure(d, queue_seconds);
+    if (tells_cost(d, queue_seconds, has_list))
+      measure(d, queue_seconds);
     d->total += queue_seconds;
   }
   d->kept++;
   if (d->has_risen && has_lasted(d))
     d->patience = RMQ_DETAIL_PATIENCE;
-  d->calm = may_rise(d) ? d->calm + 1 : 0;
+  d->calm = has_list && may_rise(d) ? d->calm + 1 : 0;
 }

@@ -76,7 +76,9 @@ enum rmq_detail_level rmq_detail_choose(struct rmq_detail *d,
 enum rmq_detail_level rmq_detail_give_up(struct rmq_detail *d, double seconds);
 
 /* After the poll: what its queues took (NaN = none were asked for), and all the
- * rest. */
-void rmq_detail_end(struct rmq_detail *d, double queue_seconds, double base);
+ * rest. Where the list did not come that is the least that the level costs, and
+ * no time to ask for more. */
+void rmq_detail_end(struct rmq_detail *d, double queue_seconds, bool has_list,
+                    double base);
 
 #endif

@@ -66,6 +66,7 @@ struct run {
   bool is_cancelled;
   double bytes;
   double queue_seconds; /* NaN = none were asked for */
+  bool lacks_list;      /* of queues, or a part of it */
   struct rmq_mono queues_begun;
   /* Seconds that somebody was waited for who did not answer, lists of queues
    * left out: asking for fewer queues would not have saved them. */
@@ -331,6 +332,7 @@ static void ask_lists(struct run *r, struct rmq_error *err) {
     s->detail = rmq_detail_give_up(&r->poll->details[0], seconds);
   }
   r->wasted = wasted;
+  r->lacks_list = rmq_error_is_set(err);
   if (s->detail > RMQ_DETAIL_TOTALS)
     r->queue_seconds = seconds_since(r, r->queues_begun);
 }
@@ -435,6 +437,7 @@ static void find_url(struct run *r, struct rmq_poll_result *result) {
 static void run_management(struct run *r, struct rmq_poll_result *result) {
   rmq_snapshot_clear(r->snapshot);
   r->queue_seconds = (double)NAN;
+  r->lacks_list = false;
   result->source = RMQ_SOURCE_MANAGEMENT;
   result->detail = &r->poll->details[0];
   find_url(r, result);
@@ -472,6 +475,7 @@ static struct rmq_scrape_result scrape(struct run *r, const char *management) {
   rmq_scrape_run(&p->scrape, management, r->deadline, r->snapshot, &got);
   r->bytes += got.bytes;
   r->queue_seconds = got.queue_seconds;
+  r->lacks_list = r->snapshot->silent_of_queues > 0;
   r->wasted = got.wasted;
   return got;
 }
@@ -565,7 +569,7 @@ static void end_detail(const struct run *r, size_t index, double seconds) {
   double queues = isnan(r->queue_seconds) ? 0 : r->queue_seconds;
   d->report = r->poll->report_seconds;
   /* What was abandoned told its level's cost and is no one else's. */
-  rmq_detail_end(d, r->queue_seconds,
+  rmq_detail_end(d, r->queue_seconds, !r->lacks_list,
                  seconds - r->wasted - r->abandoned - queues);
 }
 

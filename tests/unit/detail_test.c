@@ -27,7 +27,7 @@ static double poll(struct rmq_detail *d, const struct world *w) {
   enum rmq_detail_level level =
       rmq_detail_choose(d, w->most, w->queues, w->base / 2);
   double seconds = w->per_queue[level] * fmax(w->queues, RMQ_DETAIL_QUEUES_MIN);
-  rmq_detail_end(d, level == RMQ_DETAIL_TOTALS ? (double)NAN : seconds,
+  rmq_detail_end(d, level == RMQ_DETAIL_TOTALS ? (double)NAN : seconds, true,
                  w->base);
   return w->base + seconds + d->report;
 }
@@ -197,6 +197,36 @@ static void a_rise_that_does_not_last_makes_the_next_one_wait(void **state) {
   assert_true(rises > 5 && rises < 30);
 }
 
+/* 50,000 queues: 9 s at level 3, 3 s at level 2, and then a list that fails. */
+static void a_list_that_fails_soon_is_not_a_cheap_one(void **state) {
+  (void)state;
+  struct rmq_detail d;
+  rmq_detail_init(&d, BUDGET);
+  rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.05);
+  rmq_detail_give_up(&d, 9);
+  for (int i = 0; i < 3; i++) {
+    rmq_detail_end(&d, 3, true, 0.05);
+    rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.05);
+  }
+  for (int i = 0; i < 50; i++) {
+    rmq_detail_end(&d, 0.02, false, 0.05);
+    assert_int_equal(rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.05),
+                     RMQ_DETAIL_LENGTHS);
+  }
+}
+
+static void a_list_that_fails_late_is_a_dear_one(void **state) {
+  (void)state;
+  struct rmq_detail d;
+  rmq_detail_init(&d, BUDGET);
+  for (int i = 0; i < 3; i++)
+    poll(&d, &usual);
+  rmq_detail_choose(&d, RMQ_DETAIL_ALL, usual.queues, 0.05);
+  rmq_detail_end(&d, 4.8, false, 0.05);
+  assert_true(rmq_detail_choose(&d, RMQ_DETAIL_ALL, usual.queues, 0.05) <
+              RMQ_DETAIL_ALL);
+}
+
 static void giving_up_goes_on_at_a_level_that_may_fit(void **state) {
   (void)state;
   struct rmq_detail d;
@@ -205,7 +235,7 @@ static void giving_up_goes_on_at_a_level_that_may_fit(void **state) {
   assert_int_equal(rmq_detail_give_up(&d, 30), RMQ_DETAIL_LENGTHS);
   assert_string_equal(d.reason.text,
                       "a poll would take 30 s, TimeBudget is 5 s");
-  rmq_detail_end(&d, 7, 0.1); /* neither did that */
+  rmq_detail_end(&d, 7, true, 0.1); /* neither did that */
   assert_int_equal(rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.1),
                    RMQ_DETAIL_TOTALS);
 }
@@ -302,6 +332,8 @@ int main(void) {
       cmocka_unit_test(the_way_up_does_not_end_at_what_is_not_known),
       cmocka_unit_test(fewer_queues_are_known_to_fit),
       cmocka_unit_test(a_rise_that_does_not_last_makes_the_next_one_wait),
+      cmocka_unit_test(a_list_that_fails_soon_is_not_a_cheap_one),
+      cmocka_unit_test(a_list_that_fails_late_is_a_dear_one),
       cmocka_unit_test(giving_up_goes_on_at_a_level_that_may_fit),
       cmocka_unit_test(what_the_source_offers_is_the_most),
       cmocka_unit_test(a_steady_broker_has_a_steady_level),

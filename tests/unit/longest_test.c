@@ -265,6 +265,30 @@ static void a_list_that_hangs_leaves_time_for_the_nodes(void **state) {
   tear_down(&f);
 }
 
+/* 50,000 queues, whose list takes 3 s at level 2 and 9 s at level 3. */
+static void a_list_that_fails_soon_does_not_raise_the_level(void **state) {
+  (void)state;
+  struct fake_web_rule rules[] = {
+      {"overview", 200, OVERVIEW(50000), 0.05},
+      {"queues?page=", 200, "{\"page_count\":100,\"items\":[" THREE "]}", 0.09},
+      {"queues?columns", 200, "[" THREE "]", 3},
+      {"api/queues/", 200, ONE, 0},
+      {"nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
+  struct fixture f;
+  set_up(&f, rules, RMQ_SOURCE_MANAGEMENT, 50000);
+  for (int i = 0; i < 3; i++)
+    run(&f);
+  assert_int_equal(f.s.detail, RMQ_DETAIL_LENGTHS);
+  rules[1] = (struct fake_web_rule){"queues?", 503, "", 0.02};
+  for (int i = 0; i < 30; i++) {
+    run(&f);
+    assert_int_equal(f.s.detail, RMQ_DETAIL_LENGTHS);
+    assert_true(rmq_error_is_set(&f.r.queues_error));
+  }
+  tear_down(&f);
+}
+
 static void questions_about_one_queue_stop_at_the_budget(void **state) {
   (void)state;
   static const struct fake_web_rule rules[] = {
@@ -404,6 +428,7 @@ int main(void) {
       cmocka_unit_test(pages_that_were_given_up_cost_their_level_only),
       cmocka_unit_test(pages_over_the_maximum_are_not_in_the_guess),
       cmocka_unit_test(a_list_that_hangs_leaves_time_for_the_nodes),
+      cmocka_unit_test(a_list_that_fails_soon_does_not_raise_the_level),
       cmocka_unit_test(questions_about_one_queue_stop_at_the_budget),
       cmocka_unit_test(nodes_are_asked_for_fewer_families),
       cmocka_unit_test(nodes_alone_tell_lengths),
