@@ -286,7 +286,7 @@ void rmq_checks_run(struct rmq_checks *c, const struct rmq_checks_input *in,
                     struct rmq_checks_result *ret_result) {
   struct rmq_checks_result result = {.is_cancelled = false};
   struct turn t = {.checks = c, .in = in};
-  bool is_due = c->polls % RMQ_CHECKS_EVERY == 0;
+  bool is_due = c->is_due || c->polls % RMQ_CHECKS_EVERY == 0;
   grow_older(c);
   *ret_result = result;
   if (is_due && in->timeout.ns <= 0) /* with the next poll, then */
@@ -294,7 +294,19 @@ void rmq_checks_run(struct rmq_checks *c, const struct rmq_checks_input *in,
   if (is_due && allocate(&t) == 0)
     take_turn(&t, ret_result);
   release(&t);
+  c->is_due = false;
   c->polls = (c->polls + 1) % RMQ_CHECKS_CERTIFICATES_EVERY;
+}
+
+void rmq_checks_miss(struct rmq_checks *c) {
+  grow_older(c);
+  c->blocked.value = (double)NAN;
+  c->critical.value = (double)NAN;
+  c->leaderless.value = (double)NAN;
+  c->is_due = true;
+  /* Certificates last: they are asked when it was time for them meanwhile. */
+  if (c->polls > 0)
+    c->polls = (c->polls + 1) % RMQ_CHECKS_CERTIFICATES_EVERY;
 }
 
 /* ---- what is known ---- */

@@ -39,6 +39,7 @@ struct rmq_checks_target {
 
 struct rmq_checks {
   unsigned polls; /* since the last turn for certificates */
+  bool is_due;    /* a poll failed: what was known is asked anew */
   struct rmq_checks_value blocked, critical, leaderless;
   struct rmq_checks_target *targets; /* owned; one per URL, then MetricsURL */
   size_t targets_count;
@@ -68,6 +69,9 @@ void rmq_checks_fini(struct rmq_checks *c);
  * the same every time. */
 void rmq_checks_run(struct rmq_checks *c, const struct rmq_checks_input *in,
                     struct rmq_checks_result *ret_result);
+/* After each poll that was not: what the outage may have changed is unknown
+ * until it is asked with the next one that is. */
+void rmq_checks_miss(struct rmq_checks *c);
 /* What is known now. */
 void rmq_checks_report(const struct rmq_checks *c, struct rmq_wall now,
                        struct rmq_report_cluster *r);

@@ -202,6 +202,8 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   if (poll.outcome == RMQ_POLL_CANCELLED ||
       (poll.outcome == RMQ_POLL_ANSWERED && !run_checks(m, deadline, s, &poll)))
     return false;
+  if (poll.outcome != RMQ_POLL_ANSWERED)
+    rmq_checks_miss(&m->checks);
   if (poll.outcome == RMQ_POLL_REFUSED)
     m->has_password = false;
   if (poll.outcome == RMQ_POLL_ANSWERED)

@@ -249,6 +249,43 @@ static void a_turn_without_time_is_taken_with_the_next_poll(void **state) {
   rmq_checks_fini(&f.checks);
 }
 
+static void after_an_outage_nothing_of_before_is_told(void **state) {
+  (void)state;
+  static const struct fake_web_rule other[] = {
+      {"connections", 200, "[{}]", 0},
+      {"elected-leaders", 503, CRITICAL("x"), 0},
+      {"node-is", 200, OK, 0},
+      {"http", 404, "", 0},
+      NONE};
+  static const struct {
+    int polls, missed; /* before it, and in it */
+    size_t want_asked;
+  } rows[] = {{1, 1, 4},   {3, 1, 4},  {5, 1, 4},
+              {7, 500, 7}, {60, 1, 7}, {61, 58, 4}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%d polls, %d missed", rows[i].polls, rows[i].missed);
+    struct fixture f;
+    set_up(&f, all_well);
+    for (int j = 0; j < rows[i].polls; j++)
+      run(&f);
+    for (int j = 0; j < rows[i].missed; j++)
+      rmq_checks_miss(&f.checks);
+    f.server.rules = all_well;
+    f.in.timeout = rmq_s(0); /* no time yet */
+    run(&f);
+    assert_int_equal(f.server.asked_count, 0);
+    assert_true(isnan(f.r.connections_blocked) && isnan(f.r.leaderless));
+    assert_true(isnan(f.r.quorum_critical));
+    f.server.rules = other;
+    f.in.timeout = rmq_s(5);
+    run(&f);
+    assert_int_equal(f.server.asked_count, rows[i].want_asked);
+    assert_true(isnan(f.r.connections_blocked) && f.r.leaderless == 2);
+    assert_true(f.r.quorum_critical == 0);
+    rmq_checks_fini(&f.checks);
+  }
+}
+
 static void a_cancelled_turn_changes_nothing(void **state) {
   (void)state;
   static const struct fake_web_rule rules[] = {{"http", -1, "", 0}, NONE};
@@ -272,6 +309,7 @@ int main(void) {
       cmocka_unit_test(without_the_management_api_there_are_only_certificates),
       cmocka_unit_test(the_certificate_that_expires_first_counts),
       cmocka_unit_test(a_turn_without_time_is_taken_with_the_next_poll),
+      cmocka_unit_test(after_an_outage_nothing_of_before_is_told),
       cmocka_unit_test(a_cancelled_turn_changes_nothing),
   };
   return run_all(tests);

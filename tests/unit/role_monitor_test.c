@@ -45,7 +45,8 @@ static enum rmq_http_outcome get(void *ctx, const char *url,
   *ret_status = b->status;
   if (strstr(url, "/api/overview") != NULL) {
     rmq_buf_appendf(body,
-                    "{\"rabbitmq_version\":\"3.10.8\",\"queue_totals\":"
+                    "{\"rabbitmq_version\":\"3.10.8\","
+                    "\"object_totals\":{\"connections\":3},\"queue_totals\":"
                     "{\"messages_ready\":%ld,\"messages_unacknowledged\":0},"
                     "\"message_stats\":{\"publish\":%ld}}",
                     b->ready, b->published);
@@ -186,6 +187,26 @@ static void an_unreachable_broker_is_a_state_that_is_reported(void **state) {
                      fake.wall.ns);
     assert_false(rmq_role_monitor_is_reachable(f.m));
   }
+  tear_down(&f);
+}
+
+static void
+what_was_checked_before_an_outage_is_not_sent_after_it(void **state) {
+  (void)state;
+  static const char blocked[] = MAIN "current_connections-blocked";
+  struct fixture f;
+  set_up(&f);
+  rmq_role_monitor_sample(f.m);
+  assert_true(fake_host_value(&fake, blocked) == 2);
+  f.broker.status = 0;
+  fake_host_advance(&fake, rmq_s(10));
+  rmq_role_monitor_sample(f.m);
+  f.broker.status = 200;
+  f.broker.connections_status = 500;
+  fake_host_advance(&fake, rmq_s(10));
+  fake_host_clear(&fake);
+  rmq_role_monitor_sample(f.m);
+  assert_null(fake_host_find(&fake, blocked));
   tear_down(&f);
 }
 
@@ -612,6 +633,7 @@ int main(void) {
       cmocka_unit_test(a_sample_reports_cluster_node_and_queue),
       cmocka_unit_test(each_result_is_handed_over_once),
       cmocka_unit_test(an_unreachable_broker_is_a_state_that_is_reported),
+      cmocka_unit_test(what_was_checked_before_an_outage_is_not_sent_after_it),
       cmocka_unit_test(the_log_hears_of_each_change_once),
       cmocka_unit_test(a_refused_password_is_another_fault_than_no_broker),
       cmocka_unit_test(a_missing_part_is_said_once_and_its_return_too),
