@@ -68,12 +68,12 @@ static json_t *load(const char *bytes, size_t len, json_type type,
 }
 
 /* RabbitMQ 3.8 says 0, however many are dropped; 3.10 counts them. */
-static void forget_zeroed(struct rmq_snapshot *s) {
+static void forget_zeroed(const char *version, int64_t stats[RMQ_STATS_COUNT]) {
   int major = 0, minor = 0;
-  bool is_old = sscanf(s->version, "%d.%d", &major, &minor) == 2 &&
+  bool is_old = sscanf(version, "%d.%d", &major, &minor) == 2 &&
                 (major < 3 || (major == 3 && minor < 10));
-  if (is_old && s->stats[RMQ_STAT_DROPPED] == 0)
-    s->stats[RMQ_STAT_DROPPED] = RMQ_ABSENT;
+  if (is_old && stats[RMQ_STAT_DROPPED] == 0)
+    stats[RMQ_STAT_DROPPED] = RMQ_ABSENT;
 }
 
 int rmq_management_overview(const char *bytes, size_t len,
@@ -97,7 +97,7 @@ int rmq_management_overview(const char *bytes, size_t len,
     for (size_t i = 0; i <= RMQ_TALLY_CHANNEL_CLOSED; i++)
       s->tallies[i] = get_counter(churn, rmq_tally_to_str((enum rmq_tally)i));
     get_stats(json_object_get(doc, "message_stats"), s->stats);
-    forget_zeroed(s);
+    forget_zeroed(s->version, s->stats);
   } else {
     rmq_error_set(err, "the answer is not a RabbitMQ overview; is the URL that "
                        "of the management plugin?");
@@ -174,6 +174,7 @@ int rmq_management_vhosts(const char *bytes, size_t len, struct rmq_snapshot *s,
     v->ready = get_gauge(item, "messages_ready");
     v->unacked = get_gauge(item, "messages_unacknowledged");
     get_stats(json_object_get(item, "message_stats"), v->stats);
+    forget_zeroed(s->version, v->stats);
   }
   json_decref(doc);
   return 0;

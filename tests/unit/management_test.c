@@ -449,6 +449,34 @@ static void real_vhosts_are_read(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+/* It says 0 of each virtual host, too. */
+static void an_old_broker_counts_no_dropped_messages(void **state) {
+  (void)state;
+  static const char body[] =
+      "[{\"name\":\"/\",\"message_stats\":{\"publish\":5,"
+      "\"drop_unroutable\":0}}]";
+  static const struct {
+    const char *version;
+    int64_t want;
+  } rows[] = {{"3.8.9", RMQ_ABSENT},
+              {"3.9.27", RMQ_ABSENT},
+              {"3.10.8", 0},
+              {"4.0.5", 0},
+              {"", 0}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_snapshot s;
+    struct rmq_error err = {.text = ""};
+    SHOW_ROW("%s", rows[i].version);
+    rmq_snapshot_init(&s, 10);
+    s.vhosts_max = 10;
+    snprintf(s.version, sizeof(s.version), "%s", rows[i].version);
+    assert_int_equal(rmq_management_vhosts(body, strlen(body), &s, &err), 0);
+    assert_int_equal(s.vhosts[0].stats[RMQ_STAT_PUBLISH], 5);
+    assert_int_equal(s.vhosts[0].stats[RMQ_STAT_DROPPED], rows[i].want);
+    rmq_snapshot_fini(&s);
+  }
+}
+
 static void fields_are_taken_in_any_order_and_others_read_over(void **state) {
   (void)state;
   char body[] =
@@ -544,6 +572,7 @@ int main(void) {
       cmocka_unit_test(what_is_not_the_api_is_refused_with_a_reason),
       cmocka_unit_test(an_endless_list_of_nodes_is_refused),
       cmocka_unit_test(the_brokers_own_reason_is_found),
+      cmocka_unit_test(an_old_broker_counts_no_dropped_messages),
       cmocka_unit_test(fields_are_taken_in_any_order_and_others_read_over),
       cmocka_unit_test(a_list_that_breaks_off_is_refused_wherever_it_does),
       cmocka_unit_test(a_stream_has_no_lengths),
