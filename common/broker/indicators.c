@@ -26,6 +26,7 @@ struct track {
   double depth;
   int missed;
   bool is_held;               /* it went missing while a node was away */
+  bool is_stream;             /* as was said when it was said last */
   enum rmq_counting counting; /* of its counters, when it was there last */
 };
 
@@ -57,6 +58,8 @@ struct turn {
   struct rmq_mono taken;
   double elapsed; /* seconds since the last; NaN = there was none */
   double now;     /* wall clock, seconds */
+  /* At lower levels not all brokers say which queues are streams. */
+  bool are_kinds_known;
   /* Of queues; a queue's count is a sum over nodes, or one number. */
   bool are_counts_known;
   enum rmq_decrease decrease;
@@ -447,16 +450,18 @@ static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
                          const struct turn *turn, struct rmq_report_queue *r) {
   int64_t sums[RMQ_STATS_COUNT];
   count_queue(t, q, turn, sums);
-  double depth = q->ready + q->unacked;
+  t->is_stream = q->is_stream || (t->is_stream && !turn->are_kinds_known);
+  double ready = t->is_stream ? (double)NAN : q->ready;
+  double depth = ready + q->unacked;
   rmq_report_queue_clear(r);
   r->vhost = q->vhost;
   r->name = q->name;
-  r->ready = q->ready;
-  r->unacked = q->unacked;
+  r->ready = ready;
+  r->unacked = t->is_stream ? (double)NAN : q->unacked;
   r->consumers = q->consumers;
   if (t->missed == 0)
     r->growth = grow(turn, depth, t->depth);
-  r->drain = drain(q->ready, r->growth);
+  r->drain = drain(ready, r->growth);
   r->head_age = head_age(turn, q->head_timestamp);
   r->stream_offset_lag = q->stream_lag;
   r->publish = sums[RMQ_STAT_PUBLISH];
@@ -597,6 +602,7 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
   if (x->has_before)
     turn.elapsed = rmq_dur_seconds(rmq_mono_since(now->taken, x->taken));
   rmq_snapshot_sort(now);
+  turn.are_kinds_known = now->detail == RMQ_DETAIL_ALL;
   turn.continuity = rmq_members_step(&x->members, now);
   if (x->has_before && x->is_per_node != now->is_per_node)
     turn.continuity = RMQ_CHANGED; /* another source, other counters */

@@ -226,6 +226,9 @@ int rmq_management_queue(const char *bytes, size_t len,
   if (isnan(q->consumers))
     q->consumers = consumers;
   q->counting = RMQ_COUNTED_ALONE;
+  const char *type = get_name(doc, "type");
+  if (type != NULL && strcmp(type, "stream") == 0)
+    rmq_snapshot_mark_stream(q);
   json_decref(doc);
   return 0;
 }

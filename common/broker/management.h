@@ -52,7 +52,7 @@
 /* One queue; in between come "/", the vhost, "/", and the name, encoded. */
 #define RMQ_MANAGEMENT_QUEUE "/api/queues"
 #define RMQ_MANAGEMENT_QUEUE_COLUMNS                                           \
-  "?columns=consumers,memory,consumer_capacity,consumer_utilisation,"          \
+  "?columns=type,consumers,memory,consumer_capacity,consumer_utilisation,"     \
   "head_message_timestamp,message_stats.publish,message_stats.deliver,"        \
   "message_stats.deliver_no_ack,message_stats.get,message_stats.get_no_ack,"   \
   "message_stats.ack,message_stats.redeliver"
@@ -81,7 +81,8 @@ int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
                           void *ctx, struct rmq_snapshot *s, size_t *ret_pages,
                           struct rmq_error *err);
 
-/* The answer about one queue: what its lengths do not tell. */
+/* The answer about one queue: what its lengths do not tell, and that it has
+ * none where it is a stream. */
 int rmq_management_queue(const char *bytes, size_t len,
                          struct rmq_snapshot_queue *q, struct rmq_error *err);
 

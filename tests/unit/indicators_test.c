@@ -469,6 +469,47 @@ static void a_change_that_a_queue_misses_makes_no_spike(void **state) {
   end(&t);
 }
 
+/* RabbitMQ 4.0 does not say what a queue is where only lengths are asked for.
+ */
+static void a_stream_stays_one_at_a_lower_level(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    enum rmq_detail_level detail;
+    bool is_stream; /* as the broker says */
+    bool want;
+  } polls[] = {
+      {"it is told", RMQ_DETAIL_ALL, true, true},
+      {"it is not told", RMQ_DETAIL_LENGTHS, false, true},
+      {"it is not told", RMQ_DETAIL_LENGTHS, false, true},
+      {"at a lower one", RMQ_DETAIL_TOP, false, true},
+      {"told again", RMQ_DETAIL_ALL, true, true},
+      {"another queue of that name", RMQ_DETAIL_ALL, false, false},
+      {"which is not told", RMQ_DETAIL_LENGTHS, false, false},
+      {"told by the management API", RMQ_DETAIL_LENGTHS, true, true},
+      {"and not told", RMQ_DETAIL_LENGTHS, false, true},
+  };
+  struct story t;
+  begin(&t);
+  for (size_t i = 0; i < COUNT_OF(polls); i++) {
+    SHOW_ROW("%zu: %s", i, polls[i].name);
+    poll(&t);
+    t.s.detail = polls[i].detail;
+    struct rmq_snapshot_queue *log = add(&t, "log", 5e6, 0);
+    if (polls[i].is_stream)
+      rmq_snapshot_mark_stream(log);
+    add(&t, "q", 7, 0);
+    step(&t);
+    const struct rmq_report_queue *r = &t.r.queues[0];
+    assert_int_equal(isnan(r->ready), polls[i].want);
+    assert_int_equal(isnan(r->unacked), polls[i].want);
+    assert_true(isnan(r->growth) || !polls[i].want);
+    assert_absent(r->drain);
+    assert_true(t.r.queues[1].ready == 7);
+  }
+  end(&t);
+}
+
 static void the_lag_of_streams_is_reported_as_it_is_told(void **state) {
   (void)state;
   struct story t;
@@ -818,6 +859,7 @@ int main(void) {
       cmocka_unit_test(a_queue_whose_node_is_away_keeps_its_sum),
       cmocka_unit_test(a_node_that_answers_before_it_runs_makes_no_spike),
       cmocka_unit_test(a_change_that_a_queue_misses_makes_no_spike),
+      cmocka_unit_test(a_stream_stays_one_at_a_lower_level),
       cmocka_unit_test(the_lag_of_streams_is_reported_as_it_is_told),
       cmocka_unit_test(our_own_nacks_and_drops_join_the_error_rate_once),
       cmocka_unit_test(per_minute_is_per_minute_however_rare_the_polls_are),

@@ -561,6 +561,31 @@ static void a_stream_has_no_lengths(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+static void an_answer_about_one_queue_says_that_it_is_a_stream(void **state) {
+  (void)state;
+  static const struct {
+    const char *body;
+    bool want;
+  } rows[] = {{"{\"type\":\"stream\",\"consumers\":2}", true},
+              {"{\"type\":\"quorum\",\"consumers\":2}", false},
+              {"{\"consumers\":2}", false}};
+  assert_non_null(strstr(RMQ_MANAGEMENT_QUEUE_COLUMNS, "type,"));
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_snapshot s;
+    struct rmq_error err = {.text = ""};
+    SHOW_ROW("%s", rows[i].body);
+    rmq_snapshot_init(&s, 10);
+    struct rmq_snapshot_queue *q = rmq_snapshot_add_queue(&s, "/", "q");
+    q->ready = q->unacked = 5;
+    assert_int_equal(
+        rmq_management_queue(rows[i].body, strlen(rows[i].body), q, &err), 0);
+    assert_int_equal(q->is_stream, rows[i].want);
+    assert_int_equal(isnan(q->ready), rows[i].want);
+    assert_true(q->consumers == 2);
+    rmq_snapshot_fini(&s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_real_overview_is_read),
@@ -576,6 +601,7 @@ int main(void) {
       cmocka_unit_test(fields_are_taken_in_any_order_and_others_read_over),
       cmocka_unit_test(a_list_that_breaks_off_is_refused_wherever_it_does),
       cmocka_unit_test(a_stream_has_no_lengths),
+      cmocka_unit_test(an_answer_about_one_queue_says_that_it_is_a_stream),
       cmocka_unit_test(real_stream_consumers_are_read),
       cmocka_unit_test(real_vhosts_are_read),
       cmocka_unit_test(a_queue_that_is_on_two_pages_counts_once),
