@@ -39,6 +39,7 @@ struct rmq_indicators {
   struct rmq_totals totals;
   struct rmq_unconfirmed unconfirmed;
   struct rmq_meter own_nacks, own_dropped;
+  bool has_failed; /* the poll before */
   struct rmq_window errors;
   struct rmq_window refusals; /* a minute of auth_failed, channel_closed */
   struct rmq_baseline publish_rate;
@@ -349,6 +350,9 @@ static void report_errors(struct rmq_indicators *x,
       report_own(&x->own_nacks, now->own.nacks, now->taken, &c->own_nacks);
   int64_t dropped = report_own(&x->own_dropped, now->own.dropped, now->taken,
                                &c->own_dropped);
+  /* Of an outage, they are in the sums, and no part of the minute after it. */
+  if (x->has_failed)
+    nacks = dropped = RMQ_ABSENT;
   /* The broker's trace of nacks has ours in it. */
   int64_t errors =
       add_known(failed(g->added), unconfirmed >= 0 ? unconfirmed : nacks);
@@ -620,6 +624,7 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
   result.vhosts_count = x->vhosts.reports_count;
   result.queues = x->queues;
   x->has_before = true;
+  x->has_failed = false;
   x->is_per_node = now->is_per_node;
   x->detail = now->detail;
   x->taken = now->taken;
@@ -632,6 +637,7 @@ void rmq_indicators_fail(struct rmq_indicators *x,
   struct rmq_indicators_result result = {.nodes_count = 0};
   rmq_report_cluster_clear(&result.cluster);
   result.cluster.reachable = 0;
+  x->has_failed = true;
   result.cluster.scrape_failed = ++x->scrape_failed;
   *ret_result = result;
 }

@@ -565,6 +565,28 @@ static void our_own_nacks_and_drops_join_the_error_rate_once(void **state) {
   }
 }
 
+static void what_was_dropped_in_an_outage_is_no_error_after_it(void **state) {
+  (void)state;
+  static const int64_t dropped[] = {0, 0, 9000, 9005}; /* at each poll */
+  static const double want_rate[] = {0, 0, 0, 5 / 3.0};
+  struct story t;
+  begin(&t);
+  for (int64_t p = 0; p < 4; p++) {
+    if (p == 2)
+      rmq_indicators_fail(t.x, &t.r);
+    poll(&t);
+    t.s.stats[RMQ_STAT_PUBLISH] = 100 * p;
+    t.s.stats[RMQ_STAT_RETURNED] = 0;
+    t.s.own.nacks = 0;
+    t.s.own.dropped = dropped[p];
+    step(&t);
+    assert_int_equal(t.r.cluster.own_dropped, dropped[p]);
+    if (p > 0)
+      assert_near(t.r.cluster.error_rate, want_rate[p]);
+  }
+  end(&t);
+}
+
 /* Refused logins and closed channels at a steady pace, whatever the polls. */
 static void per_minute_is_per_minute_however_rare_the_polls_are(void **state) {
   (void)state;
@@ -862,6 +884,7 @@ int main(void) {
       cmocka_unit_test(a_stream_stays_one_at_a_lower_level),
       cmocka_unit_test(the_lag_of_streams_is_reported_as_it_is_told),
       cmocka_unit_test(our_own_nacks_and_drops_join_the_error_rate_once),
+      cmocka_unit_test(what_was_dropped_in_an_outage_is_no_error_after_it),
       cmocka_unit_test(per_minute_is_per_minute_however_rare_the_polls_are),
       cmocka_unit_test(a_gap_counts_no_more_than_its_last_minute),
       cmocka_unit_test(drain_is_ready_by_minus_growth_and_absent_otherwise),
