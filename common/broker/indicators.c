@@ -246,6 +246,8 @@ static void report_lag(struct rmq_indicators *x, const struct rmq_snapshot *now,
   c->stream_offset_lag = now->stream_lag;
   c->consumer_delivery = now->own.consumer_delivery;
   x->depth = depth;
+  if (now->detail < RMQ_DETAIL_ALL)
+    return; /* the oldest one of some queues is not that of all */
   for (size_t i = 0; i < now->queues_count; i++)
     c->head_age =
         fmax(c->head_age, head_age(turn, now->queues[i].head_timestamp));

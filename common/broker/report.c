@@ -100,7 +100,8 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_GAUGE, "duration", "drain", drain, "seconds",
             "ready / -growth; absent when not draining"),
     CLUSTER(RMQ_GAUGE, "duration", "head_age", head_age, "seconds",
-            "Oldest head message of the queues that were read"),
+            "Oldest head message of the queues that were read; absent below "
+            "level 3, where not all are asked for it"),
     CLUSTER(RMQ_GAUGE, "latency", "probe_confirm", probe_confirm, "seconds",
             "Publish to confirm of the probe's messages, the longest since "
             "the last report"),

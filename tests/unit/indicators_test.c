@@ -778,6 +778,13 @@ static void head_age_is_now_minus_the_publishers_timestamp(void **state) {
   for (int i = 2; i < 5; i++)
     assert_absent(t.r.queues[i].head_age);
   assert_near(t.r.cluster.head_age, 90);
+  /* Of some queues the oldest one is not that of all. */
+  poll(&t);
+  t.s.detail = RMQ_DETAIL_LENGTHS;
+  add(&t, "a", 1, 0)->head_timestamp = now - 30;
+  step(&t);
+  assert_near(t.r.queues[0].head_age, 40);
+  assert_absent(t.r.cluster.head_age);
   end(&t);
 }
 
