@@ -32,6 +32,8 @@ void rmq_detail_init(struct rmq_detail *d, double budget) {
                            .most = RMQ_DETAIL_ALL,
                            .queues = RMQ_DETAIL_QUEUES_MIN,
                            .then = (double)NAN,
+                           .base_before = (double)NAN,
+                           .since_dip = RMQ_DETAIL_PATIENCE_MAX,
                            .patience = RMQ_DETAIL_PATIENCE};
   for (int i = 0; i < RMQ_DETAIL_LEVELS_COUNT; i++)
     forget(&d->costs[i]);
@@ -58,7 +60,7 @@ static void measure(struct rmq_detail *d, double seconds) {
   c->mean = is_first ? value : c->mean + weight * (value - c->mean);
   c->last = value;
   c->age = 0;
-  if (isnan(d->then))
+  if (isnan(d->then) && !d->is_dip)
     d->then = value;
 }
 
@@ -104,14 +106,22 @@ static bool may_rise(const struct rmq_detail *d) {
 }
 
 /* The highest one from this on down that fits. */
-static int fit(const struct rmq_detail *d, int level, double base) {
+static int fit(const struct rmq_detail *d, int level, double base,
+               double left) {
   double share = has_overrun(d) ? sure_share : fall_share;
   for (; level > RMQ_DETAIL_TOTALS; level--) {
     double seconds = predict(d, level, base);
-    if (isnan(seconds) ? !has_overrun(d) : seconds <= share * d->budget)
+    if (isnan(seconds)
+            ? !has_overrun(d)
+            : seconds <= share * d->budget && predict(d, level, 0) <= left)
       break;
   }
   return level;
+}
+
+/* One slow poll is no trend. */
+static double usual_base(const struct rmq_detail *d) {
+  return fmin(d->base, d->base_before);
 }
 
 /* ---- changes ---- */
@@ -168,9 +178,43 @@ static int rise(struct rmq_detail *d, double base, bool *ret_is_attempt) {
   return next;
 }
 
+/* Back to where it was; what is said of it is said when it stays so. */
+static void end_dip(struct rmq_detail *d) {
+  if (!d->is_dip)
+    return;
+  d->is_dip = false;
+  d->level = d->usual;
+  explain_rise(d, predict(d, (int)d->level, usual_base(d)));
+}
+
+/* What this poll has taken already, and what is left of it. */
+static void adapt(struct rmq_detail *d, double base, double left) {
+  int level = fit(d, (int)d->level, base, left);
+  if (level == (int)d->level)
+    return;
+  if (fit(d, (int)d->level, base, HUGE_VAL) == (int)d->level) {
+    rmq_error_clear(&d->reason);
+    rmq_error_set(&d->reason,
+                  "%.3g s are left for queues, since somebody does not answer",
+                  left);
+  } else {
+    explain_fall(d, predict(d, (int)d->level, base));
+  }
+  if (d->since_dip < RMQ_DETAIL_PATIENCE_MAX) {
+    move(d, level);
+    return;
+  }
+  d->usual = d->level;
+  d->level = (enum rmq_detail_level)level;
+  d->is_dip = true;
+  d->since_dip = 0;
+}
+
 enum rmq_detail_level rmq_detail_choose(struct rmq_detail *d,
                                         enum rmq_detail_level most,
-                                        double queues, double used) {
+                                        double queues, double used,
+                                        double left) {
+  end_dip(d);
   if (queues >= 0)
     d->queues = fmax(queues, RMQ_DETAIL_QUEUES_MIN);
   d->most = most;
@@ -181,20 +225,22 @@ enum rmq_detail_level rmq_detail_choose(struct rmq_detail *d,
   }
   if (d->budget <= 0)
     return d->level;
-  double base = fmax(d->base, used);
+  double base = usual_base(d);
   bool is_attempt = false;
   int risen = rise(d, base, &is_attempt);
-  int level = is_attempt ? risen : fit(d, risen, base);
+  int level = is_attempt ? risen : fit(d, risen, base, HUGE_VAL);
   if (level < risen)
     explain_fall(d, predict(d, risen, base));
   move(d, level);
+  if (!is_attempt)
+    adapt(d, fmax(base, used), left);
   return d->level;
 }
 
 enum rmq_detail_level rmq_detail_give_up(struct rmq_detail *d, double seconds) {
   measure(d, seconds);
   explain_fall(d, predict(d, (int)d->level, d->base));
-  move(d, fit(d, (int)d->level - 1, d->base));
+  move(d, fit(d, (int)d->level - 1, d->base, HUGE_VAL));
   return d->level;
 }
 
@@ -209,6 +255,7 @@ void rmq_detail_end(struct rmq_detail *d, double queue_seconds, bool has_list,
                     double base) {
   for (int i = 0; i < RMQ_DETAIL_LEVELS_COUNT; i++)
     d->costs[i].age++;
+  d->base_before = d->base > 0 ? d->base : base;
   d->base = base;
   d->total = base + d->report;
   if (!isnan(queue_seconds)) {
@@ -217,7 +264,8 @@ void rmq_detail_end(struct rmq_detail *d, double queue_seconds, bool has_list,
     d->total += queue_seconds;
   }
   d->kept++;
+  d->since_dip++;
   if (d->has_risen && has_lasted(d))
     d->patience = RMQ_DETAIL_PATIENCE;
-  d->calm = has_list && may_rise(d) ? d->calm + 1 : 0;
+  d->calm = has_list && !d->is_dip && may_rise(d) ? d->calm + 1 : 0;
 }

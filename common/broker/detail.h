@@ -52,12 +52,16 @@ struct rmq_detail {
   double budget; /* seconds of one poll; 0 = as long as it takes */
   double report; /* seconds that handing over a poll takes; the caller's */
   enum rmq_detail_level level, most;
-  double base, total, queues;
+  double base, base_before, total, queues; /* of the last poll; before it */
   double then; /* what this level cost per queue when it was new; NaN = ? */
   struct rmq_detail_cost costs[RMQ_DETAIL_LEVELS_COUNT];
   unsigned calm, kept, patience; /* polls */
   bool has_risen;                /* to this level */
-  struct rmq_error reason;       /* of the last change, a sentence's end */
+  /* This poll alone is at a lower level than the usual one. */
+  bool is_dip;
+  enum rmq_detail_level usual;
+  unsigned since_dip;      /* polls */
+  struct rmq_error reason; /* of the last change, a sentence's end */
 };
 
 /* All that there is, nothing measured. */
@@ -66,10 +70,13 @@ void rmq_detail_init(struct rmq_detail *d, double budget);
 /* For the poll that has begun: the level at which queues are asked for. most is
  * what the source offers, queues the number of all there are (NaN = as before),
  * used the seconds that the poll has taken already; here and at its end without
- * those that somebody was waited for who did not answer. */
+ * those that somebody was waited for who did not answer. left is what there is
+ * for queues. A poll that is the only one for long for which either is a reason
+ * to ask for less does not hold the next one back. */
 enum rmq_detail_level rmq_detail_choose(struct rmq_detail *d,
                                         enum rmq_detail_level most,
-                                        double queues, double used);
+                                        double queues, double used,
+                                        double left);
 
 /* Within the poll: going on at this level would take so many seconds. The level
  * at which to begin again. */

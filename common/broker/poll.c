@@ -346,9 +346,9 @@ static void ask_queues(struct run *r, struct rmq_error *err) {
     s->detail = RMQ_DETAIL_TOTALS;
     return;
   }
-  s->detail = rmq_detail_choose(&p->details[0], RMQ_DETAIL_ALL, s->queues_total,
-                                used(r));
   r->deadline = queues_deadline(r);
+  s->detail = rmq_detail_choose(&p->details[0], RMQ_DETAIL_ALL, s->queues_total,
+                                used(r), -seconds_since(r, r->deadline));
   ask_lists(r, err);
   r->queue_seconds += ask_details(r);
   r->deadline = deadline;

@@ -276,10 +276,11 @@ static enum rmq_detail_level choose(struct run *r) {
   double queues = count_queues(x);
   x->has_many = queues > (x->has_many ? 0.8 : 1) * RMQ_METRICS_FEW;
   r->snapshot->queues_total = queues;
+  struct rmq_mono now = x->mono(x->clock_ctx);
   return rmq_detail_choose(
       x->detail, x->has_many ? RMQ_DETAIL_LENGTHS : RMQ_DETAIL_ALL, queues,
-      rmq_dur_seconds(rmq_mono_since(x->mono(x->clock_ctx), x->start)) -
-          r->result.wasted);
+      rmq_dur_seconds(rmq_mono_since(now, x->start)) - r->result.wasted,
+      rmq_dur_seconds(rmq_mono_since(r->deadline, now)));
 }
 
 static const char *families(enum rmq_detail_level level) {

@@ -25,7 +25,7 @@ static const struct world usual = {.base = 0.1,
 /* One poll; what it took. */
 static double poll(struct rmq_detail *d, const struct world *w) {
   enum rmq_detail_level level =
-      rmq_detail_choose(d, w->most, w->queues, w->base / 2);
+      rmq_detail_choose(d, w->most, w->queues, w->base / 2, HUGE_VAL);
   double seconds = w->per_queue[level] * fmax(w->queues, RMQ_DETAIL_QUEUES_MIN);
   rmq_detail_end(d, level == RMQ_DETAIL_TOTALS ? (double)NAN : seconds, true,
                  w->base);
@@ -116,6 +116,45 @@ static void a_slow_first_answer_costs_detail(void **state) {
   assert_int_equal(d.level, RMQ_DETAIL_TOTALS);
 }
 
+static void one_slow_first_answer_costs_one_poll(void **state) {
+  (void)state;
+  struct rmq_detail d;
+  rmq_detail_init(&d, BUDGET);
+  for (int i = 0; i < 5; i++)
+    poll(&d, &usual);
+  struct world w = usual;
+  w.base = 2 * 4.8; /* before the queues are asked for: half of it */
+  poll(&d, &w);
+  assert_int_equal(d.level, RMQ_DETAIL_LENGTHS); /* of which nothing is known */
+  poll(&d, &usual);
+  assert_int_equal(d.level, RMQ_DETAIL_ALL);
+  assert_string_equal(d.reason.text,
+                      "a poll would take 2.6 s, TimeBudget is 5 s");
+  poll(&d, &w); /* it does so more often: that lasts */
+  poll(&d, &usual);
+  assert_true(d.level < RMQ_DETAIL_ALL);
+}
+
+static void too_little_time_left_costs_one_poll(void **state) {
+  (void)state;
+  struct rmq_detail d;
+  rmq_detail_init(&d, BUDGET);
+  for (int i = 0; i < 5; i++)
+    poll(&d, &usual);
+  for (int i = 0; i < 10; i++) {
+    assert_int_equal(
+        rmq_detail_choose(&d, RMQ_DETAIL_ALL, usual.queues, 0.1, 2.4),
+        RMQ_DETAIL_LENGTHS);
+    assert_string_equal(d.reason.text, "2.4 s are left for queues, since "
+                                       "somebody does not answer");
+    rmq_detail_end(&d, 1.4, true, 0.1);
+    for (int k = 0; k < RMQ_DETAIL_PATIENCE_MAX; k++) {
+      poll(&d, &usual);
+      assert_int_equal(d.level, RMQ_DETAIL_ALL);
+    }
+  }
+}
+
 static void handing_over_is_a_part_of_the_cost(void **state) {
   (void)state;
   struct rmq_detail d;
@@ -202,16 +241,17 @@ static void a_list_that_fails_soon_is_not_a_cheap_one(void **state) {
   (void)state;
   struct rmq_detail d;
   rmq_detail_init(&d, BUDGET);
-  rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.05);
+  rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.05, HUGE_VAL);
   rmq_detail_give_up(&d, 9);
   for (int i = 0; i < 3; i++) {
     rmq_detail_end(&d, 3, true, 0.05);
-    rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.05);
+    rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.05, HUGE_VAL);
   }
   for (int i = 0; i < 50; i++) {
     rmq_detail_end(&d, 0.02, false, 0.05);
-    assert_int_equal(rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.05),
-                     RMQ_DETAIL_LENGTHS);
+    assert_int_equal(
+        rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.05, HUGE_VAL),
+        RMQ_DETAIL_LENGTHS);
   }
 }
 
@@ -221,22 +261,22 @@ static void a_list_that_fails_late_is_a_dear_one(void **state) {
   rmq_detail_init(&d, BUDGET);
   for (int i = 0; i < 3; i++)
     poll(&d, &usual);
-  rmq_detail_choose(&d, RMQ_DETAIL_ALL, usual.queues, 0.05);
+  rmq_detail_choose(&d, RMQ_DETAIL_ALL, usual.queues, 0.05, HUGE_VAL);
   rmq_detail_end(&d, 4.8, false, 0.05);
-  assert_true(rmq_detail_choose(&d, RMQ_DETAIL_ALL, usual.queues, 0.05) <
-              RMQ_DETAIL_ALL);
+  assert_true(rmq_detail_choose(&d, RMQ_DETAIL_ALL, usual.queues, 0.05,
+                                HUGE_VAL) < RMQ_DETAIL_ALL);
 }
 
 static void giving_up_goes_on_at_a_level_that_may_fit(void **state) {
   (void)state;
   struct rmq_detail d;
   rmq_detail_init(&d, BUDGET);
-  rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.1);
+  rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.1, HUGE_VAL);
   assert_int_equal(rmq_detail_give_up(&d, 30), RMQ_DETAIL_LENGTHS);
   assert_string_equal(d.reason.text,
                       "a poll would take 30 s, TimeBudget is 5 s");
   rmq_detail_end(&d, 7, true, 0.1); /* neither did that */
-  assert_int_equal(rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.1),
+  assert_int_equal(rmq_detail_choose(&d, RMQ_DETAIL_ALL, 50000, 0.1, HUGE_VAL),
                    RMQ_DETAIL_TOTALS);
 }
 
@@ -327,6 +367,8 @@ int main(void) {
       cmocka_unit_test(a_jump_in_queues_is_met_before_they_are_asked_for),
       cmocka_unit_test(the_level_falls_before_a_broker_that_gets_slower),
       cmocka_unit_test(a_slow_first_answer_costs_detail),
+      cmocka_unit_test(one_slow_first_answer_costs_one_poll),
+      cmocka_unit_test(too_little_time_left_costs_one_poll),
       cmocka_unit_test(handing_over_is_a_part_of_the_cost),
       cmocka_unit_test(it_rises_step_by_step_when_the_broker_is_fast_again),
       cmocka_unit_test(the_way_up_does_not_end_at_what_is_not_known),
