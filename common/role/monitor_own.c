@@ -6,6 +6,7 @@
 #include "common/amqp/publisher.h"
 #include "common/base/series.h"
 #include "common/broker/meter.h"
+#include "common/role/monitor_log.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct blocks {
 
 struct rmq_monitor_own {
   const struct rmq_host *host;
+  const char *name;
   const struct rmq_role_monitor_config *config;
   struct blocks publishers, consumers;
   struct rmq_mono find_at;
@@ -48,12 +50,13 @@ static void add_block(void *ctx, const char *name) {
 }
 
 struct rmq_monitor_own *
-rmq_monitor_own_new(const struct rmq_host *host,
+rmq_monitor_own_new(const struct rmq_host *host, const char *name,
                     const struct rmq_role_monitor_config *config) {
   struct rmq_monitor_own *x = calloc(1, sizeof(*x));
   if (x == NULL)
     return NULL;
   x->host = host;
+  x->name = name;
   x->config = config;
   for (size_t i = 0; i < config->publishers.count; i++)
     add_block(&x->publishers, config->publishers.items[i]);
@@ -95,18 +98,41 @@ static double get_gauge(const struct rmq_monitor_own *x, const char *block,
                                                              : (double)NAN;
 }
 
+/* That a block is taken which nobody named: it may be of another broker. */
+static void say_found(const struct rmq_monitor_own *x, const char *plugin,
+                      const char *block, const char *option) {
+  char message[500];
+  snprintf(message, sizeof(message),
+           "counts what block \"%s\" of %s reports as this cluster's; %s says "
+           "which blocks are",
+           block, plugin, option);
+  const struct rmq_log_record record = {.level = RMQ_LOG_NOTICE,
+                                        .time = x->host->wall(x->host->ctx),
+                                        .service = x->host->service,
+                                        .plugin = RMQ_MONITOR_PLUGIN,
+                                        .block = x->name,
+                                        .event = "own_block",
+                                        .message = message};
+  x->host->log(x->host->ctx, &record);
+}
+
+static void find_of(struct rmq_monitor_own *x, struct blocks *b,
+                    const char *plugin, const char *option) {
+  size_t before = b->count;
+  x->host->instances(x->host->ctx, plugin, "bool", "connected", add_block, b);
+  for (size_t i = before; i < b->count; i++)
+    say_found(x, plugin, b->items[i].name, option);
+}
+
 /* Blocks that have reported meanwhile; those that are gone stay. */
 static void find(struct rmq_monitor_own *x, struct rmq_mono now) {
-  const struct rmq_host *h = x->host;
   if (!x->config->is_alone || now.ns < x->find_at.ns)
     return;
   x->find_at = rmq_mono_add(now, rmq_s(RMQ_MONITOR_OWN_FIND_S));
   if (x->config->publishers.count == 0)
-    h->instances(h->ctx, OWN_PUBLISH, "bool", "connected", add_block,
-                 &x->publishers);
+    find_of(x, &x->publishers, OWN_PUBLISH, "Publisher");
   if (x->config->consumers.count == 0)
-    h->instances(h->ctx, OWN_CONSUME, "bool", "connected", add_block,
-                 &x->consumers);
+    find_of(x, &x->consumers, OWN_CONSUME, "Consumer");
 }
 
 /* ---- publishers ---- */

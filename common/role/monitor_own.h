@@ -18,14 +18,14 @@ enum {
 
 struct rmq_monitor_own; /* opaque: the blocks that were found */
 
-/* All borrowed. NULL without memory. */
+/* All borrowed; name: of the block of the monitor. NULL without memory. */
 struct rmq_monitor_own *
-rmq_monitor_own_new(const struct rmq_host *host,
+rmq_monitor_own_new(const struct rmq_host *host, const char *name,
                     const struct rmq_role_monitor_config *config);
 void rmq_monitor_own_free(struct rmq_monitor_own *x);
 
 /* Fills s->own: of the blocks that Publisher and Consumer name, or of all where
- * the config is_alone. */
+ * the config is_alone; of those it says that they are found. */
 void rmq_monitor_own_step(struct rmq_monitor_own *x, struct rmq_snapshot *s);
 
 #endif

@@ -525,7 +525,7 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
   rmq_checks_init(&m->checks);
   rmq_local_init(&m->local, "/proc");
   m->indicators = rmq_indicators_new();
-  m->own = rmq_monitor_own_new(m->host, c);
+  m->own = rmq_monitor_own_new(m->host, m->name, c);
   if (m->indicators == NULL || m->own == NULL ||
       copy_urls(&c->urls, &m->urls) != 0 ||
       copy_urls(&c->metrics_urls, &m->metrics_urls) != 0 ||

@@ -17,7 +17,7 @@ static struct rmq_snapshot s;
 static void begin(bool is_alone) {
   fake_host_init(&fake);
   config.is_alone = is_alone;
-  own = rmq_monitor_own_new(&fake.host, &config);
+  own = rmq_monitor_own_new(&fake.host, "main", &config);
   assert_non_null(own);
   rmq_snapshot_init(&s, 1);
 }
@@ -161,6 +161,31 @@ static void named_blocks_are_those_and_no_others(void **state) {
   }
 }
 
+static void a_block_that_nobody_named_is_said_once(void **state) {
+  (void)state;
+  static char b[] = "b";
+  static char *names[] = {b};
+  begin(true);
+  publisher_says("a", 0, 0);
+  say("rabbitmq_consume", "in", "bool", "connected", RMQ_GAUGE, 1);
+  for (int i = 0; i < RMQ_MONITOR_OWN_FIND_S / 5; i++)
+    step();
+  assert_int_equal(fake_host_count(&fake, "own_block"), 2);
+  assert_int_equal(fake.lines[0].level, RMQ_LOG_NOTICE);
+  assert_string_equal(fake.lines[0].message,
+                      "counts what block \"a\" of rabbitmq_publish reports as "
+                      "this cluster's; Publisher says which blocks are");
+  assert_non_null(strstr(fake.lines[1].message, "; Consumer says"));
+  end();
+  config.publishers = (struct rmq_strings){.items = names, .count = 1};
+  begin(true);
+  publisher_says("a", 0, 0);
+  publisher_says("b", 0, 0);
+  step();
+  assert_int_equal(fake_host_count(&fake, "own_block"), 0);
+  end();
+}
+
 static void one_of_several_clusters_takes_nothing_for_its_own(void **state) {
   (void)state;
   begin(false);
@@ -179,6 +204,7 @@ int main(void) {
       cmocka_unit_test(sums_of_all_publishers_never_fall),
       cmocka_unit_test(the_slowest_consumer_counts_and_an_idle_one_is_not_late),
       cmocka_unit_test(named_blocks_are_those_and_no_others),
+      cmocka_unit_test(a_block_that_nobody_named_is_said_once),
       cmocka_unit_test(one_of_several_clusters_takes_nothing_for_its_own),
   };
   return run_all(tests);
