@@ -123,6 +123,8 @@ no_trace_in_dpkg() {
 
 state_is_purged() { # the default place of offsets is ours, a spool never
   [ ! -e /var/lib/collectd/rabbitmq_consume-x-y.offset ] &&
+    [ ! -e /var/lib/collectd/rabbitmq_monitor-x.week ] &&
+    [ ! -e /var/lib/collectd/rabbitmq_monitor-x.week.new ] &&
     [ -e /var/lib/collectd/rabbitmq/messages ]
 }
 
@@ -158,6 +160,7 @@ look "the files are those of the packages after the upgrade" files_are_intact
 
 mkdir -p /var/lib/collectd/rabbitmq
 touch /var/lib/collectd/rabbitmq_consume-x-y.offset \
+  /var/lib/collectd/rabbitmq_monitor-x.week{,.new} \
   /var/lib/collectd/rabbitmq/messages
 look "remove" apt remove "${names[@]}"
 look "collectd does not start with a module that is gone" does_not_start
