@@ -372,6 +372,8 @@ static int create_thread(struct rmq_role_monitor *m) {
 int rmq_role_monitor_start(struct rmq_role_monitor *m, struct rmq_error *err) {
   if (m->probe != NULL && rmq_monitor_probe_start(m->probe, err) != 0)
     return -1;
+  if (m->week != NULL)
+    rmq_week_file_try(&m->week_file);
   if (create_thread(m) != 0)
     return rmq_error_set(err, "no thread could be started");
   m->is_started = true;

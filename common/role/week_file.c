@@ -51,6 +51,7 @@ int rmq_week_file_init(struct rmq_week_file *f, const struct rmq_host *host,
                        struct rmq_error *err) {
   *f = (struct rmq_week_file){.host = host,
                               .name = name,
+                              .directory = directory == NULL ? "." : directory,
                               .path = path_of(directory, name, ""),
                               .temporary = path_of(directory, name, ".new")};
   rmq_complain_init(&f->complain, rmq_s(WEEK_FILE_COMPLAIN_S));
@@ -113,16 +114,34 @@ static int write_all(const char *path, const char *bytes, size_t len) {
   if (fd < 0)
     return -1;
   ssize_t n = write(fd, bytes, len);
-  int problem = n < 0 ? errno : ENOSPC;
-  if (close(fd) == 0 && n == (ssize_t)len)
-    return 0;
+  int problem = n < 0 ? errno : n == (ssize_t)len ? 0 : ENOSPC;
+  /* Else the name may be on the disk before the bytes are. */
+  if (problem == 0 && fsync(fd) != 0)
+    problem = errno;
+  if (close(fd) != 0 && problem == 0)
+    problem = errno;
   errno = problem;
-  return -1;
+  return problem == 0 ? 0 : -1;
+}
+
+static void complain(struct rmq_week_file *f, int error) {
+  char why[128];
+  struct rmq_error text = {""};
+  if (!rmq_complain_report(&f->complain, f->host->mono(f->host->ctx), NULL))
+    return;
+  rmq_error_set(&text,
+                "file \"%s\" cannot be written: %s; after a restart the hours "
+                "of the week are learned anew",
+                f->path, text_of(error, why, sizeof(why)));
+  say(f, RMQ_LOG_ERROR, "week_error", text.text);
+}
+
+void rmq_week_file_try(struct rmq_week_file *f) {
+  if (access(f->directory, W_OK | X_OK) != 0)
+    complain(f, errno);
 }
 
 void rmq_week_file_store(struct rmq_week_file *f, const struct rmq_week *w) {
-  char why[128];
-  struct rmq_error text = {""};
   struct rmq_buf buf;
   rmq_buf_init(&buf, RMQ_WEEK_TEXT_MAX);
   errno = ENOMEM;
@@ -139,11 +158,5 @@ void rmq_week_file_store(struct rmq_week_file *f, const struct rmq_week *w) {
           "the hours of the week are written again");
     return;
   }
-  if (!rmq_complain_report(&f->complain, f->host->mono(f->host->ctx), NULL))
-    return;
-  rmq_error_set(&text,
-                "file \"%s\" cannot be written: %s; after a restart the hours "
-                "of the week are learned anew",
-                f->path, text_of(error, why, sizeof(why)));
-  say(f, RMQ_LOG_ERROR, "week_error", text.text);
+  complain(f, error);
 }

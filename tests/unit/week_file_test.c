@@ -91,6 +91,25 @@ a_directory_that_is_away_is_said_once_and_its_return_too(void **state) {
   tear_down();
 }
 
+static void a_directory_that_is_away_is_said_at_the_start(void **state) {
+  (void)state;
+  set_up();
+  rmq_week_file_load(&file, &week);
+  rmq_week_file_try(&file);
+  assert_int_equal(fake.lines_count, 0);
+  assert_int_equal(access(path, F_OK), -1); /* it writes nothing */
+  assert_int_equal(rmdir(directory), 0);
+  rmq_week_file_load(&file, &week);
+  rmq_week_file_try(&file);
+  rmq_week_file_store(&file, &week); /* the same again */
+  assert_int_equal(fake_host_count(&fake, "week_error"), 1);
+  assert_non_null(strstr(fake.lines[0].message, "cannot be written"));
+  assert_int_equal(mkdir(directory, 0700), 0);
+  rmq_week_file_store(&file, &week);
+  assert_int_equal(fake_host_count(&fake, "week_stored"), 1);
+  tear_down();
+}
+
 static void something_else_in_its_place_is_not_waited_for(void **state) {
   (void)state;
   set_up();
@@ -110,6 +129,7 @@ int main(void) {
       cmocka_unit_test(a_file_of_no_use_is_said_and_replaced),
       cmocka_unit_test(
           a_directory_that_is_away_is_said_once_and_its_return_too),
+      cmocka_unit_test(a_directory_that_is_away_is_said_at_the_start),
       cmocka_unit_test(something_else_in_its_place_is_not_waited_for),
   };
   setenv("TZ", "UTC0", 1);
