@@ -61,5 +61,6 @@ void rmq_longest_complete(const struct rmq_longest *l, struct rmq_snapshot *s) {
 
 void rmq_longest_keep(size_t count, struct rmq_snapshot *s) {
   size_t indices[RMQ_LONGEST_MAX];
+  count = count < s->queues_max ? count : s->queues_max;
   rmq_snapshot_keep(s, indices, find(count, s, indices));
 }

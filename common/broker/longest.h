@@ -32,7 +32,7 @@ struct rmq_longest {
 /* After the list of queues was read: asks, and fills in. Counters of the others
  * are RMQ_COUNTED_NOT. */
 void rmq_longest_complete(const struct rmq_longest *l, struct rmq_snapshot *s);
-/* Drops all queues but these. */
+/* Drops all queues but these, of which there are at most queues_max. */
 void rmq_longest_keep(size_t count, struct rmq_snapshot *s);
 
 #endif

@@ -317,6 +317,13 @@ static struct rmq_mono queues_deadline(const struct run *r) {
   return budget > 0 && half.ns < r->deadline.ns ? half : r->deadline;
 }
 
+/* Lengths are not asked for where no queue would be kept. */
+static enum rmq_detail_level useful(const struct run *r,
+                                    enum rmq_detail_level level) {
+  return level == RMQ_DETAIL_TOP && r->poll->top_queues == 0 ? RMQ_DETAIL_TOTALS
+                                                             : level;
+}
+
 /* Lists, at a level that is not too slow. A list that does not come is what
  * queues cost. */
 static void ask_lists(struct run *r, struct rmq_error *err) {
@@ -329,7 +336,7 @@ static void ask_lists(struct run *r, struct rmq_error *err) {
       break;
     r->abandoned += seconds_since(r, r->queues_begun);
     rmq_snapshot_drop_queues(s);
-    s->detail = rmq_detail_give_up(&r->poll->details[0], seconds);
+    s->detail = useful(r, rmq_detail_give_up(&r->poll->details[0], seconds));
   }
   r->wasted = wasted;
   r->lacks_list = rmq_error_is_set(err);
@@ -349,6 +356,7 @@ static void ask_queues(struct run *r, struct rmq_error *err) {
   r->deadline = queues_deadline(r);
   s->detail = rmq_detail_choose(&p->details[0], RMQ_DETAIL_ALL, s->queues_total,
                                 used(r), -seconds_since(r, r->deadline));
+  s->detail = useful(r, s->detail);
   ask_lists(r, err);
   r->queue_seconds += ask_details(r);
   r->deadline = deadline;

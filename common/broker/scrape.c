@@ -364,6 +364,8 @@ static void ask_at_level(struct run *r) {
   struct rmq_scrape *x = r->scrape;
   struct rmq_mono begun = x->mono(x->clock_ctx);
   r->snapshot->detail = choose(r);
+  if (r->snapshot->detail == RMQ_DETAIL_TOP && x->top_queues == 0)
+    r->snapshot->detail = RMQ_DETAIL_TOTALS; /* none would be kept */
   if (r->snapshot->detail == RMQ_DETAIL_TOTALS)
     return;
   if (r->snapshot->detail == RMQ_DETAIL_TOP)

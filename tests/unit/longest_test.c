@@ -122,6 +122,13 @@ static const struct fake_web_rule management[] = {
     {"nodes", 200, NODES, 0},
     {NULL, 0, NULL, 0}};
 
+static const struct fake_web_rule nodes[] = {
+    {"metrics/detailed", 200, DETAILED, 0.1},
+    {"15692/metrics", 200, METRICS(4), 0.1},
+    {"api/nodes", 200, NODES, 0},
+    {"api/queues/", 200, ONE, 0},
+    {NULL, 0, NULL, 0}};
+
 static void lengths_come_for_all_and_the_rest_of_the_longest(void **state) {
   (void)state;
   struct fixture f;
@@ -146,17 +153,36 @@ static void lengths_come_for_all_and_the_rest_of_the_longest(void **state) {
 static void the_longest_alone_are_asked_for_at_level_1(void **state) {
   (void)state;
   struct fixture f;
-  set_up(&f, management, RMQ_SOURCE_MANAGEMENT, 1);
+  set_up(&f, management, RMQ_SOURCE_MANAGEMENT, 2);
   run_at(&f, RMQ_DETAIL_TOP);
   assert_int_equal(f.server.asked_count, 5);
   assert_true(has_asked(&f, "sort=messages"));
-  assert_int_equal(f.s.queues_count, 2); /* whatever MaxQueues is */
+  assert_int_equal(f.s.queues_count, 2);
   assert_null(queue(&f, "a/b"));
   assert_true(queue(&f, "b")->memory == 777);
   assert_true(rmq_snapshot_is_brief(&f.s));
   assert_false(rmq_snapshot_has_all(&f.s));
   assert_true(f.s.ready == 60); /* the totals are there */
   tear_down(&f);
+}
+
+static void level_1_keeps_no_more_than_is_wanted(void **state) {
+  (void)state;
+  for (int source = RMQ_SOURCE_MANAGEMENT; source <= RMQ_SOURCE_PROMETHEUS;
+       source++) {
+    struct fixture f;
+    set_up(&f, source == RMQ_SOURCE_MANAGEMENT ? management : nodes,
+           (enum rmq_source)source, 1);
+    run_at(&f, RMQ_DETAIL_TOP);
+    assert_int_equal(f.s.queues_count, 1); /* MaxQueues 1, TopQueues 2 */
+    assert_string_equal(f.s.queues[0].name, "c");
+    f.poll.top_queues = 0;
+    run(&f);
+    assert_int_equal(f.s.detail, RMQ_DETAIL_TOTALS);
+    assert_false(has_asked(&f, "api/queues"));
+    assert_false(has_asked(&f, "detailed"));
+    tear_down(&f);
+  }
 }
 
 static void no_queue_is_asked_for_at_level_0(void **state) {
@@ -305,13 +331,6 @@ static void questions_about_one_queue_stop_at_the_budget(void **state) {
   tear_down(&f);
 }
 
-static const struct fake_web_rule nodes[] = {
-    {"metrics/detailed", 200, DETAILED, 0.1},
-    {"15692/metrics", 200, METRICS(4), 0.1},
-    {"api/nodes", 200, NODES, 0},
-    {"api/queues/", 200, ONE, 0},
-    {NULL, 0, NULL, 0}};
-
 static void nodes_are_asked_for_fewer_families(void **state) {
   (void)state;
   static const struct {
@@ -346,7 +365,7 @@ static void nodes_are_asked_for_fewer_families(void **state) {
 static void nodes_alone_tell_lengths(void **state) {
   (void)state;
   struct fixture f;
-  set_up(&f, nodes, RMQ_SOURCE_PROMETHEUS, 1);
+  set_up(&f, nodes, RMQ_SOURCE_PROMETHEUS, 2);
   run_at(&f, RMQ_DETAIL_TOP);
   assert_int_equal(f.server.asked_count, 2);
   assert_int_equal(f.s.queues_count, 2); /* the longest, not the first ones */
@@ -423,6 +442,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lengths_come_for_all_and_the_rest_of_the_longest),
       cmocka_unit_test(the_longest_alone_are_asked_for_at_level_1),
+      cmocka_unit_test(level_1_keeps_no_more_than_is_wanted),
       cmocka_unit_test(no_queue_is_asked_for_at_level_0),
       cmocka_unit_test(slow_pages_are_given_up_within_the_poll),
       cmocka_unit_test(pages_that_were_given_up_cost_their_level_only),
