@@ -16,7 +16,8 @@ enum { RMQ_LONGEST_MAX = 500 };
 /* What became of a question about a queue. */
 enum rmq_longest_answer {
   RMQ_LONGEST_ANSWERED, /* the body is there */
-  RMQ_LONGEST_GONE,     /* no such queue any more: go on with the next one */
+  RMQ_LONGEST_GONE,     /* no such queue any more, or an error of this one: go
+                           on with the next one */
   RMQ_LONGEST_STOP      /* no time, or no answer: ask no more */
 };
 const char *rmq_longest_answer_to_str(enum rmq_longest_answer a);

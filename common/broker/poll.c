@@ -65,8 +65,9 @@ struct run {
   const char *base; /* URL that is asked */
   bool is_cancelled;
   double bytes;
-  double queue_seconds; /* NaN = none were asked for */
-  bool lacks_list;      /* of queues, or a part of it */
+  struct rmq_error details_error; /* of questions about one queue */
+  double queue_seconds;           /* NaN = none were asked for */
+  bool lacks_list;                /* of queues, or a part of it */
   struct rmq_mono queues_begun;
   /* Seconds that somebody was waited for who did not answer, lists of queues
    * left out: asking for fewer queues would not have saved them. */
@@ -263,18 +264,15 @@ static void ask_longest(struct run *r, struct rmq_error *err) {
 
 static enum rmq_longest_answer ask_one(void *ctx, const char *path) {
   struct run *r = ctx;
-  struct rmq_error ignored = {.text = ""};
   double budget = rmq_dur_seconds(r->poll->budget);
   if (budget > 0 && used(r) > budget)
     return RMQ_LONGEST_STOP;
-  switch (ask(r, path, &ignored)) {
-  case 200:
+  int status = ask(r, path, &r->details_error);
+  if (status == 200)
     return RMQ_LONGEST_ANSWERED;
-  case 404:
-    return RMQ_LONGEST_GONE;
-  default:
-    return RMQ_LONGEST_STOP;
-  }
+  if (status != 0 && status != 404)
+    explain(r, "the question about one queue", status, &r->details_error);
+  return status == 0 ? RMQ_LONGEST_STOP : RMQ_LONGEST_GONE;
 }
 
 /* Where the lists have lengths only. What it has cost in seconds. */
@@ -603,6 +601,8 @@ void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
     break;
   }
   }
+  if (rmq_error_is_set(&r.details_error))
+    rmq_error_set(&result.queues_error, "%s", r.details_error.text);
   rmq_vhosts_end(s, want_vhost, p);
   if (s->vhosts_failed)
     rmq_error_set(&result.vhosts_error, "no memory for the list of vhosts");

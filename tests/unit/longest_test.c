@@ -331,6 +331,40 @@ static void questions_about_one_queue_stop_at_the_budget(void **state) {
   tear_down(&f);
 }
 
+static void a_queue_that_cannot_be_asked_for_costs_itself(void **state) {
+  (void)state;
+  static const struct {
+    int status; /* of the longest queue; 0 = no answer */
+    bool want_others;
+    const char *want_error;
+  } rows[] = {
+      {404, true, ""},
+      {500, true,
+       "http://a: the question about one queue was answered with HTTP status "
+       "500 (oops)"},
+      {0, false, "http://a: {\"reason\":\"oops\"}"},
+  };
+  for (int source = RMQ_SOURCE_AUTO; source <= RMQ_SOURCE_MANAGEMENT; source++)
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+      SHOW_ROW("%d, source %d", rows[i].status, source);
+      struct fake_web_rule rules[COUNT_OF(management)];
+      struct fixture f;
+      if (source == RMQ_SOURCE_AUTO)
+        memcpy(rules + 1, nodes, sizeof(nodes));
+      else
+        memcpy(rules + 1, management, sizeof(management) - sizeof(rules[0]));
+      rules[0] = (struct fake_web_rule){"%2F/c?columns=", rows[i].status,
+                                        "{\"reason\":\"oops\"}", 0};
+      set_up(&f, rules, (enum rmq_source)source, 100);
+      run_at(&f, RMQ_DETAIL_LENGTHS);
+      assert_true(isnan(queue(&f, "c")->memory));
+      assert_int_equal(queue(&f, "b")->memory == 777, rows[i].want_others);
+      assert_string_equal(f.r.queues_error.text, rows[i].want_error);
+      assert_true(rmq_snapshot_has_all(&f.s));
+      tear_down(&f);
+    }
+}
+
 static void nodes_are_asked_for_fewer_families(void **state) {
   (void)state;
   static const struct {
@@ -450,6 +484,7 @@ int main(void) {
       cmocka_unit_test(a_list_that_hangs_leaves_time_for_the_nodes),
       cmocka_unit_test(a_list_that_fails_soon_does_not_raise_the_level),
       cmocka_unit_test(questions_about_one_queue_stop_at_the_budget),
+      cmocka_unit_test(a_queue_that_cannot_be_asked_for_costs_itself),
       cmocka_unit_test(nodes_are_asked_for_fewer_families),
       cmocka_unit_test(nodes_alone_tell_lengths),
       cmocka_unit_test(over_a_thousand_queues_level_3_is_not_asked_for),
