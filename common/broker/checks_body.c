@@ -72,21 +72,26 @@ struct reader {
   int (*item)(struct reader *r, struct rmq_json *j);
   void *out;
   struct rmq_error *err;
+  size_t items; /* that were read */
 };
 
 static int read_list(struct reader *r, struct rmq_json *j) {
   int more;
   if (rmq_json_open(j, '[') != 0)
     return -1;
-  while ((more = rmq_json_more(j)) == 1)
+  while ((more = rmq_json_more(j)) == 1) {
     if (r->item(r, j) != 0)
       return -1;
+    r->items++;
+  }
   return more;
 }
 
+enum verdict { NO_VERDICT, WELL, UNWELL };
+
 /* An object with a status, and a list under that key unless all is well. */
 static int read_verdict(struct reader *r, struct rmq_json *j, const char *key,
-                        bool *ret_is_verdict) {
+                        enum verdict *ret_verdict) {
   struct rmq_json_value name, value = {.kind = RMQ_JSON_NULL};
   int more;
   if (rmq_json_open(j, '{') != 0)
@@ -99,7 +104,9 @@ static int read_verdict(struct reader *r, struct rmq_json *j, const char *key,
     if (is_list ? read_list(r, j) != 0 : rmq_json_value(j, &value) != 0)
       return -1;
     if (is_status)
-      *ret_is_verdict = is_text(&value, "ok") || is_text(&value, "failed");
+      *ret_verdict = is_text(&value, "ok")       ? WELL
+                     : is_text(&value, "failed") ? UNWELL
+                                                 : NO_VERDICT;
   }
   return more;
 }
@@ -108,9 +115,14 @@ static int read_check(struct reader *r, char *text, size_t len,
                       const char *key) {
   struct rmq_error cause = {.text = ""};
   struct rmq_json j;
-  bool is_verdict = false;
+  enum verdict verdict = NO_VERDICT;
   rmq_json_init(&j, text, len, &cause);
-  if (read_verdict(r, &j, key, &is_verdict) == 0 && is_verdict)
+  int rc = read_verdict(r, &j, key, &verdict);
+  /* Not none: how many it has failed for is unknown. */
+  if (rc == 0 && verdict == UNWELL && r->items == 0)
+    return rmq_error_set(r->err,
+                         "the health check failed and says not of what");
+  if (rc == 0 && verdict != NO_VERDICT)
     return rmq_error_is_set(r->err) ? -1 : 0;
   return rmq_error_set(r->err, "the answer is not that of a health check%s%s",
                        cause.text[0] == '\0' ? "" : ": ", cause.text);

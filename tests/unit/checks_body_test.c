@@ -129,6 +129,23 @@ static void what_is_no_health_check_is_an_error(void **state) {
   }
 }
 
+static void a_check_that_failed_and_names_nothing_is_not_zero(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "{\"status\":\"failed\"}", "{\"status\":\"failed\",\"queues\":[]}",
+      "{\"status\":\"failed\",\"queues\":null}",
+      "{\"queues\":{\"name\":\"q\"},\"status\":\"failed\"}",
+      "{\"status\":\"failed\",\"names\":[{\"name\":\"q\"}]}"};
+  for (size_t i = 0; i < COUNT_OF(texts); i++) {
+    SHOW_ROW("%s", texts[i]);
+    struct rmq_checks_queues q = {.hashes = NULL};
+    struct rmq_error err = {.text = ""};
+    assert_int_equal(add_queues(texts[i], &q, &err), -1);
+    assert_non_null(strstr(err.text, "says not of what"));
+    rmq_checks_queues_fini(&q);
+  }
+}
+
 static void a_certificate_has_the_date_that_the_broker_says(void **state) {
   (void)state;
   size_t len;
@@ -154,7 +171,7 @@ the_first_to_expire_counts_and_what_is_no_date_is_said(void **state) {
     int64_t want;
     const char *want_where, *want_error;
   } rows[] = {
-      {"", 0, "", NULL},
+      {"", 0, "", "says not of what"},
       {LISTENER("1", "[\"2030-01-02 3:04:05\"]"), 1893553445, "port 1,", NULL},
       {LISTENER("1", "[\"2030-01-02 3:04:05\"]") "," LISTENER(
            "2", "[\"2030-01-02 03:04:04\",\"2020-01-01 0:00:00\"]"),
@@ -201,6 +218,7 @@ int main(void) {
       cmocka_unit_test(a_queue_that_two_nodes_name_counts_once),
       cmocka_unit_test(queues_of_one_name_in_two_vhosts_are_two),
       cmocka_unit_test(what_is_no_health_check_is_an_error),
+      cmocka_unit_test(a_check_that_failed_and_names_nothing_is_not_zero),
       cmocka_unit_test(a_certificate_has_the_date_that_the_broker_says),
       cmocka_unit_test(the_first_to_expire_counts_and_what_is_no_date_is_said),
   };
