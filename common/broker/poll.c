@@ -227,6 +227,15 @@ static double too_slow(const struct run *r, size_t page, size_t pages) {
   return is_over && page * 2 < pages ? all : 0;
 }
 
+/* A broker without statistics has no sums of its own. */
+static void add_up(struct rmq_snapshot *s) {
+  if (s->is_without_statistics && s->has_all_queues &&
+      s->queues_left_out == 0) {
+    s->ready = s->listed_ready;
+    s->unacked = s->listed_unacked;
+  }
+}
+
 /* The seconds that it would take where that is too long, else 0. */
 static double ask_pages(struct run *r, struct rmq_error *err) {
   size_t page = 1, pages = 0;
@@ -237,11 +246,7 @@ static double ask_pages(struct run *r, struct rmq_error *err) {
       return seconds;
     page++;
   }
-  if (s->is_without_statistics && s->has_all_queues &&
-      s->queues_left_out == 0) {
-    s->ready = s->listed_ready;
-    s->unacked = s->listed_unacked;
-  }
+  add_up(s);
   return 0;
 }
 
@@ -250,6 +255,7 @@ static void ask_lengths(struct run *r, struct rmq_error *err) {
   int status = ask_list(r, RMQ_MANAGEMENT_LENGTHS, &pages, err);
   explain_list(r, status, err);
   r->snapshot->has_all_queues = status == 200;
+  add_up(r->snapshot);
 }
 
 /* More than are wanted, since there may be filters. */

@@ -185,6 +185,24 @@ static void level_1_keeps_no_more_than_is_wanted(void **state) {
   }
 }
 
+static void without_statistics_lengths_make_the_sums(void **state) {
+  (void)state;
+  struct fake_web_rule rules[COUNT_OF(management)];
+  memcpy(rules, management, sizeof(management));
+  rules[0].body = "{\"rabbitmq_version\":\"3.10.8\",\"disable_stats\":true}";
+  for (size_t most = 2; most <= 3; most++) {
+    struct fixture f;
+    set_up(&f, rules, RMQ_SOURCE_MANAGEMENT, most);
+    run_at(&f, RMQ_DETAIL_LENGTHS);
+    assert_int_equal(f.s.queues_count, most);
+    if (most == 3)
+      assert_true(f.s.ready == 60 && f.s.unacked == 3);
+    else /* the list was not read to its end */
+      assert_true(isnan(f.s.ready) && isnan(f.s.unacked));
+    tear_down(&f);
+  }
+}
+
 static void no_queue_is_asked_for_at_level_0(void **state) {
   (void)state;
   struct fixture f;
@@ -477,6 +495,7 @@ int main(void) {
       cmocka_unit_test(lengths_come_for_all_and_the_rest_of_the_longest),
       cmocka_unit_test(the_longest_alone_are_asked_for_at_level_1),
       cmocka_unit_test(level_1_keeps_no_more_than_is_wanted),
+      cmocka_unit_test(without_statistics_lengths_make_the_sums),
       cmocka_unit_test(no_queue_is_asked_for_at_level_0),
       cmocka_unit_test(slow_pages_are_given_up_within_the_poll),
       cmocka_unit_test(pages_that_were_given_up_cost_their_level_only),
