@@ -45,6 +45,7 @@ struct turn {
   size_t count;
   struct rmq_checks_queues critical;
   bool has_critical;
+  size_t silent; /* URLs that did not tell of theirs */
 };
 
 void rmq_checks_init(struct rmq_checks *c) {
@@ -125,6 +126,10 @@ static void add_certificates(struct turn *t) {
 
 /* ---- answers ---- */
 
+static double get(const struct rmq_checks_value *v) {
+  return v->age < 2 * RMQ_CHECKS_EVERY ? v->value : (double)NAN;
+}
+
 static void explain(const struct ask *a, const struct rmq_http_request *r,
                     const char *what, struct rmq_error *err) {
   char reason[128];
@@ -165,8 +170,19 @@ static void read_critical(struct turn *t, struct ask *a, char *text) {
   struct rmq_error cause = {.text = ""};
   if (rmq_checks_body_queues(text, a->body.len, &t->critical, &cause) != 0)
     rmq_error_set(&t->checks->queues_error, "%s: %s", a->base, cause.text);
-  else
-    t->has_critical = true;
+  t->silent += rmq_error_is_set(&cause);
+  t->has_critical |= !rmq_error_is_set(&cause);
+}
+
+/* Each node names its own: while one that runs is silent there may be more, so
+ * the number may rise and does not fall. */
+static void count_critical(struct turn *t) {
+  struct rmq_checks_value *critical = &t->checks->critical;
+  size_t count = rmq_checks_queues_count(&t->critical);
+  bool is_whole = t->silent <= t->in->nodes_away;
+  bool is_more = count > 0 && !(get(critical) >= (double)count);
+  if (is_whole || is_more)
+    *critical = (struct rmq_checks_value){(double)count, 0};
 }
 
 static void read_certificates(struct turn *t, struct ask *a, char *text,
@@ -210,8 +226,10 @@ static void read_answer(struct turn *t, size_t i) {
   case CRITICAL:
     if (is_verdict)
       read_critical(t, a, text);
-    else if (is_known)
+    else if (is_known) {
+      t->silent++;
       explain(a, r, "the check for quorum critical queues", &c->queues_error);
+    }
     break;
   case LISTENERS:
     if (is_verdict || !is_known)
@@ -232,8 +250,7 @@ static void read_all(struct turn *t, struct rmq_checks_result *result) {
     read_answer(t, i);
   }
   if (t->has_critical)
-    t->checks->critical = (struct rmq_checks_value){
-        (double)rmq_checks_queues_count(&t->critical), 0};
+    count_critical(t);
 }
 
 /* ---- turns ---- */
@@ -310,10 +327,6 @@ void rmq_checks_miss(struct rmq_checks *c) {
 }
 
 /* ---- what is known ---- */
-
-static double get(const struct rmq_checks_value *v) {
-  return v->age < 2 * RMQ_CHECKS_EVERY ? v->value : (double)NAN;
-}
 
 const struct rmq_checks_certificate *
 rmq_checks_soonest(const struct rmq_checks *c) {

@@ -55,6 +55,7 @@ struct rmq_checks_input {
   const struct rmq_http *http;
   struct rmq_dur timeout; /* for all of it */
   double connections;     /* that are open; NaN = not known */
+  size_t nodes_away;      /* not running: as many URLs may be silent */
 };
 
 struct rmq_checks_result {

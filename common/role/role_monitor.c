@@ -122,6 +122,8 @@ static bool run_checks(struct rmq_role_monitor *m, struct rmq_mono deadline,
                                 .http = &m->poll.http,
                                 .timeout = m->config->timeout,
                                 .connections = s->connections};
+  for (size_t i = 0; i < s->nodes_count; i++)
+    in.nodes_away += s->nodes[i].running == 0;
   if (m->poll.source == RMQ_SOURCE_PROMETHEUS)
     in.urls = NULL;
   if (left.ns < in.timeout.ns)

@@ -146,7 +146,7 @@ what_fails_costs_its_own_part_and_is_absent_after_ten_polls(void **state) {
     run(&f);
     assert_int_equal(isnan(f.r.connections_blocked), i >= 10);
     assert_int_equal(isnan(f.r.leaderless), i >= 10);
-    assert_true(f.r.quorum_critical == (i < 5 ? 3 : 2));
+    assert_true(f.r.quorum_critical == (i < 10 ? 3 : 2));
     assert_int_equal(rmq_error_is_set(&f.checks.connections_error), i >= 5);
   }
   assert_string_equal(f.checks.connections_error.text,
@@ -164,6 +164,57 @@ what_fails_costs_its_own_part_and_is_absent_after_ten_polls(void **state) {
   assert_false(rmq_error_is_set(&f.checks.connections_error));
   assert_false(rmq_error_is_set(&f.checks.queues_error));
   rmq_checks_fini(&f.checks);
+}
+
+static void what_a_running_node_does_not_tell_is_not_zero(void **state) {
+  (void)state;
+  static const struct fake_web_rule one[] = {
+      {"http://a/api/health/checks/node-is", 0, "timed out", 0},
+      {"https://b/p/api/health/checks/node-is", 503, CRITICAL("y"), 0},
+      {"http", 404, "", 0},
+      NONE};
+  static const struct fake_web_rule none[] = {
+      {"http://a/api/health/checks/node-is", 401, "", 0},
+      {"https://b/p/api/health/checks/node-is", 200, OK, 0},
+      {"http", 404, "", 0},
+      NONE};
+  static const struct fake_web_rule unreadable[] = {
+      {"http://a/api/health/checks/node-is", 503, "<html>", 0},
+      {"https://b/p/api/health/checks/node-is", 200, OK, 0},
+      {"http", 404, "", 0},
+      NONE};
+  static const struct {
+    const char *name;
+    const struct fake_web_rule *before, *now; /* NULL = nothing was asked */
+    size_t away;
+    double want, want_later; /* at once, and five polls on */
+  } rows[] = {
+      {"none of those that told", NULL, none, 0, NAN, NAN},
+      {"some of those that told", NULL, one, 0, 2, 2},
+      {"fewer than before", all_well, one, 0, 3, 2},
+      {"none, and some before", all_well, none, 0, 3, NAN},
+      {"none, and a page of a proxy", all_well, unreadable, 0, 3, NAN},
+      {"the silent one is not running", all_well, none, 1, 0, 0},
+      {"and the others have some", all_well, one, 1, 2, 2},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    struct fixture f;
+    set_up(&f, rows[i].before);
+    for (int j = 0; rows[i].before != NULL && j < 5; j++)
+      run(&f);
+    f.server.rules = rows[i].now;
+    f.in.nodes_away = rows[i].away;
+    for (int j = 0; j < 2; j++) {
+      double want = j == 0 ? rows[i].want : rows[i].want_later;
+      run(&f);
+      assert_int_equal(isnan(f.r.quorum_critical), isnan(want));
+      assert_true(isnan(want) || f.r.quorum_critical == want);
+      for (int k = 0; k < 4; k++)
+        run(&f);
+    }
+    rmq_checks_fini(&f.checks);
+  }
 }
 
 static void over_ten_thousand_connections_are_not_listed(void **state) {
@@ -305,6 +356,7 @@ int main(void) {
       cmocka_unit_test(an_endpoint_that_a_version_lacks_is_no_fault),
       cmocka_unit_test(
           what_fails_costs_its_own_part_and_is_absent_after_ten_polls),
+      cmocka_unit_test(what_a_running_node_does_not_tell_is_not_zero),
       cmocka_unit_test(over_ten_thousand_connections_are_not_listed),
       cmocka_unit_test(without_the_management_api_there_are_only_certificates),
       cmocka_unit_test(the_certificate_that_expires_first_counts),
