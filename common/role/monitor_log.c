@@ -126,12 +126,15 @@ static const char *missing_vhosts(const struct rmq_monitor_log *l,
 static void say_detail(struct rmq_monitor_log *l,
                        const struct rmq_poll_result *poll,
                        const struct rmq_snapshot *s) {
+  /* Each source has a level of its own. */
+  bool is_other = l->source != RMQ_SOURCE_AUTO && l->source != poll->source;
+  l->source = poll->source;
   if (s->detail == l->detail || poll->detail == NULL || s->queues_max == 0)
     return;
   say(l, RMQ_LOG_NOTICE, "detail_level",
       "detail level %d, was %d, of queues: %s; %s", (int)s->detail,
       (int)l->detail, rmq_detail_level_to_str(s->detail),
-      poll->detail->reason.text);
+      is_other ? "another source" : poll->detail->reason.text);
   l->detail = s->detail;
 }
 

@@ -43,6 +43,7 @@ struct rmq_monitor_log {
   struct rmq_mono state_since;
   struct rmq_complain unreachable;
   enum rmq_detail_level detail; /* that was told last */
+  enum rmq_source source;       /* of the last poll; AUTO = none was answered */
   struct rmq_monitor_part nodes, queues, too_many, vhosts, streams, metrics,
       statistics;
   struct rmq_monitor_part connections, quorum, certificates;

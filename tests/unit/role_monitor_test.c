@@ -601,6 +601,53 @@ static void a_slow_broker_is_asked_for_less_and_then_for_more(void **state) {
   tear_down(&f);
 }
 
+static void a_level_that_changes_with_the_source_says_so(void **state) {
+  (void)state;
+  struct rmq_role_monitor_config config = {.max_queues = 100};
+  struct rmq_detail details[2];
+  struct rmq_monitor_log l;
+  struct rmq_snapshot s;
+  fake_host_init(&fake);
+  rmq_monitor_log_init(&l, &fake.host, "main", &config);
+  rmq_snapshot_init(&s, 100);
+  for (int i = 0; i < 2; i++)
+    rmq_detail_init(&details[i], 5);
+  rmq_error_set(&details[1].reason, "an old one");
+  static const struct {
+    enum rmq_source source;
+    enum rmq_detail_level level;
+    const char *want; /* line; NULL = none */
+  } rows[] = {
+      {RMQ_SOURCE_PROMETHEUS, RMQ_DETAIL_LENGTHS,
+       "detail level 2, was 3, of queues: lengths of every queue, more of the "
+       "longest; an old one"},
+      {RMQ_SOURCE_MANAGEMENT, RMQ_DETAIL_ALL,
+       "detail level 3, was 2, of queues: all of every queue; another source"},
+      {RMQ_SOURCE_PROMETHEUS, RMQ_DETAIL_ALL, NULL},
+      {RMQ_SOURCE_PROMETHEUS, RMQ_DETAIL_TOTALS,
+       "detail level 0, was 3, of queues: no queue; an old one"},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%zu", i);
+    const struct rmq_poll_result r = {
+        .outcome = RMQ_POLL_ANSWERED,
+        .url = "http://a",
+        .source = rows[i].source,
+        .detail = &details[rows[i].source == RMQ_SOURCE_PROMETHEUS]};
+    s.detail = rows[i].level;
+    size_t before = fake.lines_count;
+    rmq_monitor_log_poll(&l, &r, &s, fake.now);
+    const char *line = NULL;
+    for (size_t k = before; k < fake.lines_count; k++)
+      if (strcmp(fake.lines[k].event, "detail_level") == 0)
+        line = fake.lines[k].message;
+    assert_int_equal(line != NULL, rows[i].want != NULL);
+    if (line != NULL)
+      assert_string_equal(line, rows[i].want);
+  }
+  rmq_snapshot_fini(&s);
+}
+
 static void alerts_of_queues_need_queues(void **state) {
   (void)state;
   struct fixture f;
@@ -649,6 +696,7 @@ int main(void) {
       cmocka_unit_test(hours_of_the_week_survive_a_restart),
       cmocka_unit_test(hours_of_the_week_need_polls_within_the_hour),
       cmocka_unit_test(a_slow_broker_is_asked_for_less_and_then_for_more),
+      cmocka_unit_test(a_level_that_changes_with_the_source_says_so),
       cmocka_unit_test(alerts_of_queues_need_queues),
       cmocka_unit_test(manual_and_sample_have_every_option),
   };
