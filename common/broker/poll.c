@@ -594,6 +594,8 @@ void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
                   .deadline = deadline,
                   .queue_seconds = (double)NAN};
   rmq_snapshot_clear(s);
+  s->vhosts_want = want_vhost;
+  s->vhosts_want_ctx = p;
   switch (p->source) {
   case RMQ_SOURCE_AUTO:
     run_auto(&r, &result);
@@ -609,7 +611,7 @@ void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
   }
   if (rmq_error_is_set(&r.details_error))
     rmq_error_set(&result.queues_error, "%s", r.details_error.text);
-  rmq_vhosts_end(s, want_vhost, p);
+  rmq_vhosts_end(s);
   if (s->vhosts_failed)
     rmq_error_set(&result.vhosts_error, "no memory for the list of vhosts");
   if (result.outcome != RMQ_POLL_CANCELLED)

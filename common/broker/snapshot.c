@@ -80,7 +80,9 @@ static void reset(struct rmq_snapshot *s, const struct rmq_snapshot *before) {
                              .queues_max = before->queues_max,
                              .vhosts = before->vhosts,
                              .vhosts_capacity = before->vhosts_capacity,
-                             .vhosts_max = before->vhosts_max};
+                             .vhosts_max = before->vhosts_max,
+                             .vhosts_want = before->vhosts_want,
+                             .vhosts_want_ctx = before->vhosts_want_ctx};
   clear_counters(s->stats, RMQ_STATS_COUNT);
   clear_counters(s->tallies, RMQ_TALLIES_COUNT);
 }

@@ -148,6 +148,11 @@ struct rmq_snapshot {
   size_t vhosts_left_out; /* over the maximum; at least this many */
   size_t vhosts_last;     /* index where the next one is looked for first */
   bool vhosts_failed;     /* without memory: a part is missing */
+  /* Which are wanted; NULL = all. For the caller to set, too; ctx is borrowed.
+   */
+  bool (*vhosts_want)(void *ctx, const char *name);
+  void *vhosts_want_ctx;
+  bool vhosts_filtered; /* there were so many that others were dropped */
 };
 
 enum {

@@ -67,6 +67,43 @@ static struct rmq_snapshot_vhost *insert(struct rmq_snapshot *s, size_t at,
   return v;
 }
 
+static bool is_wanted(const struct rmq_snapshot *s, const char *name) {
+  return s->vhosts_want == NULL || s->vhosts_want(s->vhosts_want_ctx, name);
+}
+
+/* Only the first most wanted ones stay; how many others are wanted. */
+static size_t keep_wanted(struct rmq_snapshot *s, size_t most) {
+  size_t kept = 0, left_out = 0;
+  for (size_t i = 0; i < s->vhosts_count; i++) {
+    bool is_one = is_wanted(s, s->vhosts[i].name);
+    if (is_one && kept < most) {
+      s->vhosts[kept++] = s->vhosts[i];
+      continue;
+    }
+    left_out += is_one;
+    free(s->vhosts[i].name);
+  }
+  s->vhosts_count = kept;
+  s->vhosts_last = 0;
+  return left_out;
+}
+
+/* Whether there is room for a new one. To ask for each name what the filters
+ * say is dear, so that they come in when the bound is reached. */
+static bool may_come(struct rmq_snapshot *s, const char *name, size_t len) {
+  if (s->vhosts_count >= RMQ_VHOSTS_MAX && !s->vhosts_filtered) {
+    keep_wanted(s, RMQ_VHOSTS_MAX);
+    s->vhosts_filtered = true;
+  }
+  if (!s->vhosts_filtered || s->vhosts_want == NULL)
+    return true;
+  char *copy = strndup(name, len);
+  bool is_one = copy != NULL && is_wanted(s, copy);
+  s->vhosts_failed |= copy == NULL;
+  free(copy);
+  return is_one;
+}
+
 struct rmq_snapshot_vhost *rmq_vhosts_need(struct rmq_snapshot *s,
                                            const char *name, size_t len) {
   bool is_there = false;
@@ -77,6 +114,11 @@ struct rmq_snapshot_vhost *rmq_vhosts_need(struct rmq_snapshot *s,
       order(name, len, &s->vhosts[s->vhosts_last]) == 0)
     return &s->vhosts[s->vhosts_last];
   size_t at = find(s, name, len, &is_there);
+  if (!is_there) {
+    if (!may_come(s, name, len))
+      return NULL;
+    at = find(s, name, len, &is_there);
+  }
   if (!is_there && s->vhosts_count >= RMQ_VHOSTS_MAX) {
     s->vhosts_left_out = 1; /* at least */
     if (at == s->vhosts_count)
@@ -103,20 +145,8 @@ void rmq_vhosts_add_count(int64_t *sum, double value) {
   *sum = count > INT64_MAX - *sum ? INT64_MAX : *sum + count;
 }
 
-void rmq_vhosts_end(struct rmq_snapshot *s,
-                    bool (*want)(void *ctx, const char *name), void *ctx) {
-  size_t kept = 0;
-  for (size_t i = 0; i < s->vhosts_count; i++) {
-    bool is_wanted = want == NULL || want(ctx, s->vhosts[i].name);
-    if (is_wanted && kept < s->vhosts_max) {
-      s->vhosts[kept++] = s->vhosts[i];
-      continue;
-    }
-    s->vhosts_left_out += is_wanted;
-    free(s->vhosts[i].name);
-  }
-  s->vhosts_count = kept;
-  s->vhosts_last = 0;
+void rmq_vhosts_end(struct rmq_snapshot *s) {
+  s->vhosts_left_out += keep_wanted(s, s->vhosts_max);
   if (s->vhosts_failed)
     rmq_vhosts_forget(s);
 }

@@ -81,7 +81,7 @@ static void read_all(struct prop *p, struct rmq_buf bodies[NODES],
   }
   rmq_metrics_queues_end(&q);
   rmq_metrics_queues_fini(&q);
-  rmq_vhosts_end(s, NULL, NULL);
+  rmq_vhosts_end(s);
 }
 
 static double known(double value) { return value > 0 ? value : 0; }

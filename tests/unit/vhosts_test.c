@@ -61,7 +61,7 @@ static void with_a_maximum_of_0_there_are_none(void **state) {
   (void)state;
   begin(0);
   assert_null(need("/"));
-  rmq_vhosts_end(&s, NULL, NULL);
+  rmq_vhosts_end(&s);
   assert_int_equal(s.vhosts_count, 0);
   assert_int_equal(s.vhosts_left_out, 0);
   rmq_snapshot_fini(&s);
@@ -79,7 +79,8 @@ static void the_first_wanted_ones_stay(void **state) {
   need("b");
   need("c");
   need("a");
-  rmq_vhosts_end(&s, is_not_b, NULL);
+  s.vhosts_want = is_not_b;
+  rmq_vhosts_end(&s);
   assert_int_equal(s.vhosts_count, 2);
   assert_string_equal(s.vhosts[0].name, "a");
   assert_string_equal(s.vhosts[1].name, "c");
@@ -100,11 +101,39 @@ static void over_the_bound_the_first_by_name_are_kept_whole(void **state) {
         rmq_vhosts_add_length(&v->ready, i);
     }
   assert_int_equal(s.vhosts_count, RMQ_VHOSTS_MAX);
-  rmq_vhosts_end(&s, NULL, NULL);
+  rmq_vhosts_end(&s);
   assert_int_equal(s.vhosts_count, 10);
   assert_true(s.vhosts_left_out >= RMQ_VHOSTS_MAX - 10);
   for (int i = 0; i < 10; i++)
     assert_true(s.vhosts[i].ready == 2 * i);
+  rmq_snapshot_fini(&s);
+}
+
+static bool is_even(void *ctx, const char *name) {
+  (void)ctx;
+  return (name[strlen(name) - 1] - '0') % 2 == 0;
+}
+
+/* Nobody wants most of those that come first in the alphabet. */
+static void over_the_bound_unwanted_ones_take_no_place(void **state) {
+  (void)state;
+  enum { ALL = 2 * RMQ_VHOSTS_MAX - 100 }; /* half of them are wanted */
+  char name[16];
+  begin(RMQ_VHOSTS_MAX);
+  s.vhosts_want = is_even;
+  for (int round = 0; round < 2; round++)
+    for (int n = 0; n < ALL; n++) {
+      int i = n * 7919 % ALL;
+      snprintf(name, sizeof(name), "v%05d", i);
+      struct rmq_snapshot_vhost *v = need(name);
+      if (v != NULL)
+        rmq_vhosts_add_length(&v->ready, i);
+    }
+  rmq_vhosts_end(&s);
+  assert_int_equal(s.vhosts_count, ALL / 2);
+  assert_int_equal(s.vhosts_left_out, 0);
+  for (int i = 0; i < ALL / 2; i++)
+    assert_true(s.vhosts[i].ready == 2 * (2 * i)); /* in both rounds */
   rmq_snapshot_fini(&s);
 }
 
@@ -152,6 +181,7 @@ int main(void) {
       cmocka_unit_test(with_a_maximum_of_0_there_are_none),
       cmocka_unit_test(the_first_wanted_ones_stay),
       cmocka_unit_test(over_the_bound_the_first_by_name_are_kept_whole),
+      cmocka_unit_test(over_the_bound_unwanted_ones_take_no_place),
       cmocka_unit_test(sums_take_what_is_known),
       cmocka_unit_test(a_cleared_snapshot_has_none_and_the_same_maximum),
   };
