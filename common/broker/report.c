@@ -108,10 +108,11 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_GAUGE, "latency", "probe_delivery", probe_delivery, "seconds",
             "Publish to delivery of the probe's messages, the longest since "
             "the last report"),
-    CLUSTER(RMQ_GAUGE, "latency", "consumer_delivery", consumer_delivery,
-            "seconds",
-            "Longest latency-delivery_p95 of the blocks of rabbitmq_consume "
-            "(Consumer); of one that is connected and has no message it is 0"),
+    CLUSTER(
+        RMQ_GAUGE, "latency", "consumer_delivery", consumer_delivery, "seconds",
+        "Longest latency-delivery_p95 of the blocks of rabbitmq_consume "
+        "(Consumer); 0 of one that is connected, has no message and got one in "
+        "the last 10 minutes"),
     CLUSTER(RMQ_GAUGE, "gauge", "stream_offset_lag", stream_offset_lag,
             "messages",
             "Highest offset_lag of /api/stream/consumers, or "

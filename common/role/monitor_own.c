@@ -20,6 +20,9 @@
 struct block {
   char name[RMQ_NAME_MAX + 1];
   struct rmq_meter nacks, dropped[RMQ_PUBLISHER_DROPS_COUNT];
+  struct rmq_meter delivered; /* of a consumer */
+  struct rmq_mono served_at;  /* when that grew last */
+  bool is_served;             /* it has grown */
 };
 
 struct blocks {
@@ -45,6 +48,7 @@ static void add_block(void *ctx, const char *name) {
   struct block *block = &b->items[b->count++];
   snprintf(block->name, sizeof(block->name), "%s", name);
   rmq_meter_init(&block->nacks);
+  rmq_meter_init(&block->delivered);
   for (size_t i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
     rmq_meter_init(&block->dropped[i]);
 }
@@ -80,13 +84,14 @@ static int recall(const struct rmq_monitor_own *x, const char *plugin,
   return x->host->recall(x->host->ctx, &id, series->kind, ret_value);
 }
 
-static int64_t get_count(const struct rmq_monitor_own *x, const char *block,
-                         const char *type, const char *type_instance) {
+static int64_t get_count(const struct rmq_monitor_own *x, const char *plugin,
+                         const char *block, const char *type,
+                         const char *type_instance) {
   const struct rmq_series series = {
       .type = type, .type_instance = type_instance, .kind = RMQ_DERIVE};
   union rmq_value value;
-  return recall(x, OWN_PUBLISH, block, &series, &value) == 0 ? value.derive
-                                                             : RMQ_ABSENT;
+  return recall(x, plugin, block, &series, &value) == 0 ? value.derive
+                                                        : RMQ_ABSENT;
 }
 
 static double get_gauge(const struct rmq_monitor_own *x, const char *block,
@@ -151,25 +156,42 @@ static void add_sum(int64_t *sum, struct rmq_meter *m, int64_t value,
 static void add_publisher(struct rmq_monitor_own *x, struct block *b,
                           struct rmq_mono now, struct rmq_snapshot_own *own) {
   char name[RMQ_NAME_MAX + 1];
-  add_sum(&own->nacks, &b->nacks, get_count(x, b->name, "total_events", "nack"),
-          now);
+  add_sum(&own->nacks, &b->nacks,
+          get_count(x, OWN_PUBLISH, b->name, "total_events", "nack"), now);
   for (size_t i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++) {
     snprintf(name, sizeof(name), "dropped_%s",
              rmq_publisher_drop_to_str((enum rmq_publisher_drop)i));
     add_sum(&own->dropped, &b->dropped[i],
-            get_count(x, b->name, "total_operations", name), now);
+            get_count(x, OWN_PUBLISH, b->name, "total_operations", name), now);
   }
 }
 
 /* ---- consumers ---- */
 
-/* One that is subscribed and has nothing is not late. */
-static double get_delivery(const struct rmq_monitor_own *x, const char *block) {
-  double late = get_gauge(x, block, "latency", "delivery_p95");
+/* Whether it has got something lately: one that stands by has nothing, too. */
+static bool is_served(const struct rmq_monitor_own *x, struct block *b,
+                      struct rmq_mono now) {
+  int64_t added = rmq_meter_feed(
+      &b->delivered,
+      get_count(x, OWN_CONSUME, b->name, "total_operations", "delivered"),
+      RMQ_DECREASE_IS_RESET, now);
+  if (added > 0) {
+    b->served_at = now;
+    b->is_served = true;
+  }
+  return b->is_served && rmq_mono_since(now, b->served_at).ns <=
+                             rmq_s(RMQ_MONITOR_OWN_IDLE_S).ns;
+}
+
+/* One that is subscribed, has had messages and has none now is not late. */
+static double get_delivery(const struct rmq_monitor_own *x, struct block *b,
+                           struct rmq_mono now) {
+  double late = get_gauge(x, b->name, "latency", "delivery_p95");
+  bool is_idle = is_served(x, b, now) &&
+                 get_gauge(x, b->name, "bool", "connected") > 0 &&
+                 get_gauge(x, b->name, "queue_length", "unacked") == 0;
   if (!isnan(late))
     return late;
-  bool is_idle = get_gauge(x, block, "bool", "connected") > 0 &&
-                 get_gauge(x, block, "queue_length", "unacked") == 0;
   return is_idle ? 0 : (double)NAN;
 }
 
@@ -182,5 +204,5 @@ void rmq_monitor_own_step(struct rmq_monitor_own *x, struct rmq_snapshot *s) {
     add_publisher(x, &x->publishers.items[i], now, &s->own);
   for (size_t i = 0; i < x->consumers.count; i++)
     s->own.consumer_delivery = fmax(
-        s->own.consumer_delivery, get_delivery(x, x->consumers.items[i].name));
+        s->own.consumer_delivery, get_delivery(x, &x->consumers.items[i], now));
 }

@@ -12,8 +12,11 @@
 #include "common/role/role_monitor.h"
 
 enum {
-  RMQ_MONITOR_OWN_MAX = 64,   /* blocks of a kind; more are left out */
-  RMQ_MONITOR_OWN_FIND_S = 30 /* between two looks for new ones */
+  RMQ_MONITOR_OWN_MAX = 64,    /* blocks of a kind; more are left out */
+  RMQ_MONITOR_OWN_FIND_S = 30, /* between two looks for new ones */
+  /* What a consumer got is so long a sign that nothing waits for it; twice the
+   * Hold of the alert "delay", which can end in that time. */
+  RMQ_MONITOR_OWN_IDLE_S = 600
 };
 
 struct rmq_monitor_own; /* opaque: the blocks that were found */

@@ -91,7 +91,13 @@ def test_a_late_consumer_of_the_same_daemon_is_a_delay(rig, broker, vhost):
                                               Queue="in", QueuePassive=True)))
     m.start()
     late = MAIN + "latency-consumer_delivery"
-    wait_for(lambda: newest(m, late) == 0, 50, "the consumer is found, and idle")
+
+    def is_found():
+        publish(vhost, 0)
+        return newest(m, late) is not None
+
+    wait_for(is_found, 50, "the consumer is found")
+    wait_for(lambda: newest(m, late) == 0, 20, "and idle")
     assert not said(m)
     deadline = time.monotonic() + 20
     while not said(m) and time.monotonic() < deadline:

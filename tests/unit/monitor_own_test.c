@@ -111,12 +111,14 @@ the_slowest_consumer_counts_and_an_idle_one_is_not_late(void **state) {
   static const struct {
     const char *name;
     double connected, unacked, p95, want; /* NaN = not reported */
+    double delivered;                     /* meanwhile */
   } rows[] = {
-      {"late", 1, 5, 42, 42},
-      {"idle", 1, 0, (double)NAN, 0},
-      {"nothing settled yet", 1, 3, (double)NAN, (double)NAN},
-      {"not connected", 0, 0, (double)NAN, (double)NAN},
-      {"silent", (double)NAN, (double)NAN, (double)NAN, (double)NAN},
+      {"late", 1, 5, 42, 42, 1},
+      {"idle", 1, 0, (double)NAN, 0, 1},
+      {"stands by", 1, 0, (double)NAN, (double)NAN, 0},
+      {"nothing settled yet", 1, 3, (double)NAN, (double)NAN, 1},
+      {"not connected", 0, 0, (double)NAN, (double)NAN, 1},
+      {"silent", (double)NAN, (double)NAN, (double)NAN, (double)NAN, 0},
   };
   static char a[] = "a", b[] = "b";
   static char *names[] = {a, b};
@@ -130,6 +132,11 @@ the_slowest_consumer_counts_and_an_idle_one_is_not_late(void **state) {
       say("rabbitmq_consume", "a", "queue_length", "unacked", RMQ_GAUGE,
           rows[i].unacked);
     }
+    for (int j = 0; j < 2 && !isnan(rows[i].connected); j++) {
+      say("rabbitmq_consume", "a", "total_operations", "delivered", RMQ_DERIVE,
+          7 + rows[i].delivered * j);
+      step();
+    }
     if (!isnan(rows[i].p95))
       say("rabbitmq_consume", "a", "latency", "delivery_p95", RMQ_GAUGE,
           rows[i].p95);
@@ -142,6 +149,28 @@ the_slowest_consumer_counts_and_an_idle_one_is_not_late(void **state) {
     assert_true(s.own.consumer_delivery == 50);
     end();
   }
+}
+
+static void
+after_ten_idle_minutes_nothing_is_known_of_a_consumer(void **state) {
+  (void)state;
+  begin(true);
+  say("rabbitmq_consume", "a", "bool", "connected", RMQ_GAUGE, 1);
+  say("rabbitmq_consume", "a", "queue_length", "unacked", RMQ_GAUGE, 0);
+  for (int i = 0; i < 3; i++) {
+    say("rabbitmq_consume", "a", "total_operations", "delivered", RMQ_DERIVE,
+        7 + i);
+    step();
+  }
+  for (int i = 0; i <= RMQ_MONITOR_OWN_IDLE_S / 10; i++) {
+    assert_true(s.own.consumer_delivery == 0);
+    step();
+  }
+  assert_true(isnan(s.own.consumer_delivery));
+  say("rabbitmq_consume", "a", "total_operations", "delivered", RMQ_DERIVE, 10);
+  step();
+  assert_true(s.own.consumer_delivery == 0);
+  end();
 }
 
 static void named_blocks_are_those_and_no_others(void **state) {
@@ -203,6 +232,7 @@ int main(void) {
       cmocka_unit_test(a_host_that_keeps_nothing_is_not_asked),
       cmocka_unit_test(sums_of_all_publishers_never_fall),
       cmocka_unit_test(the_slowest_consumer_counts_and_an_idle_one_is_not_late),
+      cmocka_unit_test(after_ten_idle_minutes_nothing_is_known_of_a_consumer),
       cmocka_unit_test(named_blocks_are_those_and_no_others),
       cmocka_unit_test(a_block_that_nobody_named_is_said_once),
       cmocka_unit_test(one_of_several_clusters_takes_nothing_for_its_own),
