@@ -6,6 +6,7 @@
 #include "common/base/window.h"
 #include "common/broker/members.h"
 #include "common/broker/meter.h"
+#include "common/broker/recent.h"
 #include "common/broker/totals.h"
 #include "common/broker/unconfirmed.h"
 #include "common/broker/vhost_sums.h"
@@ -42,6 +43,7 @@ struct rmq_indicators {
   bool has_failed; /* the poll before */
   struct rmq_window errors;
   struct rmq_window refusals; /* a minute of auth_failed, channel_closed */
+  struct rmq_recent recent;
   struct rmq_baseline publish_rate;
   struct rmq_week *week; /* borrowed; NULL = the baseline decides */
   bool has_learned_hour;
@@ -83,6 +85,7 @@ struct rmq_indicators *rmq_indicators_new(void) {
   rmq_meter_init(&x->own_dropped);
   rmq_window_init(&x->errors, rmq_s(60));
   rmq_window_init(&x->refusals, rmq_s(60));
+  rmq_recent_init(&x->recent);
   rmq_baseline_init(&x->publish_rate);
   return x;
 }
@@ -366,16 +369,19 @@ static void report_errors(struct rmq_indicators *x,
   rmq_window_error_rate(&x->errors, now->taken, &c->error_rate);
 }
 
-/* How far the publish rate is below what is usual. */
+/* How far the publish rate is below what is usual: means over a slot of the
+ * baseline, the latest against those before. */
 static double drop(struct rmq_indicators *x, double rate,
                    const struct rmq_snapshot *now) {
   double percent = (double)NAN;
+  double recent = rmq_recent_add(
+      &x->recent, rate, (struct rmq_dur){x->publish_rate.slot_ns}, now->taken);
   if (x->week != NULL) {
-    percent = rmq_week_drop(x->week, rate, now->time);
+    percent = rmq_week_drop(x->week, recent, now->time);
     x->has_learned_hour = rmq_week_feed(x->week, rate, now->time);
     return percent;
   }
-  percent = rmq_baseline_drop(&x->publish_rate, rate);
+  percent = rmq_baseline_drop(&x->publish_rate, recent);
   rmq_baseline_feed(&x->publish_rate, rate, now->taken);
   return percent;
 }

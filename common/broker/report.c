@@ -188,10 +188,10 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_GAUGE, "gauge", "ack_rate", ack_rate, "messages per second",
             "ack since the last poll, per second"),
     CLUSTER_TO(100, "percent", "throughput_drop", throughput_drop, "percent",
-               "publish_rate below its own baseline, the median of the last 60 "
-               "means over 10 s (over Interval where that is longer) or of the "
-               "same hour in the last five weeks, as Baseline says; 0 when not "
-               "below, absent while that is learned"),
+               "Mean of publish_rate over 10 s (over Interval where that is "
+               "longer) below its own baseline, the median of the last 60 such "
+               "means or of the same hour in the last five weeks, as Baseline "
+               "says; 0 when not below, absent while that is learned"),
     /* about itself */
     CLUSTER(RMQ_GAUGE, "duration", "scrape", scrape_time, "seconds",
             "Time that the whole poll took"),

@@ -158,7 +158,7 @@ def shown_drops(w):
 @pytest.mark.parametrize("name", DROPS)
 def test_publisher(rig, victim, ground, figure, source, name):
     from rig.collectd import block
-    w = watched(rig, victim, source, block("Baseline", Window=60, Learn=20),
+    w = watched(rig, victim, source, block("Baseline", Window=240, Learn=20),
                 *alerts(rate_drop={}))
     drop = MAIN + "percent-throughput_drop"
     with Publisher(ground, "x", "q", RATE) as p, Consumer(ground, "q", prefetch=100):
