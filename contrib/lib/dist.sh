@@ -6,7 +6,8 @@
 #
 #   dist_version              the version that configure.ac says
 #   dist_epoch                when the commit was made
-#   dist_remember_tested      contrib/run-tests has passed for what is here
+#   dist_clean_commit         the commit that is here; "" where something was changed
+#   dist_remember_tested COMMIT  contrib/run-tests has passed for it
 #   dist_tested               the commit for which it has; "" where there is none
 #   dist_make WORK TO         TO/warren-VERSION.tar.xz; builds in WORK
 
@@ -25,9 +26,14 @@ dist_tested_file() {
   dist_git rev-parse --path-format=absolute --git-path warren-tested
 }
 
-dist_remember_tested() {
+dist_clean_commit() {
   [ -z "$(dist_git status --porcelain 2>&1)" ] || return 0
-  (dist_git rev-parse HEAD >"$(dist_tested_file)") 2>/dev/null || true
+  dist_git rev-parse HEAD 2>/dev/null || true
+}
+
+dist_remember_tested() { # COMMIT
+  [ -n "$1" ] || return 0
+  (echo "$1" >"$(dist_tested_file)") 2>/dev/null || true
 }
 
 dist_tested() { cat "$(dist_tested_file)" 2>/dev/null; }
