@@ -117,6 +117,8 @@ static void host_log(void *ctx, const struct rmq_log_record *record) {
   struct session *s = ctx;
   if (record->level <= RMQ_LOG_WARNING)
     keep_reason(s, record->message);
+  if (record->event != NULL)
+    rmq_verdict_hear(&s->verdict, record->event);
   if (!s->cli.verbose)
     return;
   struct rmq_buf line;
@@ -180,7 +182,6 @@ static void wait_for(struct rmq_dur time) {
 /* ---- the command ---- */
 
 static void look(struct session *s, struct rmq_role_monitor *role) {
-  s->reason[0] = '\0';
   rmq_verdict_clear(&s->verdict);
   rmq_role_monitor_sample(role);
 }
@@ -195,9 +196,21 @@ static int say(struct session *s) {
   return is_read ? status : (int)RMQ_VERDICT_UNKNOWN;
 }
 
+/* Every check is a process of its own, several a minute: what the verdict does
+ * not look at is not asked for. */
+static void ask_for_little(struct session *s) {
+  s->config.has_no_checks = true;
+  s->config.max_vhosts = 0;
+  if (!rmq_verdict_needs_queues(s->verdict.indicator)) {
+    s->config.max_queues = 0;
+    s->config.top_queues = 0;
+  }
+}
+
 static int run(struct session *s, const struct warren_ask *ask) {
   struct rmq_error err = {.text = ""};
   s->host = make_host(s);
+  ask_for_little(s);
   if (s->config.interval.ns == 0)
     s->config.interval = s->cli.over;
   struct rmq_role_monitor *role =

@@ -34,7 +34,7 @@ static int parse(const char *text, struct rmq_range *ret_range) {
   size_t start_len = colon != NULL ? (size_t)(colon - text) : 0;
   if (text[0] == '\0' || parse_start(text, start_len, &r.start) != 0 ||
       parse_bound(end, strlen(end), (double)INFINITY, &r.end) != 0 ||
-      r.start > r.end)
+      !(r.start <= r.end)) /* NaN neither */
     return -1;
   *ret_range = r;
   return 0;

@@ -31,6 +31,9 @@ struct rmq_role_monitor_config {
   /* No option: it is the only cluster of the process, which whoever makes the
    * roles says. */
   bool is_alone;
+  /* Not an option: blocked connections, quorum queues and certificates are not
+   * asked for. */
+  bool has_no_checks;
   struct rmq_blocks probes;    /* of struct rmq_probe_options, at most one */
   struct rmq_blocks alerts;    /* of struct rmq_alert_config */
   struct rmq_blocks baselines; /* of struct rmq_baseline_options, at most one */

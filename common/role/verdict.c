@@ -58,6 +58,10 @@ bool rmq_verdict_needs_two(enum rmq_verdict_indicator i) {
   return false;
 }
 
+bool rmq_verdict_needs_queues(enum rmq_verdict_indicator i) {
+  return i == RMQ_VERDICT_LAG;
+}
+
 const char *rmq_verdict_state_to_str(enum rmq_verdict_state s) {
   switch (s) {
   case RMQ_VERDICT_OK:
@@ -154,6 +158,7 @@ void rmq_verdict_clear(struct rmq_verdict *v) {
   for (size_t k = 0; k < RMQ_VERDICT_MEASURES_MAX; k++)
     v->tallies[k] = (struct rmq_verdict_tally){0, (double)NAN};
   v->problems_count = 0;
+  v->first = (double)NAN;
   v->is_answered = false;
   rmq_buf_clear(&v->nodes);
 }
@@ -317,14 +322,15 @@ static double value_of(const struct rmq_datum *d) {
 static enum rmq_series_scope scope_of(const struct rmq_sample *s) {
   if (label(s, "queue") != NULL)
     return RMQ_SERIES_QUEUE;
+  if (label(s, "vhost") != NULL)
+    return RMQ_SERIES_VHOST;
   return label(s, "node") != NULL ? RMQ_SERIES_NODE : RMQ_SERIES_CLUSTER;
 }
 
-static bool is_about(const struct rmq_verdict_measure *m,
-                     const struct rmq_sample *s) {
+static bool is_of(const struct rmq_verdict_measure *m, const char *instance,
+                  const struct rmq_sample *s) {
   return strcmp(m->type, s->id.type) == 0 &&
-         strcmp(m->type_instance, s->id.type_instance) == 0 &&
-         m->scope == scope_of(s);
+         strcmp(instance, s->id.type_instance) == 0 && m->scope == scope_of(s);
 }
 
 static void take(struct rmq_verdict *v, size_t row,
@@ -351,9 +357,31 @@ void rmq_verdict_see(struct rmq_verdict *v, const struct rmq_sample *sample) {
   if (strcmp(sample->id.type, "bool") == 0 &&
       strcmp(sample->id.type_instance, "reachable") == 0)
     v->is_answered = value > 0;
-  for (size_t k = 0; k < r.count; k++)
-    if (is_about(&r.first[k], sample))
-      take(v, k, &r.first[k], sample, value);
+  for (size_t k = 0; k < r.count; k++) {
+    const struct rmq_verdict_measure *m = &r.first[k];
+    if (m->plus == NULL && is_of(m, m->type_instance, sample)) {
+      take(v, k, m, sample, value);
+    } else if (m->plus != NULL && is_of(m, m->type_instance, sample)) {
+      v->first = value;
+    } else if (m->plus != NULL && is_of(m, m->plus, sample)) {
+      take(v, k, m, sample, v->first + value);
+      v->first = (double)NAN;
+    }
+  }
+}
+
+void rmq_verdict_hear(struct rmq_verdict *v, const char *event) {
+  static const struct {
+    const char *event;
+    bool is_of_queues;
+  } parts[] = {{"nodes_missing", false},
+               {"queues_missing", true},
+               {"too_many_queues", true},
+               {"detail_level", true}};
+  for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+    if (strcmp(event, parts[i].event) == 0 &&
+        parts[i].is_of_queues == rmq_verdict_needs_queues(v->indicator))
+      v->is_partial = true;
 }
 
 /* ---- the line ---- */
@@ -365,9 +393,13 @@ static enum rmq_verdict_state state_of(const struct rmq_verdict *v,
     return RMQ_VERDICT_CRITICAL;
   if (v->problems_count > 0)
     return v->problems[0].state;
-  for (size_t k = 0; k < r->count; k++)
+  for (size_t k = 0; k < r->count; k++) {
     seen += v->tallies[k].seen;
-  if (seen == 0 || (v->chosen >= 0 && v->tallies[v->chosen].seen == 0))
+    if (r->first[k].is_needed && v->tallies[k].seen == 0)
+      return RMQ_VERDICT_UNKNOWN;
+  }
+  if (seen == 0 || v->is_partial ||
+      (v->chosen >= 0 && v->tallies[v->chosen].seen == 0))
     return RMQ_VERDICT_UNKNOWN;
   return RMQ_VERDICT_OK;
 }
@@ -401,12 +433,15 @@ static void say_figures(const struct rmq_verdict *v, const struct rows *r,
 }
 
 static void say_unknown(const struct rmq_verdict *v, const struct rows *r,
-                        struct rmq_buf *out) {
-  if (v->chosen >= 0)
-    rmq_buf_appendf(out, "the broker says nothing about %s",
-                    r->first[v->chosen].name);
-  else
-    rmq_buf_append_text(out, "the broker says nothing about it");
+                        const char *reason, struct rmq_buf *out) {
+  const char *missing = v->is_partial ? "all of it" : "it";
+  for (size_t k = 0; k < r->count; k++)
+    if (v->tallies[k].seen == 0 &&
+        (v->chosen >= 0 ? v->chosen == (int)k : r->first[k].is_needed))
+      missing = r->first[k].name;
+  rmq_buf_appendf(out, "the broker does not tell %s", missing);
+  rmq_buf_append_text(out, reason[0] != '\0' ? ": " : "");
+  append_name(out, reason);
 }
 
 static void say_perf(const struct rmq_verdict *v, const struct rows *r,
@@ -445,7 +480,7 @@ enum rmq_verdict_state rmq_verdict_say(struct rmq_verdict *v,
   if (v->problems_count > 0)
     say_problems(v, out);
   else if (state == RMQ_VERDICT_UNKNOWN)
-    say_unknown(v, &r, out);
+    say_unknown(v, &r, reason, out);
   else
     say_figures(v, &r, out);
   say_perf(v, &r, out);

@@ -70,10 +70,12 @@ struct rmq_verdict {
   bool has_warning, has_critical;
   struct rmq_range warning, critical;
   const char *warning_text, *critical_text; /* borrowed */
+  bool is_partial; /* a part was not answered, in whichever set */
   /* The set. */
   struct rmq_verdict_tally tallies[RMQ_VERDICT_MEASURES_MAX];
   struct rmq_verdict_problem problems[RMQ_VERDICT_PROBLEMS_MAX];
   size_t problems_count; /* that there are, named or not */
+  double first;          /* of the two series of a sum, seen last; NaN = none */
   bool is_answered;
   struct rmq_buf nodes; /* performance data of nodes */
 };
@@ -90,8 +92,13 @@ void rmq_verdict_fini(struct rmq_verdict *v);
 void rmq_verdict_clear(struct rmq_verdict *v);
 /* One of the monitor's samples; others are ignored. */
 void rmq_verdict_see(struct rmq_verdict *v, const struct rmq_sample *sample);
+/* An event of the monitor's log: some say that a part was not answered, and
+ * then the verdict is not OK. */
+void rmq_verdict_hear(struct rmq_verdict *v, const char *event);
+/* Whether the indicator looks at single queues. */
+bool rmq_verdict_needs_queues(enum rmq_verdict_indicator i);
 /* The state, and the line for standard output without its end. reason (may be
- * "") is why there was no answer, if there was none. */
+ * "") is why there was no answer, or not the whole of it. */
 enum rmq_verdict_state rmq_verdict_say(struct rmq_verdict *v,
                                        const char *reason, struct rmq_buf *out);
 

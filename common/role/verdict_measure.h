@@ -15,9 +15,13 @@ struct rmq_verdict_measure {
   const char *name; /* --measure, and label of the performance data */
   enum rmq_series_scope scope;
   const char *type, *type_instance;
+  /* Of a sum of two series of one object: the instance of the second, which
+   * follows the first; NULL = there is one. */
+  const char *plus;
   const char *uom;                /* "", "s", "%": of the performance data */
   const char *warning, *critical; /* ranges; NULL = none */
   const char *says;               /* "%s messages ready", or what is wrong */
+  bool is_needed;                 /* without it there is no OK */
   bool is_fact;                   /* says is the whole text: no figure in it */
 };
 

@@ -52,8 +52,8 @@ def test_a_backlog_is_critical_by_the_users_range_and_named(build, broker, vhost
                      "10", url=broker.url)
     wait_for(lambda: seen()[0] == "CRITICAL", 20, "the backlog is seen")
     word, text, perf = seen()
-    assert f"queue orders in vhost {vhost.name}: 12 messages ready" in text
-    assert perf["queue_ready"] == 12
+    assert f"queue orders in vhost {vhost.name}: 12 messages ready or unack" in text
+    assert perf["queue_backlog"] == 12
     assert check(build, "lag", "--include-vhost", vhost.name, "--measure",
                  "queue_ready", "--warning", "10", url=broker.url)[0] == "WARNING"
 

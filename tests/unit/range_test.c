@@ -36,8 +36,8 @@ static void ranges_alert_as_the_guidelines_say(void **state) {
 static void what_is_no_range_is_refused_with_what_is_allowed(void **state) {
   (void)state;
   static const char *const bad[] = {
-      "",     "@",    "x",   "20:10", "10:20:30", "1 0", "~",
-      "10:~", "0x10", "nan", "10:y",  "@@1:2",    "1,5"};
+      "",     "@",   "x",    "20:10", "10:20:30", "1 0",   "~",  "10:~",
+      "0x10", "nan", "10:y", "@@1:2", "nan:",     "~:nan", "1,5"};
   for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
     struct rmq_error err = {.text = ""};
     struct rmq_range r = {.start = 7};
