@@ -90,8 +90,11 @@ void plain_free(struct plain *p) {
     return;
   if (p->has_envelope)
     amqp_destroy_envelope(&p->envelope);
-  if (p->connection != NULL)
+  if (p->connection != NULL) {
+    /* With the handshake: the broker has seen the last ack when it answers. */
+    amqp_connection_close(p->connection, AMQP_REPLY_SUCCESS);
     amqp_destroy_connection(p->connection);
+  }
   free(p->is_marked);
   free(p);
 }
