@@ -260,7 +260,7 @@ static void write_row(const char *plugin, const struct rmq_series *row,
   rmq_buf_append_text(out, "; Influx C<");
   rmq_series_field(row->type, ti, out);
   rmq_buf_append_text(out, ">, Prometheus C<");
-  rmq_series_prometheus(plugin, row->kind, row->type, ti, out);
+  rmq_series_prometheus(plugin, row, cause, out);
   rmq_buf_append_text(out, ">.\n\n");
   rmq_buf_fini(&instance);
 }

@@ -209,18 +209,32 @@ int rmq_series_field(const char *type, const char *type_instance,
   return -1;
 }
 
-int rmq_series_prometheus(const char *plugin, enum rmq_kind kind,
-                          const char *type, const char *type_instance,
-                          struct rmq_buf *out) {
-  static const char module[] = "rabbitmq_", total[] = "total_";
+/* What follows "warren_monitor_". */
+static int prometheus_end(const struct rmq_series *row,
+                          const char *type_instance, struct rmq_buf *out) {
+  static const char total[] = "total_";
+  const char *type = row->type;
+  if (row->prometheus != NULL)
+    return rmq_buf_append_text(out, row->prometheus);
+  if (row->kind == RMQ_GAUGE && is_type(row, "gauge"))
+    return rmq_buf_append_text(out, type_instance);
+  if (row->kind == RMQ_DERIVE && strncmp(type, total, strlen(total)) == 0)
+    type += strlen(total);
+  if (rmq_series_field(type, type_instance, out) != 0)
+    return -1;
+  return row->kind == RMQ_DERIVE ? rmq_buf_append_text(out, "_total") : 0;
+}
+
+int rmq_series_prometheus(const char *plugin, const struct rmq_series *row,
+                          const char *cause, struct rmq_buf *out) {
+  static const char module[] = "rabbitmq_";
+  char type_instance[RMQ_NAME_MAX + 1];
   size_t start = out->len;
   if (strncmp(plugin, module, strlen(module)) == 0)
     plugin += strlen(module);
-  if (kind == RMQ_DERIVE && strncmp(type, total, strlen(total)) == 0)
-    type += strlen(total);
-  if (rmq_buf_appendf(out, "warren_%s_", plugin) == 0 &&
-      rmq_series_field(type, type_instance, out) == 0 &&
-      (kind != RMQ_DERIVE || rmq_buf_append_text(out, "_total") == 0))
+  if (write_type_instance(row, cause, type_instance) &&
+      rmq_buf_appendf(out, "warren_%s_", plugin) == 0 &&
+      prometheus_end(row, type_instance, out) == 0)
     return 0;
   rmq_buf_truncate(out, start);
   return -1;

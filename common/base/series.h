@@ -48,6 +48,9 @@ struct rmq_series {
   double min, max;  /* inclusive; INFINITY = none. Outside = not known, except
                        that a percent is capped to 0..100 */
   const char *unit; /* "messages", "seconds", "1" ... */
+  /* The end of its name in Prometheus where that of the others would break a
+   * rule of theirs; else NULL. */
+  const char *prometheus;
   const char *help; /* one sentence: formula and source */
 };
 
@@ -103,10 +106,10 @@ int rmq_series_type_instance(const struct rmq_series *row, const char *cause,
 /* Influx field from a collectd identity: "queue_length_ready", "uptime". */
 int rmq_series_field(const char *type, const char *type_instance,
                      struct rmq_buf *out);
-/* "warren_monitor_queue_length_ready",
+/* "warren_monitor_queue_length_ready", "warren_monitor_publish_rate" (of
+ * gauge-publish_rate: Prometheus has the type elsewhere),
  * "warren_monitor_operations_publish_total" for plugin "rabbitmq_monitor". */
-int rmq_series_prometheus(const char *plugin, enum rmq_kind kind,
-                          const char *type, const char *type_instance,
-                          struct rmq_buf *out);
+int rmq_series_prometheus(const char *plugin, const struct rmq_series *row,
+                          const char *cause, struct rmq_buf *out);
 
 #endif

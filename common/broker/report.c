@@ -16,6 +16,15 @@
 #define CLUSTER_TO(max, ...) CLUSTER_ROW(max, RMQ_GAUGE, __VA_ARGS__)
 #define CLUSTER_ROW(...)                                                       \
   ROW(RMQ_SERIES_CLUSTER, rmq_report_cluster, __VA_ARGS__)
+/* A gauge with a name of its own in Prometheus: there only a counter ends in
+ * _total, and no name has a unit like days. */
+#define CLUSTER_NAMED(name, instance_, field_, unit_, help_)                   \
+  {                                                                            \
+    .type = "gauge", .type_instance = instance_, .kind = RMQ_GAUGE,            \
+    .scope = RMQ_SERIES_CLUSTER,                                               \
+    .offset = offsetof(struct rmq_report_cluster, field_), .min = 0,           \
+    .max = (double)INFINITY, .unit = unit_, .prometheus = name, .help = help_  \
+  }
 /* Of a change, which may be below 0. */
 #define GROWTH(scope_, struct_)                                                \
   {                                                                            \
@@ -69,8 +78,8 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_GAUGE, "gauge", "nodes_running", nodes_running, "nodes",
             "Nodes of /api/nodes with running true; without that list, "
             "those that answered"),
-    CLUSTER(
-        RMQ_GAUGE, "gauge", "nodes_total", nodes_total, "nodes",
+    CLUSTER_NAMED(
+        "nodes", "nodes_total", nodes_total, "nodes",
         "Nodes of /api/nodes; without that list, those that ever answered at "
         "a MetricsURL"),
     CLUSTER(
@@ -86,11 +95,12 @@ const struct rmq_series rmq_report_series[] = {
             "Quorum queues without a leader: those that "
             "/api/health/checks/quorum-queues-without-elected-leaders names, "
             "as of at most 9 polls ago; from 4.1"),
-    CLUSTER(RMQ_GAUGE, "gauge", "certificate_days", certificate_days, "days",
-            "Days until the first certificate expires, 0 when one has: of the "
-            "TLS listeners of the nodes behind URL "
-            "(/api/health/checks/certificate-expiration), and of what URL and "
-            "MetricsURL show us by https; asked for every 60 polls"),
+    CLUSTER_NAMED(
+        "certificate_expiry", "certificate_days", certificate_days, "days",
+        "Days until the first certificate expires, 0 when one has: of the "
+        "TLS listeners of the nodes behind URL "
+        "(/api/health/checks/certificate-expiration), and of what URL and "
+        "MetricsURL show us by https; asked for every 60 polls"),
     /* lag */
     CLUSTER(RMQ_GAUGE, "queue_length", "ready", ready, "messages",
             "queue_totals.messages_ready"),

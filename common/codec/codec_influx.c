@@ -18,7 +18,7 @@ static void fill_fields(const struct rmq_sample *s,
   for (size_t i = 0; i < s->values_count; i++) {
     const struct rmq_datum *d = &s->values[i];
     struct rmq_influx_field *f = &ret_fields[i];
-    *f = (struct rmq_influx_field){d->name, d->kind, d->value, NULL};
+    *f = (struct rmq_influx_field){d->name, d->kind, d->value, NULL, NULL};
     if (s->rates != NULL && d->kind != RMQ_GAUGE) {
       f->kind = RMQ_GAUGE;
       f->value.gauge = s->rates[i];

@@ -73,12 +73,24 @@ static size_t put_value(char *to, const struct rmq_influx_field *f) {
   return 0;
 }
 
+static int append_quoted(struct rmq_buf *out, const char *text) {
+  int rc = rmq_buf_append_char(out, '"');
+  for (; rc == 0 && *text != '\0'; text++) {
+    bool is_control = (unsigned char)*text < 0x20 || *text == 0x7f;
+    if (*text == '"' || *text == '\\')
+      rc = rmq_buf_append_char(out, '\\');
+    if (rc == 0)
+      rc = rmq_buf_append_char(out, is_control ? ' ' : *text);
+  }
+  return rc == 0 ? rmq_buf_append_char(out, '"') : -1;
+}
+
 /* Counts the fields written so far, which decides on the separator. */
 static int append_field(struct rmq_buf *out, const struct rmq_influx_field *f,
                         size_t *written) {
   char text[RMQ_NUMBER_MAX];
-  size_t n = put_value(text, f);
-  if (n == 0)
+  size_t n = f->text == NULL ? put_value(text, f) : 0;
+  if (n == 0 && f->text == NULL)
     return 0;
   if (rmq_buf_append_char(out, *written == 0 ? ' ' : ',') != 0 ||
       append_name(out, f->key, in_key, false) != 0 ||
@@ -86,7 +98,7 @@ static int append_field(struct rmq_buf *out, const struct rmq_influx_field *f,
       rmq_buf_append_char(out, '=') != 0 || rmq_buf_append(out, text, n) != 0)
     return -1;
   (*written)++;
-  return 0;
+  return f->text == NULL ? 0 : append_quoted(out, f->text);
 }
 
 static int append_time(struct rmq_buf *out, struct rmq_wall time) {

@@ -26,6 +26,9 @@ struct rmq_influx_field {
   enum rmq_kind kind;
   union rmq_value value;
   const char *suffix; /* of the key, as it is written; or NULL */
+  /* In place of the value: a text, in which control characters become spaces;
+   * or NULL. */
+  const char *text;
 };
 
 /* Appends one line with its newline, or nothing when no field is left to

@@ -3,7 +3,6 @@
 
 #include "common/host/host_execd.h"
 
-#include "common/base/series.h"
 #include "common/host/host_clock.h"
 
 #include <errno.h>
@@ -12,7 +11,9 @@
 
 enum {
   EXECD_WRITE_AT = 64 * 1024, /* Telegraf's own buffer */
-  EXECD_BYTES_MAX = 1024 * 1024
+  /* Only a document is ever larger than what is written at: of 1,000,000
+   * queues with a dozen series each. */
+  EXECD_BYTES_MAX = 1024 * 1024 * 1024
 };
 
 static int write_all(int fd, const char *bytes, size_t len) {
@@ -58,23 +59,7 @@ static void host_log(void *ctx, const struct rmq_log_record *record) {
   rmq_buf_fini(&line);
 }
 
-/* An event has no place among the data: people read it in the log. */
-static void host_event(void *ctx, const struct rmq_event *event) {
-  const struct rmq_execd *e = ctx;
-  const struct rmq_log_record record = {
-      .level = event->severity == RMQ_FAILURE   ? RMQ_LOG_ERROR
-               : event->severity == RMQ_WARNING ? RMQ_LOG_WARNING
-                                                : RMQ_LOG_NOTICE,
-      .time = event->time,
-      .service = e->host.service,
-      .plugin = event->id.plugin,
-      .block = event->id.plugin_instance,
-      .event = rmq_severity_to_str(event->severity),
-      .message = event->message};
-  host_log(ctx, &record);
-}
-
-/* ---- samples ---- */
+/* ---- samples and events ---- */
 
 static void write_bytes(struct rmq_execd *e) {
   if (!e->has_failed &&
@@ -83,93 +68,56 @@ static void write_bytes(struct rmq_execd *e) {
   rmq_buf_clear(&e->bytes);
 }
 
-static void end_line(struct rmq_execd *e) {
-  struct rmq_execd_line *l = &e->line;
-  struct rmq_influx_tag tags[RMQ_EXECD_TAGS];
-  for (size_t i = 0; i < l->tags_count; i++)
-    tags[i] = (struct rmq_influx_tag){l->tag_keys[i], l->tag_values[i]};
-  for (size_t i = 0; i < l->fields_count; i++)
-    l->fields[i].key = l->field_keys[i];
-  if (l->fields_count > 0 &&
-      rmq_influx_encode(&e->bytes, l->measurement, tags, l->tags_count,
-                        l->fields, l->fields_count, l->time) != 0)
-    e->unsayable_count++;
-  l->fields_count = 0;
-  if (e->bytes.len >= EXECD_WRITE_AT)
+static void write_early(struct rmq_execd *e) {
+  if (e->out >= 0 && !e->emit.is_document && e->bytes.len >= EXECD_WRITE_AT)
     write_bytes(e);
 }
 
-static bool copy(char to[RMQ_EXECD_NAME], const char *from) {
-  size_t len = strlen(from);
-  if (len >= RMQ_EXECD_NAME)
-    return false;
-  memcpy(to, from, len + 1);
-  return true;
-}
-
-/* Whether the sample goes onto the line that is open. */
-static bool belongs(const struct rmq_execd_line *l,
-                    const struct rmq_sample *s) {
-  if (l->fields_count == 0 ||
-      l->fields_count + s->values_count > RMQ_EXECD_FIELDS ||
-      l->time.ns != s->time.ns || l->tags_count != s->meta_count ||
-      strcmp(l->measurement, s->id.plugin) != 0)
-    return false;
-  for (size_t i = 0; i < l->tags_count; i++)
-    if (strcmp(l->tag_keys[i], s->meta[i].key) != 0 ||
-        strcmp(l->tag_values[i], s->meta[i].value.string) != 0)
-      return false;
-  return true;
-}
-
-static int begin_line(struct rmq_execd_line *l, const struct rmq_sample *s) {
-  if (s->meta_count > RMQ_EXECD_TAGS || !copy(l->measurement, s->id.plugin))
-    return -1;
-  for (size_t i = 0; i < s->meta_count; i++)
-    if (!copy(l->tag_keys[i], s->meta[i].key) ||
-        !copy(l->tag_values[i], s->meta[i].value.string))
-      return -1;
-  l->tags_count = s->meta_count;
-  l->time = s->time;
-  return 0;
-}
-
-/* Samples of our own series: one value, raw names as text meta data. */
 static int host_sample(void *ctx, const struct rmq_sample *s) {
   struct rmq_execd *e = ctx;
-  struct rmq_execd_line *l = &e->line;
-  struct rmq_buf key;
-  if (s->values_count != 1)
-    return -1;
-  for (size_t i = 0; i < s->meta_count; i++)
-    if (s->meta[i].type != RMQ_META_STRING)
-      return -1;
-  if (!belongs(l, s)) {
-    end_line(e);
-    if (begin_line(l, s) != 0)
-      return -1;
-  }
-  rmq_buf_init(&key, RMQ_EXECD_NAME - 1);
-  int rc = rmq_series_field(s->id.type, s->id.type_instance, &key);
-  if (rc == 0) {
-    copy(l->field_keys[l->fields_count], rmq_buf_text(&key));
-    l->fields[l->fields_count++] = (struct rmq_influx_field){
-        .kind = s->values[0].kind, .value = s->values[0].value};
-  }
-  rmq_buf_fini(&key);
+  int rc = e->emit.sample(e->emit.ctx, s, &e->bytes);
+  write_early(e);
   return rc;
 }
 
+/* The log has it already, from the role. */
+static void host_event(void *ctx, const struct rmq_event *event) {
+  struct rmq_execd *e = ctx;
+  e->emit.event(e->emit.ctx, event, &e->bytes);
+  write_early(e);
+}
+
+/* False when there was no room for all of the set. */
+static bool end_set(struct rmq_execd *e) {
+  bool is_whole = e->emit.end(e->emit.ctx, &e->bytes) == 0 && !e->bytes.failed;
+  e->unsayable_count = e->emit.left_out(e->emit.ctx);
+  return is_whole;
+}
+
 int rmq_execd_flush(struct rmq_execd *e) {
-  end_line(e);
+  bool is_whole = end_set(e);
+  if (e->emit.is_document && !is_whole)
+    rmq_buf_clear(&e->bytes);
   write_bytes(e);
   return e->has_failed ? -1 : 0;
+}
+
+struct rmq_buf *rmq_execd_take(struct rmq_execd *e) {
+  if (end_set(e))
+    return &e->bytes;
+  rmq_buf_clear(&e->bytes);
+  return NULL;
+}
+
+void rmq_execd_set_emit(struct rmq_execd *e, const struct rmq_emit *emit) {
+  e->emit = *emit;
 }
 
 void rmq_execd_init(struct rmq_execd *e, int out, int log,
                     enum rmq_log_format log_format) {
   *e = (struct rmq_execd){.out = out, .log = log, .log_format = log_format};
   rmq_buf_init(&e->bytes, EXECD_BYTES_MAX);
+  e->emit = rmq_emit_influx_emit(&e->influx);
   e->host = (struct rmq_host){.ctx = e,
                               .service = "warren",
                               .hostname = "",

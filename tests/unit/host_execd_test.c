@@ -143,7 +143,7 @@ static void more_fields_than_a_line_has_take_another(void **state) {
   struct fixture f;
   static char text[16384];
   set_up(&f, RMQ_LOG_TEXT);
-  for (int i = 0; i < RMQ_EXECD_FIELDS + 1; i++)
+  for (int i = 0; i < RMQ_EMIT_INFLUX_FIELDS + 1; i++)
     send(&f, NULL, "gauge", "x", RMQ_GAUGE, i, 5);
   assert_int_equal(rmq_execd_flush(&f.host), 0);
   const char *lines = written(f.out[0], f.out[1], text, sizeof(text));
@@ -204,17 +204,106 @@ static void json_lines_are_pure(void **state) {
   tear_down(&f);
 }
 
-static void events_are_for_the_log(void **state) {
+/* The role has told the log. */
+static void events_go_where_the_samples_go(void **state) {
   (void)state;
   struct fixture f;
   char text[2048];
   set_up(&f, RMQ_LOG_TEXT);
+  const struct rmq_meta meta[] = {
+      {"cluster", RMQ_META_STRING, {.string = "main"}},
+      {"value", RMQ_META_DOUBLE, {.number = 7.5}}};
   const struct rmq_event e = {.severity = RMQ_FAILURE,
+                              .time = {5},
                               .id = {"", "p", "main", "", ""},
-                              .message = "too many"};
+                              .message = "too \"many\"",
+                              .meta = meta,
+                              .meta_count = COUNT_OF(meta)};
+  send(&f, NULL, "bool", "reachable", RMQ_GAUGE, 1, 5);
   f.host.host.event(f.host.host.ctx, &e);
-  assert_string_equal(written(f.log[0], f.log[1], text, sizeof(text)),
-                      "E! p plugin: block \"main\": too many\n");
+  assert_int_equal(rmq_execd_flush(&f.host), 0);
+  assert_string_equal(written(f.log[0], f.log[1], text, sizeof(text)), "");
+  assert_string_equal(
+      written(f.out[0], f.out[1], text, sizeof(text)),
+      "rabbitmq_monitor,cluster=main bool_reachable=1 5\n"
+      "p_event,cluster=main,severity=failure value=7.5,message=\"too "
+      "\\\"many\\\"\" 5\n");
+  tear_down(&f);
+}
+
+/* A format that says what it was asked. */
+struct spy {
+  bool is_full;
+  size_t samples, ends;
+};
+
+static int spy_sample(void *ctx, const struct rmq_sample *s,
+                      struct rmq_buf *out) {
+  struct spy *spy = ctx;
+  (void)s;
+  spy->samples++;
+  return rmq_buf_append_text(out, "s");
+}
+
+static int spy_event(void *ctx, const struct rmq_event *e,
+                     struct rmq_buf *out) {
+  (void)ctx, (void)e;
+  return rmq_buf_append_text(out, "e");
+}
+
+static int spy_end(void *ctx, struct rmq_buf *out) {
+  struct spy *spy = ctx;
+  spy->ends++;
+  return spy->is_full ? -1 : rmq_buf_append_text(out, ".");
+}
+
+static size_t spy_left_out(const void *ctx) {
+  const struct spy *spy = ctx;
+  return spy->samples;
+}
+
+static struct rmq_emit spy_emit(struct spy *spy) {
+  return (struct rmq_emit){.ctx = spy,
+                           .sample = spy_sample,
+                           .event = spy_event,
+                           .end = spy_end,
+                           .left_out = spy_left_out,
+                           .is_document = true};
+}
+
+static void another_format_takes_the_place_of_line_protocol(void **state) {
+  (void)state;
+  struct fixture f;
+  char text[64];
+  struct spy spy = {.is_full = false};
+  struct rmq_emit emit = spy_emit(&spy);
+  const struct rmq_event e = {.message = "x"};
+  set_up(&f, RMQ_LOG_TEXT);
+  rmq_execd_set_emit(&f.host, &emit);
+  send(&f, NULL, "bool", "reachable", RMQ_GAUGE, 1, 5);
+  f.host.host.event(f.host.host.ctx, &e);
+  assert_int_equal(rmq_execd_flush(&f.host), 0);
+  assert_int_equal(spy.ends, 1);
+  assert_int_equal(f.host.unsayable_count, 1);
+  assert_string_equal(written(f.out[0], f.out[1], text, sizeof(text)), "se.");
+  tear_down(&f);
+}
+
+static void a_document_is_whole_or_not_there(void **state) {
+  (void)state;
+  struct fixture f;
+  char text[64];
+  struct spy spy = {.is_full = true};
+  struct rmq_emit emit = spy_emit(&spy);
+  set_up(&f, RMQ_LOG_TEXT);
+  rmq_execd_set_emit(&f.host, &emit);
+  send(&f, NULL, "bool", "reachable", RMQ_GAUGE, 1, 5);
+  assert_int_equal(rmq_execd_flush(&f.host), 0);
+  assert_string_equal(written(f.out[0], f.out[1], text, sizeof(text)), "");
+  assert_null(rmq_execd_take(&f.host));
+  spy.is_full = false;
+  send(&f, NULL, "bool", "reachable", RMQ_GAUGE, 1, 5);
+  assert_string_equal(rmq_buf_text(rmq_execd_take(&f.host)), "s.");
   tear_down(&f);
 }
 
@@ -228,7 +317,9 @@ int main(void) {
       cmocka_unit_test(a_reader_that_is_gone_is_an_error_of_the_flush),
       cmocka_unit_test(log_lines_have_telegrafs_prefix),
       cmocka_unit_test(json_lines_are_pure),
-      cmocka_unit_test(events_are_for_the_log),
+      cmocka_unit_test(events_go_where_the_samples_go),
+      cmocka_unit_test(another_format_takes_the_place_of_line_protocol),
+      cmocka_unit_test(a_document_is_whole_or_not_there),
   };
   return run_all(tests);
 }

@@ -277,30 +277,48 @@ static void names_elsewhere_come_from_the_same_row(void **state) {
   (void)state;
   static const struct {
     const char *plugin;
-    enum rmq_kind kind;
-    const char *type, *type_instance, *want_field, *want_prometheus;
+    struct rmq_series row;
+    const char *want_field, *want_prometheus;
   } cases[] = {
-      {"rabbitmq_monitor", RMQ_GAUGE, "queue_length", "ready",
-       "queue_length_ready", "warren_monitor_queue_length_ready"},
-      {"rabbitmq_publish", RMQ_DERIVE, "total_operations", "accepted",
-       "total_operations_accepted", "warren_publish_operations_accepted_total"},
-      {"rabbitmq_monitor", RMQ_GAUGE, "uptime", "", "uptime",
+      {"rabbitmq_monitor",
+       {.type = "queue_length", .type_instance = "ready", .kind = RMQ_GAUGE},
+       "queue_length_ready",
+       "warren_monitor_queue_length_ready"},
+      {"rabbitmq_publish",
+       {.type = "total_operations",
+        .type_instance = "accepted",
+        .kind = RMQ_DERIVE},
+       "total_operations_accepted",
+       "warren_publish_operations_accepted_total"},
+      {"rabbitmq_monitor",
+       {.type = "uptime", .type_instance = "", .kind = RMQ_GAUGE},
+       "uptime",
        "warren_monitor_uptime"},
-      {"rabbitmq_monitor", RMQ_GAUGE, "uptime", NULL, "uptime",
+      {"rabbitmq_monitor",
+       {.type = "uptime", .type_instance = NULL, .kind = RMQ_GAUGE},
+       "uptime",
        "warren_monitor_uptime"},
+      {"rabbitmq_monitor",
+       {.type = "gauge", .type_instance = "ack_rate", .kind = RMQ_GAUGE},
+       "gauge_ack_rate",
+       "warren_monitor_ack_rate"},
+      {"rabbitmq_monitor",
+       {.type = "gauge",
+        .type_instance = "nodes_total",
+        .kind = RMQ_GAUGE,
+        .prometheus = "nodes"},
+       "gauge_nodes_total",
+       "warren_monitor_nodes"},
   };
   struct rmq_buf b;
   rmq_buf_init(&b, 1024);
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    const struct rmq_series *row = &cases[i].row;
     rmq_buf_clear(&b);
-    assert_int_equal(
-        rmq_series_field(cases[i].type, cases[i].type_instance, &b), 0);
+    assert_int_equal(rmq_series_field(row->type, row->type_instance, &b), 0);
     assert_string_equal(rmq_buf_text(&b), cases[i].want_field);
     rmq_buf_clear(&b);
-    assert_int_equal(rmq_series_prometheus(cases[i].plugin, cases[i].kind,
-                                           cases[i].type,
-                                           cases[i].type_instance, &b),
-                     0);
+    assert_int_equal(rmq_series_prometheus(cases[i].plugin, row, NULL, &b), 0);
     assert_string_equal(rmq_buf_text(&b), cases[i].want_prometheus);
   }
   rmq_buf_clear(&b);
@@ -312,11 +330,12 @@ static void names_elsewhere_come_from_the_same_row(void **state) {
 
 static void a_full_buffer_leaves_no_half_name(void **state) {
   (void)state;
+  static const struct rmq_series row = {
+      .type = "bytes", .type_instance = "x", .kind = RMQ_GAUGE};
   struct rmq_buf b;
   rmq_buf_init(&b, 20);
-  assert_int_equal(
-      rmq_series_prometheus("rabbitmq_monitor", RMQ_GAUGE, "bytes", "x", &b),
-      -1);
+  assert_int_equal(rmq_series_prometheus("rabbitmq_monitor", &row, NULL, &b),
+                   -1);
   assert_int_equal(b.len, 0);
   rmq_buf_fini(&b);
 }
