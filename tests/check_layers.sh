@@ -119,7 +119,7 @@ foreign_headers_have_one_place() {
   only_in "zlib" 'zlib\.h' 'common/codec/gzip\.c'
   only_in "SQLite" 'sqlite3\.h' \
     'common/spool/spool_(db(_open|_private)?|reader)\.[ch]'
-  only_in "libmicrohttpd" 'microhttpd\.h' 'common/host/http_listen\.c'
+  only_in "libmicrohttpd" 'microhttpd\.h' 'common/host/http_listen(_private|_request)?\.[ch]'
   only_in "collectd" \
     'collectd/.*|(daemon|utils|liboconfig)/.*|(collectd|plugin|common|configfile|meta_data|oconfig)\.h|utils_[a-z_]+\.h' \
     'common/host/collectd_api\.h'

@@ -29,7 +29,7 @@ enums() {
 scratch=$(mktemp)
 trap 'rm -f "$scratch"' EXIT
 mapfile -t headers < <(find common plugins -name '*.h' \
-  ! -path 'common/host/*collectd*' 2>/dev/null | sort)
+  ! -path 'common/host/*collectd*' ! -name http_listen_private.h 2>/dev/null | sort)
 found=$({
   echo '#include "rmq_config.h"'
   for h in "${headers[@]}"; do echo "#include \"$h\""; done

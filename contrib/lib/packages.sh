@@ -17,6 +17,7 @@ PACKAGES_BUILD=(
   gcc libc6-dev make pkgconf autoconf automake libtool xz-utils perl
   collectd-dev librabbitmq-dev libssl-dev libcurl4-openssl-dev libjansson-dev
   libsqlite3-dev zlib1g-dev libcmocka-dev
+  libmicrohttpd-dev
 )
 # shellcheck disable=SC2034
 # librrd8 (or its heir) and libyajl2 are what collectd's rrdtool and amqp plugins need;

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared by the two files of the HTTP server.
+ *
+ * libmicrohttpd is driven from outside, by one thread of ours: it alone calls
+ * the library. Other threads only put an answer into a request and the request
+ * into a list, under the lock, and wake that thread.
+ *
+ * A request has two owners: its connection, and its handler until it has
+ * answered. The server's memory lives as long as a handler has a request.
+ */
+#ifndef RMQ_HOST_HTTP_LISTEN_PRIVATE_H
+#define RMQ_HOST_HTTP_LISTEN_PRIVATE_H
+
+#include "common/base/buf.h"
+#include "common/base/list.h"
+#include "common/host/http_listen.h"
+#include "common/host/http_socket.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+
+#if MHD_VERSION < 0x00097100
+#error "libmicrohttpd 0.9.71 or newer is needed"
+#endif
+
+struct rmq_http_reply {
+  int status;
+  struct MHD_Response *response; /* NULL without memory: the connection ends */
+};
+
+struct rmq_http_request {
+  struct rmq_node node; /* in waiting or ready of l, while it is suspended */
+  struct rmq_http_listen *l;
+  struct MHD_Connection *connection;
+  struct rmq_mono started;
+  char *target;
+  char method[16];
+  struct rmq_buf body;
+  size_t charged; /* of the bound of all bodies */
+  int refusal;    /* status, 0 = none */
+  const char *refusal_text;
+  struct rmq_mono deadline; /* when expiry becomes the reply */
+  struct rmq_http_reply expiry;
+  bool has_head; /* it was judged */
+  bool is_handed_over;
+  /* Under the lock. */
+  unsigned owners;
+  bool is_answered, is_suspended;
+  struct rmq_http_reply reply;
+};
+
+struct rmq_http_listen {
+  struct rmq_http_listen_config config;
+  struct rmq_http_socket socket;
+  bool has_own_names; /* a Host header has to name this host */
+  struct MHD_Daemon *daemon;
+  int wake;
+  pthread_t thread;
+  bool is_started;
+  /* The thread's. */
+  size_t active; /* requests that are not over */
+  size_t bodies; /* bytes charged */
+  bool is_over;  /* what comes now is refused */
+  /* Under the lock. */
+  pthread_mutex_t lock;
+  unsigned owners; /* the creator, and each request that a handler has */
+  struct rmq_list waiting, ready;
+  struct rmq_mono next_expiry, stop_at; /* RMQ_NEVER = none */
+  struct rmq_http_listen_stats stats;
+};
+
+/* Any thread. */
+void rmq_http_listen_wake(struct rmq_http_listen *l);
+/* With the lock held, which is released; the last owner frees l. */
+void rmq_http_listen_leave(struct rmq_http_listen *l);
+
+/* A refusal of our own. Any thread. */
+struct rmq_http_reply rmq_http_request_refusal(int status, const char *text);
+
+/* What the library calls, see there; ctx is the server. */
+void *rmq_http_request_on_target(void *ctx, const char *target,
+                                 struct MHD_Connection *connection);
+enum MHD_Result rmq_http_request_on_part(void *ctx,
+                                         struct MHD_Connection *connection,
+                                         const char *url, const char *method,
+                                         const char *version, const char *piece,
+                                         size_t *piece_len, void **request);
+void rmq_http_request_on_end(void *ctx, struct MHD_Connection *connection,
+                             void **request,
+                             enum MHD_RequestTerminationCode code);
+
+#endif
