@@ -26,10 +26,12 @@ PACKAGES_RUN=(
   collectd-core "$packages_rrd" libyajl2 rabbitmq-server python3
 )
 # shellcheck disable=SC2034
-# graphite-carbon and influxdb read what we publish for them; collectd's processes
-# plugin, which a test reads, needs libmnl0.
+# graphite-carbon and influxdb read what we publish for them; collectd's plugins
+# processes and write_prometheus, which tests read, need libmnl0, libprotobuf-c1
+# and a libmicrohttpd.
 PACKAGES_TEST=(
   python3-pytest python3-pika openssl git graphite-carbon influxdb libmnl0
+  prometheus prometheus-alertmanager libmicrohttpd-dev libprotobuf-c1
   clang clang-tools clang-format "$packages_clang_rt" cppcheck shellcheck valgrind
 )
 

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""Seen at a glance, woken by: contrib's Prometheus, Alertmanager and Grafana
+files, with the real programs (but Grafana) and what real agents say of a real
+broker. One world for all tests: a broker with traffic, observed by each agent
+under a name of its own, and a Prometheus that asks all of them."""
+
+import itertools
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+from rig import modules as warren
+from rig.collectd import Daemon, plugin
+from rig.ports import free_ports
+from rig.prometheus import CONTRIB, Alertmanager, Hooks, Prometheus
+from rig.traffic import Consumer, Publisher
+from rig.waiting import wait_for
+
+READY = 7
+DASHBOARDS = ("overview", "queues", "clients")
+M = "warren_monitor_"
+
+
+def run(*argv):
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def fill(vhost, queue, count):
+    with vhost.connect() as connection:
+        channel = connection.channel()
+        for _ in range(count):
+            channel.basic_publish("", queue, b"x")
+
+
+def collectd_agent(directory, built, broker, vhost):
+    """The three modules and write_prometheus in one daemon: (daemon, address)."""
+    port, = free_ports(1)
+    daemon = Daemon(
+        str(directory), built, [
+            "load", "rabbitmq_monitor", "rabbitmq_publish", "rabbitmq_consume",
+            "write_prometheus"], [
+            plugin("write_prometheus", Host="127.0.0.1", Port=str(port)),
+            warren.monitor(warren.cluster_block(
+                "collectd", broker,
+                warren.probe_block(broker, vhost.name, Interval=1, Timeout=1),
+                Interval=1)),
+            warren.publish(warren.publish_block(
+                "out", broker, vhost.name, Exchange="metrics")),
+            warren.consume(warren.subscribe_block(
+                "in", broker, vhost.name, Exchange="metrics", Queue="values"))])
+    return daemon, f"127.0.0.1:{port}"
+
+
+class World:
+    """What the tests look at."""
+
+    def __init__(self, vhost, collectd, prometheus, hooks, alertmanager):
+        self.vhost, self.collectd = vhost, collectd
+        self.prometheus, self.hooks = prometheus, hooks
+        self.alertmanager = alertmanager
+
+
+@pytest.fixture(scope="module")
+def world(broker, built, tmp_path_factory):
+    where = tmp_path_factory.mktemp("world")
+    with broker.vhost("glance/1") as vhost, Hooks() as hooks, \
+            Alertmanager(where / "alertmanager", hooks.url) as alertmanager:
+        vhost.exchange("metrics", "fanout")
+        vhost.exchange("nowhere")
+        for queue in ("orders", "taken"):
+            vhost.queue(queue)
+        for _ in range(READY):
+            vhost.publish("", "orders", b"x", timestamp=int(time.time()))
+        fill(vhost, "taken", 2000)
+        collectd, collectd_at = collectd_agent(where / "collectd", built, broker,
+                                               vhost)
+        with collectd, \
+                Publisher(vhost, "", "taken", 10), \
+                Consumer(vhost, "taken", delay=0.02), \
+                Publisher(vhost, "nowhere", "x", 5, mandatory=True), \
+                Prometheus(where / "prometheus", alertmanager.address,
+                           collectd=collectd_at,
+                           rabbitmq=f"127.0.0.1:{broker.prometheus_port}",
+                           rabbitmq_queues=f"127.0.0.1:{broker.prometheus_port}",
+                           ) as prometheus:
+            yield World(vhost, collectd, prometheus, hooks, alertmanager)
+
+
+# -- the files by themselves --------------------------------------------------
+
+def test_the_rules_pass_their_unit_tests():
+    there = CONTRIB / "prometheus"
+    run("promtool", "check", "config", there / "prometheus.yml")
+    run("promtool", "test", "rules", there / "rules_test.yml")
+
+
+@pytest.mark.parametrize("priority, receiver", [
+    ("P0", "page"), ("P1", "team"), ("P2", "digest"), ("", "team")])
+def test_an_alert_goes_where_its_priority_says(priority, receiver):
+    sample = CONTRIB / "alertmanager" / "alertmanager.yml"
+    run("amtool", "check-config", sample)
+    assert run("amtool", "config", "routes", "test", f"--config.file={sample}",
+               f"priority={priority}", "cluster=main").split() == [receiver]
+
+
+# -- dashboards ---------------------------------------------------------------
+
+def dashboard(name):
+    return json.loads((CONTRIB / "grafana" / f"{name}.json").read_text("utf-8"))
+
+
+def test_the_dashboards_are_what_the_generator_writes(tmp_path):
+    run("/usr/bin/python3", CONTRIB / "grafana" / "make.py", tmp_path)
+    for name in DASHBOARDS:
+        there = (CONTRIB / "grafana" / f"{name}.json").read_text("utf-8")
+        assert (tmp_path / f"{name}.json").read_text("utf-8") == there, name
+
+
+def overlap(a, b):
+    return (a["x"] < b["x"] + b["w"] and b["x"] < a["x"] + a["w"]
+            and a["y"] < b["y"] + b["h"] and b["y"] < a["y"] + a["h"])
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_dashboard_has_the_shape_that_grafana_reads(name):
+    board = dashboard(name)
+    assert re.fullmatch("warren-[a-z]+", board["uid"]) and board["title"]
+    assert board["schemaVersion"] >= 37
+    panels = board["panels"]
+    assert len({p["id"] for p in panels}) == len(panels) <= 30
+    for p, q in itertools.combinations(panels, 2):
+        assert not overlap(p["gridPos"], q["gridPos"]), (p["title"], q["title"])
+    names = {v["name"] for v in board["templating"]["list"]}
+    assert "datasource" in names
+    for p in panels:
+        assert p["title"]
+        at = p["gridPos"]
+        assert 0 <= at["x"] and at["x"] + at["w"] <= 24 and at["h"] > 0
+        if p["type"] == "row":
+            continue
+        assert p["type"] in ("stat", "timeseries", "bargauge")
+        assert p["datasource"]["uid"] == "${datasource}"
+        defaults = p["fieldConfig"]["defaults"]
+        assert defaults["unit"]
+        levels = [s["value"] for s in defaults["thresholds"]["steps"]]
+        assert levels[0] is None and levels[1:] == sorted(levels[1:])
+        assert len({t["refId"] for t in p["targets"]}) == len(p["targets"]) > 0
+        for t in p["targets"]:
+            used = set(re.findall(r"\$(\w+)", t["expr"]))
+            assert used <= names | {"__rate_interval"}, t["expr"]
+
+
+def limits_of_rules():
+    """{series: limits} of the alerts in rules.yml."""
+    text = (CONTRIB / "prometheus" / "rules.yml").read_text("utf-8")
+    found = {}
+    for series, limit in re.findall(r"(warren_monitor_\w+)[^\n]*\) >= ([\d.]+)",
+                                    text):
+        found.setdefault(series, set()).add(float(limit))
+    return found
+
+
+def test_colours_change_where_the_alerts_begin():
+    rules, seen = limits_of_rules(), 0
+    for p in itertools.chain(*(dashboard(n)["panels"] for n in DASHBOARDS)):
+        for t in p.get("targets", []):
+            series = set(re.findall(r"warren_monitor_percent_\w+", t["expr"]))
+            levels = {s["value"] for s in p["fieldConfig"]["defaults"]
+                      ["thresholds"]["steps"]} - {None}
+            for s in series & set(rules):
+                if levels:
+                    assert levels == rules[s], (p["title"], s)
+                    seen += 1
+    assert seen >= 8
+
+
+# -- every query of every panel -----------------------------------------------
+
+# What an agent cannot tell: regular expressions of queries, and why. What one of
+# them does not tell another one does, so every query has an answer.
+MISSING = {
+    "collectd": {  # asks the management API
+        r"prometheus|dead_lettered|unconfirmed": "known to RabbitMQ's metrics only",
+        r"percent_throughput_drop": "is learned for two minutes"},
+    "main": {      # RabbitMQ's own series
+        r"current_connections_blocked|latency_|response_time_": "not told",
+        r"duration_(head_age|drain)": "not told",
+        r"events_\w+_total": "the rates are in percent_error_rate",
+        r"operations_\w+_total|percent_consumer_capacity|bytes_memory\{": "not told "
+        "of a queue"}}
+
+
+def queries():
+    """Each query once, with the dashboard's variables left in."""
+    found = {}
+    for name in DASHBOARDS:
+        for p in dashboard(name)["panels"]:
+            for t in p.get("targets", []):
+                found[t["expr"]] = f"{name}: {p['title']}"
+    return found
+
+
+def filled_in(query, cluster):
+    for name, value in (("cluster", cluster), ("vhost", "glance.*|/"),
+                        ("queue", ".*"), ("block", ".*"), ("top", "10"),
+                        ("__rate_interval", "15s")):
+        query = query.replace(f"${name}", value)
+    return query
+
+
+def test_every_query_of_every_panel_has_an_answer(world):
+    def unanswered():
+        left = []
+        for cluster, missing in MISSING.items():
+            for query, where in queries().items():
+                if any(re.search(m, query) for m in missing):
+                    continue
+                if not world.prometheus.query(filled_in(query, cluster)):
+                    left.append((cluster, where, query))
+        return left
+    try:
+        wait_for(lambda: not unanswered(), 30, "all queries have an answer", pause=1)
+    except AssertionError:
+        raise AssertionError(unanswered()) from None
+
+
+def test_all_agents_say_the_same_of_one_queue(world):
+    def told(name):
+        return {labels["cluster"]: value for labels, value in world.prometheus.query(
+            f'max by (cluster) ({M}{name}{{queue="orders"}})')}
+    everybody = dict.fromkeys(MISSING, READY)
+    wait_for(lambda: told("queue_length_ready") == everybody, 20,
+             "all tell the length")
+    assert told("gauge_consumers") == dict.fromkeys(MISSING, 0)
+    labels = {frozenset(l) for l, _ in world.prometheus.query(
+        f'{M}queue_length_ready{{queue="orders",source=""}}')}
+    assert labels == {frozenset(("__name__", "cluster", "vhost", "queue",
+                                 "instance", "job"))}
+    # The relabeling leaves what is not Warren's as it is.
+    assert world.prometheus.query("collectd_load_shortterm")
+    assert not world.prometheus.query('{__name__=~"collectd_rabbitmq_.*"}')
