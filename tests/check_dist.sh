@@ -19,7 +19,7 @@ list() {
     git -c safe.directory='*' ls-files --others --exclude-standard "${rooms[@]}"
   else
     find "${rooms[@]}" -name __pycache__ -prune -o \
-      -type f ! -name '*~' ! -name '*.[15]' -print 2>/dev/null
+      -type f ! -name '*~' ! -name '*.[157]' -print 2>/dev/null
   fi
 }
 if [ ! -e .git ] && [ -e Makefile ]; then

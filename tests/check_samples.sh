@@ -50,6 +50,38 @@ examples_of() {
     END { print n + 0 }' "$1"
 }
 
+# fragments_of FILE DIR: blocks that a manual shows without the <Cluster> around
+# them (Alert, Probe, Baseline), each run of lines as a file of DIR; prints how many.
+fragments_of() {
+  awk -v dir="$2" '
+    function finish() {
+      if (!is_in) return
+      print "  </Cluster>\n</Plugin>" >out
+      close(out)
+      is_in = 0
+    }
+    /^  <(Alert|Probe|Baseline)/ && !is_in {
+      n++
+      is_in = 1
+      out = dir "/example-" n ".conf"
+      print "LoadPlugin rabbitmq_monitor\n<Plugin rabbitmq_monitor>" >out
+      print "  <Cluster \"main\">\n    URL \"http://127.0.0.1:1\"" >out
+    }
+    is_in && !/^  / { finish() }
+    is_in { print "  " $0 >out }
+    END { print n + 0 }' "$1"
+}
+
+read_fragments() { # FILE LEAST
+  local i count
+  rm -f "$dir"/example-*.conf
+  count=$(fragments_of "$1" "$dir")
+  [ "$count" -ge "$2" ] || echo "$(basename "$1") shows $count such blocks only"
+  for ((i = 1; i <= count; i++)); do
+    reads "$dir/example-$i.conf" | sed "s/^/block $i: /"
+  done
+}
+
 # read_examples FILE MODULE LEAST
 read_examples() {
   local i count
@@ -90,4 +122,10 @@ for la in ${MODULES-}; do
   tap_silent "$module: the example of README.md" \
     read_examples "$here/../README.md" "$module" 1
 done
+case " ${MODULES-} " in
+  *" rabbitmq_monitor.la "*)
+    tap_silent "blocks within a <Cluster> that its manual shows" \
+      read_fragments "$here/../plugins/rabbitmq_monitor.pod" 4
+    ;;
+esac
 tap_done

@@ -43,7 +43,7 @@ versions() { # TOP
 # A build makes the manuals, a release brings them.
 manuals() {
   local page
-  for page in "${build:-.}"/plugins/*.[15] plugins/*.[15]; do
+  for page in "${build:-.}"/plugins/*.[157] plugins/*.[157]; do
     [ -e "$page" ] || continue
     echo "$(basename "$page")" \
       "$(sed -n 's/"//g; /^\.TH /p' "$page" | awk '{ print $5; exit }')"

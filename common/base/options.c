@@ -303,7 +303,7 @@ static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 /* Length of the word that name begins with. */
 static size_t word_len(const char *name) {
   /* Written in a way that no rule finds the end of. */
-  static const char *const special[] = {"TLS", "VHost"};
+  static const char *const special[] = {"TLS", "VHosts", "VHost"};
   for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
     if (strncmp(name, special[i], strlen(special[i])) == 0)
       return strlen(special[i]);

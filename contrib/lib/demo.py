@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -67,14 +68,15 @@ class Pipeline:
             ["csv", "rrdtool", "rabbitmq_consume", "rabbitmq_monitor"],
             [plugin("csv", DataDir=str(where / "csv")),
              plugin("rrdtool", DataDir=str(where / "rrd"), StepSize=1,
-                    RRATimespan=3600, RRARows=1200, CacheTimeout=5,
-                    CacheFlush=60),
+                    HeartBeat=3, RRATimespan=3600, RRARows=1200,
+                    CacheTimeout=5, CacheFlush=60),
              warren.consume(warren.subscribe_block(
                  "demo", self.broker, "/", Exchange="metrics",
                  ExchangeType="topic", RoutingKey="#", Queue="demo",
                  RetryDelay=1, RetryDelayMax=3, ShutdownTimeout=10)),
-             warren.monitor(warren.cluster_block("demo", self.broker,
-                                                 Interval=1))],
+             warren.monitor(warren.cluster_block(
+                 "demo", self.broker, warren.probe_block(
+                     self.broker, "/", Interval=1, Timeout=1), Interval=1))],
             host=host)
 
     def start(self):
@@ -281,7 +283,19 @@ def totals(daemon, plugin_name):
         } if lines else {}
 
 
-def account(pipeline, outage):
+def draw(pipeline, began):
+    """The five indicators as pictures; returns what there is to say of them."""
+    program = pathlib.Path(__file__).resolve().parents[1] / "graph/warren-graph"
+    if not shutil.which("rrdtool"):
+        return ["none, rrdtool is missing"]
+    done = subprocess.run(
+        [program, "--from", str(int(began)), "--to", str(int(time.time())),
+         pipeline.b.path("rrd"), pipeline.work / "pictures"],
+        capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).splitlines()
+
+
+def account(pipeline, outage, pictures):
     """Prints the books; returns how much is wrong with them."""
     sent, got = pipeline.sent.values(), pipeline.got.values()
     lost, foreign = unmatched(sent, got)
@@ -310,6 +324,8 @@ def account(pipeline, outage):
     say(f"                           {pipeline.b.path('rrd')}")
     say(f"  logs                     {pipeline.a.path('log')}")
     say(f"                           {pipeline.b.path('log')}")
+    for n, line in enumerate(pictures):
+        say(f"  {'pictures' if n == 0 else '':<23}  {line}")
     say()
     say("Nothing was lost: the files were compared value by value." if not lost
         else f"{len(lost)} VALUES WERE LOST.")
@@ -320,7 +336,7 @@ def run(pipeline, seconds):
     pipeline.start()
     table = Table(pipeline)
     outage = Outage(pipeline, seconds / 2)
-    began = time.monotonic()
+    began, began_wall = time.monotonic(), time.time()
     say()
     while ((elapsed := time.monotonic() - began) < seconds
            or not outage.is_over(AFTER_S)):
@@ -333,7 +349,7 @@ def run(pipeline, seconds):
     table.leave()
     say("Stopping: first A, then B when everything has arrived ...")
     pipeline.stop()
-    return account(pipeline, outage)
+    return account(pipeline, outage, draw(pipeline, began_wall))
 
 
 def interrupt(*_):

@@ -21,16 +21,17 @@ PACKAGES_BUILD=(
 )
 # shellcheck disable=SC2034
 # librrd8 (or its heir) and libyajl2 are what collectd's rrdtool and amqp plugins need;
-# collectd-core only suggests them.
+# collectd-core only suggests them. rrdtool and a font draw the demo's pictures.
 PACKAGES_RUN=(
   collectd-core "$packages_rrd" libyajl2 rabbitmq-server python3
+  rrdtool fonts-dejavu-core
 )
 # shellcheck disable=SC2034
 # graphite-carbon and influxdb read what we publish for them; collectd's plugins
 # processes and write_prometheus, which tests read, need libmnl0, libprotobuf-c1
 # and a libmicrohttpd.
 PACKAGES_TEST=(
-  python3-pytest python3-pika openssl git graphite-carbon influxdb libmnl0
+  python3-pytest python3-pika openssl git graphite-carbon influxdb jq libmnl0
   prometheus prometheus-alertmanager libmicrohttpd-dev libprotobuf-c1
   clang clang-tools clang-format "$packages_clang_rt" cppcheck shellcheck valgrind
 )

@@ -90,7 +90,7 @@ files_are_intact() { # against the package's own sums
 manuals_are_there() {
   local page
   for page in man5/rabbitmq_consume.5 man5/rabbitmq_monitor.5 \
-    man5/rabbitmq_publish.5 man1/warren.1; do
+    man5/rabbitmq_publish.5 man1/warren.1 man7/warren.7; do
     gzip -t "/usr/share/man/$page.gz" || return 1
   done
 }

@@ -569,6 +569,7 @@ static void names_become_kebab_case(void **state) {
       {"TLSMinVersion", "tls-min-version"},
       {"VHost", "vhost"},
       {"ExcludeVHost", "exclude-vhost"},
+      {"MaxVHosts", "max-vhosts"},
       {"URL", "url"},
       {"MetricsURL", "metrics-url"},
       {"RPCTimeout", "rpc-timeout"},
