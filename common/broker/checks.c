@@ -246,7 +246,10 @@ static void read_answer(struct turn *t, size_t i) {
 
 static void read_all(struct turn *t, struct rmq_checks_result *result) {
   for (size_t i = 0; i < t->count; i++) {
-    result->bytes += t->requests[i].bytes;
+    const struct rmq_http_request *r = &t->requests[i];
+    result->bytes += r->bytes;
+    if (r->outcome == RMQ_HTTP_ANSWERED)
+      result->seconds = fmax(result->seconds, r->seconds);
     read_answer(t, i);
   }
   if (t->has_critical)
@@ -256,6 +259,7 @@ static void read_all(struct turn *t, struct rmq_checks_result *result) {
 /* ---- turns ---- */
 
 static void grow_older(struct rmq_checks *c) {
+  c->patience -= c->patience > 0;
   c->blocked.age++;
   c->critical.age++;
   c->leaderless.age++;
@@ -299,19 +303,27 @@ static void take_turn(struct turn *t, struct rmq_checks_result *result) {
     read_all(t, result);
 }
 
+static void end_turn(struct rmq_checks *c) {
+  if (c->polls % RMQ_CHECKS_EVERY != 0)
+    c->patience = RMQ_CHECKS_EVERY;
+  c->is_due = false;
+}
+
 void rmq_checks_run(struct rmq_checks *c, const struct rmq_checks_input *in,
                     struct rmq_checks_result *ret_result) {
-  struct rmq_checks_result result = {.is_cancelled = false};
+  struct rmq_checks_result result = {.seconds = (double)NAN};
   struct turn t = {.checks = c, .in = in};
-  bool is_due = c->is_due || c->polls % RMQ_CHECKS_EVERY == 0;
+  bool is_turn =
+      c->polls % RMQ_CHECKS_EVERY == 0 || (c->is_due && c->patience == 0);
   grow_older(c);
   *ret_result = result;
-  if (is_due && in->timeout.ns <= 0) /* with the next poll, then */
+  if (is_turn && in->timeout.ns <= 0) /* with the next poll, then */
     return;
-  if (is_due && allocate(&t) == 0)
+  if (is_turn && allocate(&t) == 0)
     take_turn(&t, ret_result);
   release(&t);
-  c->is_due = false;
+  if (is_turn)
+    end_turn(c);
   c->polls = (c->polls + 1) % RMQ_CHECKS_CERTIFICATES_EVERY;
 }
 

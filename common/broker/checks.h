@@ -40,6 +40,9 @@ struct rmq_checks_target {
 struct rmq_checks {
   unsigned polls; /* since the last turn for certificates */
   bool is_due;    /* a poll failed: what was known is asked anew */
+  /* Polls until that may be done once more: an API that answers every other
+   * time is not to be asked every other time. */
+  unsigned patience;
   struct rmq_checks_value blocked, critical, leaderless;
   struct rmq_checks_target *targets; /* owned; one per URL, then MetricsURL */
   size_t targets_count;
@@ -61,6 +64,9 @@ struct rmq_checks_input {
 struct rmq_checks_result {
   bool is_cancelled; /* stop, touch nothing */
   double bytes;
+  /* That the slowest answer took; one that did not come is no cost. NaN =
+   * nothing was answered. */
+  double seconds;
 };
 
 void rmq_checks_init(struct rmq_checks *c);
@@ -71,7 +77,8 @@ void rmq_checks_fini(struct rmq_checks *c);
 void rmq_checks_run(struct rmq_checks *c, const struct rmq_checks_input *in,
                     struct rmq_checks_result *ret_result);
 /* After each poll that was not: what the outage may have changed is unknown
- * until it is asked with the next one that is. */
+ * until it is asked with the next one that is, or with the next turn where that
+ * was done less than a turn ago. */
 void rmq_checks_miss(struct rmq_checks *c);
 /* What is known now. */
 void rmq_checks_report(const struct rmq_checks *c, struct rmq_wall now,

@@ -379,10 +379,16 @@ static void ask_nodes(struct run *r, struct rmq_error *err) {
     rmq_error_set(err, "%s: %s", r->base, cause.text);
 }
 
+/* No vhost has series where the budget leaves no queue any. */
+static bool wants_vhosts(const struct rmq_snapshot *s) {
+  return s->vhosts_max > 0 &&
+         (s->detail > RMQ_DETAIL_TOTALS || s->queues_max == 0);
+}
+
 /* A broker without statistics has none of them either. */
 static void ask_vhosts(struct run *r, struct rmq_error *err) {
   struct rmq_poll *p = r->poll;
-  if (r->snapshot->vhosts_max == 0 || r->snapshot->is_without_statistics)
+  if (!wants_vhosts(r->snapshot) || r->snapshot->is_without_statistics)
     return;
   int status = ask(r, RMQ_MANAGEMENT_VHOSTS, err);
   struct rmq_error cause = {.text = ""};
@@ -582,7 +588,8 @@ static void end_detail(const struct run *r, size_t index, double seconds) {
   d->report = r->poll->report_seconds;
   /* What was abandoned told its level's cost and is no one else's. */
   rmq_detail_end(d, r->queue_seconds, !r->lacks_list,
-                 seconds - r->wasted - r->abandoned - queues);
+                 seconds - r->wasted - r->abandoned - queues +
+                     r->poll->extra_seconds);
 }
 
 void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,

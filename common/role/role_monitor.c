@@ -136,6 +136,8 @@ static bool run_checks(struct rmq_role_monitor *m, struct rmq_mono deadline,
   rmq_checks_run(&m->checks, &in, &result);
   if (result.is_cancelled)
     return false;
+  if (result.seconds >= 0)
+    m->poll.extra_seconds = result.seconds;
   poll->bytes += result.bytes;
   poll->seconds +=
       rmq_dur_seconds(rmq_mono_since(m->host->mono(m->host->ctx), before));

@@ -337,6 +337,48 @@ static void after_an_outage_nothing_of_before_is_told(void **state) {
   }
 }
 
+/* Of 400 polls; twice as often as without outages, at most. */
+static void an_api_that_fails_every_other_time_is_spared(void **state) {
+  (void)state;
+  struct fixture f;
+  size_t turns = 0;
+  set_up(&f, all_well);
+  for (int i = 0; i < 200; i++) {
+    run(&f);
+    turns += f.server.asked_count > 0;
+    assert_int_equal(f.server.asked_count > 0, !isnan(f.r.connections_blocked));
+    rmq_checks_miss(&f.checks);
+  }
+  assert_in_range(turns, 400 / RMQ_CHECKS_EVERY / 2, 800 / RMQ_CHECKS_EVERY);
+  for (int i = 0; i < RMQ_CHECKS_EVERY; i++) /* then it is well again */
+    run(&f);
+  assert_true(f.r.connections_blocked == 1 && f.r.leaderless == 0);
+  rmq_checks_fini(&f.checks);
+}
+
+static void the_slowest_answer_is_what_a_turn_costs(void **state) {
+  (void)state;
+  static const struct fake_web_rule rules[] = {
+      {"connections", 200, "[]", 0.25},
+      {"elected-leaders", 200, OK, 0.5},
+      {"http://a/api/health/checks/node-is", 0, "timed out", 4},
+      {"http", 404, "", 0},
+      NONE};
+  static const struct fake_web_rule silent[] = {{"http", 0, "timed out", 4},
+                                                NONE};
+  struct fixture f;
+  set_up(&f, rules);
+  run(&f);
+  assert_true(f.result.seconds == 0.5);
+  run(&f); /* no turn */
+  assert_true(isnan(f.result.seconds));
+  f.server.rules = silent;
+  for (int i = 2; i <= RMQ_CHECKS_EVERY; i++)
+    run(&f);
+  assert_true(f.server.asked_count > 0 && isnan(f.result.seconds));
+  rmq_checks_fini(&f.checks);
+}
+
 static void a_cancelled_turn_changes_nothing(void **state) {
   (void)state;
   static const struct fake_web_rule rules[] = {{"http", -1, "", 0}, NONE};
@@ -362,6 +404,8 @@ int main(void) {
       cmocka_unit_test(the_certificate_that_expires_first_counts),
       cmocka_unit_test(a_turn_without_time_is_taken_with_the_next_poll),
       cmocka_unit_test(after_an_outage_nothing_of_before_is_told),
+      cmocka_unit_test(an_api_that_fails_every_other_time_is_spared),
+      cmocka_unit_test(the_slowest_answer_is_what_a_turn_costs),
       cmocka_unit_test(a_cancelled_turn_changes_nothing),
   };
   return run_all(tests);

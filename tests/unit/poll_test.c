@@ -138,6 +138,38 @@ static void vhosts_are_asked_for_where_some_are_wanted(void **state) {
   tear_down(&f);
 }
 
+/* Which nobody asked for with MaxQueues 0. */
+static void vhosts_are_left_out_at_the_lowest_level(void **state) {
+  (void)state;
+  static const struct fake_web_rule rules[] = {
+      {"overview", 200, OVERVIEW, 0},
+      {"queues", 200, PAGE(1, 1, QUEUE("a")), 6},
+      {"vhosts", 200, "[{\"name\":\"b\"}]", 0},
+      {"nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
+  static const struct {
+    size_t max_queues;
+    bool want_level_0, want_vhosts; /* in the second poll */
+  } rows[] = {{100, true, false}, {0, true, true}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("MaxQueues %zu", rows[i].max_queues);
+    struct fixture f;
+    set_up(&f, rules, rows[i].max_queues);
+    f.poll.timeout = rmq_s(8);
+    f.poll.budget = rmq_s(5);
+    rmq_detail_init(&f.poll.details[0], 5);
+    f.s.vhosts_max = 1;
+    run(&f);
+    assert_int_equal(f.s.vhosts_count, 1);
+    run(&f);
+    assert_int_equal(f.s.detail == RMQ_DETAIL_TOTALS, rows[i].want_level_0);
+    assert_int_equal(f.s.vhosts_count, rows[i].want_vhosts);
+    assert_int_equal(f.server.asked_count, 2 + rows[i].want_vhosts);
+    assert_false(rmq_error_is_set(&f.r.vhosts_error));
+    tear_down(&f);
+  }
+}
+
 static void
 stream_consumers_are_asked_for_where_there_are_streams(void **state) {
   (void)state;
@@ -767,6 +799,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(overview_pages_and_nodes_are_asked_in_that_order),
       cmocka_unit_test(vhosts_are_asked_for_where_some_are_wanted),
+      cmocka_unit_test(vhosts_are_left_out_at_the_lowest_level),
       cmocka_unit_test(stream_consumers_are_asked_for_where_there_are_streams),
       cmocka_unit_test(the_next_url_is_tried_and_the_last_good_one_kept),
       cmocka_unit_test(what_no_url_answers_is_said_by_the_first_one),

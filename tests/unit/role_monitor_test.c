@@ -27,6 +27,7 @@ struct broker {
   long published, ready;
   bool has_unacked;
   int64_t queue_seconds; /* that an answer about queues takes */
+  int64_t check_seconds; /* that the list of connections takes */
   sem_t asked;           /* posted when the nodes are asked, which is last */
   sem_t go_on;           /* waited for before that is answered */
   bool is_gated;         /* whether go_on is used */
@@ -84,6 +85,7 @@ static enum rmq_http_outcome get_all(void *ctx,
       r->status = b->connections_status;
       body = "[{\"state\":\"running\"},{\"state\":\"blocked\"},"
              "{\"state\":\"blocking\"}]";
+      r->seconds = (double)b->check_seconds;
     }
     assert_true(r->take(r->ctx, body, strlen(body)));
     r->bytes = (double)strlen(body);
@@ -601,6 +603,32 @@ static void a_slow_broker_is_asked_for_less_and_then_for_more(void **state) {
   tear_down(&f);
 }
 
+/* The budget is for them, too, in each poll: which of them asks is no reason
+ * to report more or less. */
+static void slow_health_checks_are_a_part_of_the_budget(void **state) {
+  (void)state;
+  static const char level[] = MAIN "gauge-detail_level";
+  static const struct {
+    int64_t seconds;
+    double want;
+  } rows[] = {{2, 3}, {4, 3}, {5, 0}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%lld s", (long long)rows[i].seconds);
+    struct fixture f;
+    set_up(&f);
+    f.broker.check_seconds = rows[i].seconds;
+    for (int k = 0; k < 20; k++) {
+      fake.samples_count = 0;
+      rmq_role_monitor_sample(f.m);
+      if (k < 2 || k >= 5) /* one is no trend; then level by level */
+        assert_true(fake_host_value(&fake, level) ==
+                    (k < 2 ? 3 : rows[i].want));
+      fake_host_advance(&fake, rmq_s(10));
+    }
+    tear_down(&f);
+  }
+}
+
 static void a_level_that_changes_with_the_source_says_so(void **state) {
   (void)state;
   struct rmq_role_monitor_config config = {.max_queues = 100};
@@ -696,6 +724,7 @@ int main(void) {
       cmocka_unit_test(hours_of_the_week_survive_a_restart),
       cmocka_unit_test(hours_of_the_week_need_polls_within_the_hour),
       cmocka_unit_test(a_slow_broker_is_asked_for_less_and_then_for_more),
+      cmocka_unit_test(slow_health_checks_are_a_part_of_the_budget),
       cmocka_unit_test(a_level_that_changes_with_the_source_says_so),
       cmocka_unit_test(alerts_of_queues_need_queues),
       cmocka_unit_test(manual_and_sample_have_every_option),
