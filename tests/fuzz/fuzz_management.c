@@ -5,6 +5,7 @@
 
 #include "common/broker/indicators.h"
 #include "common/broker/management.h"
+#include "common/broker/vhosts.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <math.h>
@@ -18,6 +19,8 @@ static int64_t now_s = 1000;
 static void report(void) {
   struct rmq_indicators_result r;
   struct rmq_snapshot *s = &snapshots[now_s % 2];
+  rmq_vhosts_end(s);
+  fuzz_must(s->vhosts_count <= s->vhosts_max);
   s->taken.ns = now_s * RMQ_NS_PER_S;
   s->time.ns = s->taken.ns;
   if (rmq_indicators_step(indicators, s, &r) != 0)
@@ -28,8 +31,19 @@ static void report(void) {
             (r.cluster.error_rate >= 0 && r.cluster.error_rate <= 100));
   for (size_t i = 0; i < r.queues_count; i++)
     fuzz_must(r.queues[i].publish >= -1 && r.queues[i].name != NULL);
+  for (size_t i = 0; i < r.vhosts_count; i++)
+    fuzz_must(r.vhosts[i].publish >= -1 && r.vhosts[i].name != NULL);
   now_s += 10;
   rmq_snapshot_clear(&snapshots[now_s % 2]);
+}
+
+/* Each is there once, in order, and no more of them than there may be. */
+static void check_vhosts(const struct rmq_snapshot *s) {
+  fuzz_must(s->vhosts_count <= RMQ_VHOSTS_MAX);
+  for (size_t i = 0; i < s->vhosts_count; i++) {
+    fuzz_must(s->vhosts[i].name[0] != '\0');
+    fuzz_must(i == 0 || strcmp(s->vhosts[i - 1].name, s->vhosts[i].name) < 0);
+  }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -37,8 +51,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   size_t pages = 0;
   if (indicators == NULL) {
     indicators = rmq_indicators_new();
-    rmq_snapshot_init(&snapshots[0], 20);
-    rmq_snapshot_init(&snapshots[1], 20);
+    for (size_t i = 0; i < 2; i++) {
+      rmq_snapshot_init(&snapshots[i], 20);
+      snapshots[i].vhosts_max = 5;
+    }
   }
   if (size == 0 || indicators == NULL)
     return 0;
@@ -46,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *copy = NULL;
   struct rmq_snapshot *s = &snapshots[now_s % 2];
   char reason[32];
-  switch (data[0] % 4) {
+  switch (data[0] % 8) {
   case 0:
     rmq_management_overview(bytes, size - 1, s, &err);
     break;
@@ -60,6 +76,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     memcpy(copy, bytes, size - 1);
     rmq_management_queues(copy, size - 1, NULL, NULL, s, &pages, &err);
     free(copy);
+    break;
+  case 4:
+    rmq_management_vhosts(bytes, size - 1, s, &err);
+    check_vhosts(s);
+    break;
+  case 5:
+    rmq_snapshot_sort(s);
+    rmq_management_streams(bytes, size - 1, s, &err);
     break;
   default:
     if (s->queues_count > 0)

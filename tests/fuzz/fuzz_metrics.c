@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { QUEUES_MAX = 50 };
+enum { QUEUES_MAX = 50, VHOSTS_MAX = 5 };
 
 /* What came of a body. */
 struct reading {
@@ -54,7 +54,12 @@ static void compare(void) {
   fuzz_must(whole.m.reader.malformed == cut.m.reader.malformed);
   fuzz_must(whole.s.queues_count == cut.s.queues_count);
   fuzz_must(whole.s.nodes_count == cut.s.nodes_count);
+  fuzz_must(whole.s.vhosts_count == cut.s.vhosts_count);
   fuzz_must(is_same(whole.s.ready, cut.s.ready));
+  for (size_t i = 0; i < whole.s.vhosts_count; i++) {
+    fuzz_must(strcmp(whole.s.vhosts[i].name, cut.s.vhosts[i].name) == 0);
+    fuzz_must(is_same(whole.s.vhosts[i].ready, cut.s.vhosts[i].ready));
+  }
   for (size_t i = 0; i < whole.s.queues_count; i++) {
     fuzz_must(strcmp(whole.s.queues[i].name, cut.s.queues[i].name) == 0);
     fuzz_must(is_same(whole.s.queues[i].ready, cut.s.queues[i].ready));
@@ -67,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!is_ready) {
     rmq_snapshot_init(&whole.s, QUEUES_MAX);
     rmq_snapshot_init(&cut.s, QUEUES_MAX);
+    whole.s.vhosts_max = cut.s.vhosts_max = VHOSTS_MAX;
     is_ready = true;
   }
   if (size < 2)
