@@ -158,7 +158,7 @@ def overview():
         stat("Reachable", "Whether anybody answers at a URL.",
              cluster("bool_reachable"), "none", FALLEN, ("no", "yes")),
         stat("Nodes that run", "Of those that the cluster has.",
-             f"{cluster('gauge_nodes_running')} / {cluster('gauge_nodes_total')}",
+             f"{cluster('nodes_running')} / {cluster('nodes')}",
              "percentunit", FALLEN),
         stat("Memory or disk alarm", "Of any node: it blocks the publishers of all.",
              f"max by (cluster) ({{__name__=~\"{M}bool_(memory|disk)_alarm\","
@@ -222,9 +222,9 @@ def overview():
               (node("bytes_disk_limit"), "{{node}} limit"), width=8),
         row("Throughput"),
         graph("Messages", "A second.", "cps",
-              (cluster("gauge_publish_rate"), "published"),
-              (cluster("gauge_deliver_rate"), "delivered"),
-              (cluster("gauge_ack_rate"), "acknowledged")),
+              (cluster("publish_rate"), "published"),
+              (cluster("deliver_rate"), "delivered"),
+              (cluster("ack_rate"), "acknowledged")),
         graph("Publish rate below usual", "", "percent",
               (cluster("percent_throughput_drop"), "below the baseline"),
               limits=rising(30, 50))])
@@ -245,7 +245,7 @@ def queues():
         bars("Messages and no consumer", "Nobody takes these.", "short",
              f"topk($top, max by (vhost, queue) ({M}queue_length_ready{{{OF_QUEUE}}}) > 0"
              f" and on (vhost, queue) (max by (vhost, queue) "
-             f"({M}gauge_consumers{{{OF_QUEUE}}}) == 0))", name, rising(None, 1)),
+             f"({M}consumers{{{OF_QUEUE}}}) == 0))", name, rising(None, 1)),
         graph("Ready", "", "short", (queue("queue_length_ready"), name),
               limits=rising(None, 50000)),
         graph("Unacknowledged", "Delivered, and not answered for yet.", "short",
@@ -259,7 +259,7 @@ def queues():
         graph("Delivered", "", "cps", (queue_rate("deliver"), name), width=8),
         graph("Delivered again", "Rejected, or their consumer went away.", "cps",
               (queue_rate("redeliver"), name), width=8),
-        graph("Consumers", "", "short", (queue("gauge_consumers"), name), width=8),
+        graph("Consumers", "", "short", (queue("consumers"), name), width=8),
         graph("Consumers ready to take", "Share of the time.", "percent",
               (queue("percent_consumer_capacity"), name), width=8),
         graph("Memory", "", "bytes", (queue("bytes_memory"), name), width=8)])

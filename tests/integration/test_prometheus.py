@@ -18,8 +18,11 @@ from rig.ports import free_ports
 from rig.prometheus import CONTRIB, Alertmanager, Hooks, Prometheus
 from rig.traffic import Consumer, Publisher
 from rig.waiting import wait_for
+from rig.web import Web
 
+SOURCES = CONTRIB.parent
 READY = 7
+BACKLOG = 50_000  # the limit in rules.yml
 DASHBOARDS = ("overview", "queues", "clients")
 M = "warren_monitor_"
 
@@ -57,6 +60,14 @@ def collectd_agent(directory, built, broker, vhost):
     return daemon, f"127.0.0.1:{port}"
 
 
+def telegraf_said(handler):
+    """What outputs.prometheus_client of Telegraf 1.37.2 said of such a broker,
+    with warren monitor in its inputs.execd."""
+    handler.reply(200, (SOURCES / "tests" / "fixtures" / "prometheus" /
+                        "telegraf.prom").read_bytes(), **{
+                            "Content-Type": "text/plain; version=0.0.4"})
+
+
 class World:
     """What the tests look at."""
 
@@ -84,8 +95,10 @@ def world(broker, built, tmp_path_factory):
                 Publisher(vhost, "", "taken", 10), \
                 Consumer(vhost, "taken", delay=0.02), \
                 Publisher(vhost, "nowhere", "x", 5, mandatory=True), \
+                Web(telegraf_said) as telegraf, \
                 Prometheus(where / "prometheus", alertmanager.address,
                            collectd=collectd_at,
+                           telegraf=telegraf.url.removeprefix("http://"),
                            rabbitmq=f"127.0.0.1:{broker.prometheus_port}",
                            rabbitmq_queues=f"127.0.0.1:{broker.prometheus_port}",
                            ) as prometheus:
@@ -188,6 +201,9 @@ MISSING = {
     "collectd": {  # asks the management API
         r"prometheus|dead_lettered|unconfirmed": "known to RabbitMQ's metrics only",
         r"percent_throughput_drop": "is learned for two minutes"},
+    "telegraf": {  # the same, of a broker with three queues, for eight seconds
+        r"prometheus|dead_lettered|unconfirmed|percent_throughput_drop|latency_":
+        "not asked for"},
     "main": {      # RabbitMQ's own series
         r"current_connections_blocked|latency_|response_time_": "not told",
         r"duration_(head_age|drain)": "not told",
@@ -237,11 +253,75 @@ def test_all_agents_say_the_same_of_one_queue(world):
     everybody = dict.fromkeys(MISSING, READY)
     wait_for(lambda: told("queue_length_ready") == everybody, 20,
              "all tell the length")
-    assert told("gauge_consumers") == dict.fromkeys(MISSING, 0)
-    labels = {frozenset(l) for l, _ in world.prometheus.query(
-        f'{M}queue_length_ready{{queue="orders",source=""}}')}
-    assert labels == {frozenset(("__name__", "cluster", "vhost", "queue",
-                                 "instance", "job"))}
-    # The relabeling leaves what is not Warren's as it is.
+    assert told("consumers") == dict.fromkeys(MISSING, 0)
+    for labels, _ in world.prometheus.query(
+            f'{M}queue_length_ready{{queue="orders",source=""}}'):
+        assert set(labels) - {"host"} == {"__name__", "cluster", "vhost", "queue",
+                                          "instance", "job"}
+
+
+def test_each_series_has_the_name_that_the_manual_tells(world):
+    told = set()
+    for module in "publish", "consume", "monitor":
+        manual = (SOURCES / "plugins" / f"rabbitmq_{module}.pod").read_text("utf-8")
+        told |= set(re.findall("Prometheus C<(.*?)>", manual))
+    for job in "collectd", "telegraf":
+        names = {labels["__name__"] for labels, _ in world.prometheus.query(
+            f'group by (__name__) ({{__name__=~"warren_.*",job="{job}"}})')}
+        assert len(names) > 50 and names <= told, (job, names - told)
+    # Nothing is left under its old name, and what is not ours has kept its own.
+    assert not world.prometheus.query(
+        '{__name__=~"(collectd_)?rabbitmq_(monitor|publish|consume)_.*"}')
     assert world.prometheus.query("collectd_load_shortterm")
-    assert not world.prometheus.query('{__name__=~"collectd_rabbitmq_.*"}')
+
+
+# -- the loop -----------------------------------------------------------------
+
+def test_a_backlog_is_told_to_the_team_and_so_is_its_end(world):
+    """Fault, indicator, Prometheus, Alertmanager, webhook, and back."""
+    queue, observer = "piled/up", "collectd"
+
+    def told(status):
+        return [a for a in world.hooks.heard("/team", "RabbitMQBacklog", status)
+                if a["labels"]["cluster"] == observer]
+    world.vhost.queue(queue)
+    fill(world.vhost, queue, BACKLOG - 1)
+    wait_for(lambda: world.prometheus.get(
+        f'sum({M}queue_length_ready{{queue=~"piled.*",cluster="{observer}"}})')
+        == BACKLOG - 1, 20, "the indicator shows it")
+    assert not told("firing")
+    world.vhost.publish("", queue, b"the last straw")
+    alert = wait_for(lambda: told("firing"), 20, "the team is told")[0]
+    assert alert["labels"]["priority"] == "P1"
+    assert f"{BACKLOG} messages wait" in alert["annotations"]["summary"]
+    assert alert["annotations"]["runbook"]
+    assert not world.hooks.heard("/page", "RabbitMQBacklog", "firing")
+    assert not told("resolved")
+    world.vhost.delete_queue(queue)
+    wait_for(lambda: told("resolved"), 20, "its end is told")
+
+
+def test_an_outage_pages_and_what_follows_from_it_is_not_told(world):
+    """Alertmanager's inhibition, with alerts of a cluster that does not exist."""
+    def alert(name, **labels):
+        return {"labels": {"alertname": name, "cluster": "gone", **labels}}
+    world.alertmanager.tell([
+        alert("RabbitMQUnreachable", priority="P0", severity="failure"),
+        alert("RabbitMQErrors", priority="P1", severity="failure"),
+        {"labels": {"alertname": "RabbitMQErrors", "cluster": "there",
+                    "priority": "P1", "severity": "failure"}},
+        {"labels": {"alertname": "RabbitMQRateDrop", "cluster": "there",
+                    "priority": "P1", "severity": "failure"}},
+        {"labels": {"alertname": "RabbitMQRateDrop", "cluster": "there",
+                    "priority": "P1", "severity": "warning"}}])
+
+    def told(path, name):
+        return {(a["labels"]["cluster"], a["labels"]["severity"])
+                for a in world.hooks.heard(path, name, "firing")
+                if a["labels"]["cluster"] in ("gone", "there")}
+    wait_for(lambda: told("/page", "RabbitMQUnreachable") == {("gone", "failure")}
+             and told("/team", "RabbitMQErrors")
+             and told("/team", "RabbitMQRateDrop"), 20, "both are told")
+    time.sleep(1.5)  # another group_wait
+    assert told("/team", "RabbitMQErrors") == {("there", "failure")}
+    assert told("/team", "RabbitMQRateDrop") == {("there", "failure")}

@@ -139,6 +139,17 @@ class Alertmanager(_Server):
             f"--storage.path={self.dir}/data", "--cluster.listen-address=",
             f"--web.listen-address={self.address}", "--log.level=warn")
 
+    def tell(self, alerts):
+        """As Prometheus does."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("POST", "/api/v2/alerts", json.dumps(alerts),
+                               {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+        finally:
+            connection.close()
+
 
 class Hooks:
     """Where a pager and a chat would be: notes what it is told, (path, status,
