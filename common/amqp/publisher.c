@@ -77,6 +77,7 @@ void rmq_publisher_free(struct rmq_publisher *p) {
     return;
   rmq_publisher_abandon(p);
   rmq_fifo_fini(&p->fifo);
+  rmq_tags_fini(&p->rows);
   rmq_confirms_fini(&p->confirms);
   pthread_mutex_destroy(&p->lock);
   free(p);
@@ -91,12 +92,15 @@ void rmq_publisher_count_dropped(struct rmq_publisher *p,
                                  enum rmq_publisher_drop cause) {
   for (struct rmq_node *n = rmq_list_first(messages); n != NULL;
        n = rmq_list_next(messages, n)) {
+    struct rmq_message *m = rmq_publisher_message(n);
+    m->fate = RMQ_FATE_DROPPED;
+    m->cause = rmq_publisher_drop_to_str(cause);
     p->counters.dropped[cause]++;
-    p->counters.values_dropped += rmq_publisher_message(n)->values;
+    p->counters.values_dropped += m->values;
   }
 }
 
-static void free_all(struct rmq_list *messages) {
+void rmq_publisher_free_all(struct rmq_list *messages) {
   struct rmq_node *n;
   while ((n = rmq_list_pop_front(messages)) != NULL)
     rmq_message_free(rmq_publisher_message(n));
@@ -105,10 +109,13 @@ static void free_all(struct rmq_list *messages) {
 void rmq_publisher_end_all(struct rmq_publisher *p, struct rmq_list *messages) {
   const struct rmq_store *store = p->fifo.store;
   for (struct rmq_node *n = rmq_list_first(messages); n != NULL;
-       n = rmq_list_next(messages, n))
-    if (rmq_publisher_message(n)->is_stored)
-      store->settle(store->ctx, rmq_publisher_message(n)->seq);
-  free_all(messages);
+       n = rmq_list_next(messages, n)) {
+    const struct rmq_message *m = rmq_publisher_message(n);
+    if (m->is_stored)
+      store->settle(store->ctx, m->seq);
+    rmq_publisher_tell(p, m, m->fate);
+  }
+  rmq_publisher_free_all(messages);
 }
 
 /* ------------------------------------------------------------------------
@@ -159,6 +166,58 @@ bool rmq_publisher_accept(struct rmq_publisher *p, struct rmq_message *m,
   return wakes;
 }
 
+const char *rmq_publisher_offer_to_str(enum rmq_publisher_offer o) {
+  switch (o) {
+  case RMQ_OFFER_TAKEN:
+    return "taken";
+  case RMQ_OFFER_WAKE:
+    return "wake";
+  case RMQ_OFFER_FULL:
+    return "full";
+  case RMQ_OFFER_TOO_LARGE:
+    return "too large";
+  }
+  return "unknown";
+}
+
+/* Under the lock: while it is a row its tag needs a place. */
+static bool has_place_for_tag(struct rmq_publisher *p,
+                              const struct rmq_message *m) {
+  return m->tag == 0 || p->config.fifo.mode == RMQ_SPOOL_NONE ||
+         rmq_tags_reserve(&p->rows, p->tagged + 1);
+}
+
+/* Under the lock. */
+static enum rmq_publisher_offer offer(struct rmq_publisher *p,
+                                      struct rmq_message *m) {
+  uint64_t tag = m->tag;
+  uint32_t values = m->values;
+  if (rmq_message_cost(m) > p->config.fifo.max_bytes)
+    return RMQ_OFFER_TOO_LARGE;
+  if (p->handlers.fate == NULL)
+    tag = m->tag = 0;
+  if (p->is_abandoned || !has_place_for_tag(p, m))
+    return RMQ_OFFER_FULL;
+  enum rmq_fifo_place place = rmq_fifo_offer(&p->fifo, m);
+  if (place == RMQ_FIFO_DROPPED)
+    return RMQ_OFFER_FULL;
+  p->counters.accepted++;
+  p->counters.values_accepted += values;
+  p->tagged += tag != 0 ? 1 : 0;
+  bool wakes = place == RMQ_FIFO_WAITS && p->found_nothing;
+  if (wakes)
+    p->found_nothing = false;
+  return wakes ? RMQ_OFFER_WAKE : RMQ_OFFER_TAKEN;
+}
+
+enum rmq_publisher_offer rmq_publisher_offer(struct rmq_publisher *p,
+                                             struct rmq_message *m) {
+  pthread_mutex_lock(&p->lock);
+  enum rmq_publisher_offer o = offer(p, m);
+  pthread_mutex_unlock(&p->lock);
+  return o;
+}
+
 void rmq_publisher_count_unencodable(struct rmq_publisher *p, uint32_t values) {
   pthread_mutex_lock(&p->lock);
   p->counters.accepted++;
@@ -183,101 +242,6 @@ void rmq_publisher_snapshot(struct rmq_publisher *p, bool take_latency,
 }
 
 /* ------------------------------------------------------------------------
- * The store's answers, in its thread */
-
-/* Under the lock, after the outbox may have grown: whether to wake the worker,
- * which found it empty. */
-static bool has_news(struct rmq_publisher *p) {
-  rmq_fifo_read_on(&p->fifo);
-  if (!p->found_nothing || rmq_outbox_count(&p->fifo.outbox) == 0)
-    return p->fifo.is_stalled; /* the worker knows how long to wait */
-  p->found_nothing = false;
-  return true;
-}
-
-static void unlock_and_tell(struct rmq_publisher *p) {
-  bool wakes = has_news(p);
-  pthread_mutex_unlock(&p->lock);
-  if (wakes)
-    p->handlers.wake(p->handlers.ctx);
-}
-
-static void stored(void *ctx, struct rmq_list *messages) {
-  struct rmq_publisher *p = ctx;
-  pthread_mutex_lock(&p->lock);
-  rmq_fifo_stored(&p->fifo, messages);
-  unlock_and_tell(p);
-}
-
-static void fetched(void *ctx, struct rmq_list *messages, uint64_t through) {
-  struct rmq_publisher *p = ctx;
-  pthread_mutex_lock(&p->lock);
-  rmq_fifo_fetched(&p->fifo, messages, through);
-  unlock_and_tell(p);
-  free_all(messages); /* when the end had begun: they stay rows */
-}
-
-static void failed(void *ctx, struct rmq_list *messages) {
-  struct rmq_publisher *p = ctx;
-  struct rmq_list dropped;
-  rmq_list_init(&dropped);
-  pthread_mutex_lock(&p->lock);
-  enum rmq_publisher_drop cause = RMQ_PUBLISHER_DROP_overflow;
-  if (p->is_abandoned) {
-    cause = RMQ_PUBLISHER_DROP_shutdown;
-    rmq_fifo_lost(&p->fifo, /* was_pending = */ true, messages->count);
-    struct rmq_node *n;
-    while ((n = rmq_list_pop_front(messages)) != NULL)
-      rmq_list_push_back(&dropped, n);
-  } else {
-    rmq_fifo_failed(&p->fifo, messages, &dropped);
-  }
-  rmq_publisher_count_dropped(p, &dropped, cause);
-  unlock_and_tell(p);
-  rmq_publisher_end_all(p, &dropped);
-}
-
-static void lost_rows(void *ctx, enum rmq_store_loss why, bool was_pending,
-                      struct rmq_store_tally tally) {
-  struct rmq_publisher *p = ctx;
-  struct rmq_publisher_counters *c = &p->counters;
-  pthread_mutex_lock(&p->lock);
-  rmq_fifo_lost(&p->fifo, was_pending, tally.messages);
-  switch (why) {
-  case RMQ_STORE_EXPIRED:
-    c->expired += tally.messages;
-    break;
-  case RMQ_STORE_FULL:
-    c->dropped[RMQ_PUBLISHER_DROP_overflow] += tally.messages;
-    c->values_dropped += tally.values;
-    break;
-  case RMQ_STORE_DAMAGED:
-    c->dropped[RMQ_PUBLISHER_DROP_damaged] += tally.messages;
-    c->values_dropped += tally.values;
-    break;
-  }
-  unlock_and_tell(p);
-}
-
-static void recovered(void *ctx, struct rmq_store_tally tally) {
-  struct rmq_publisher *p = ctx;
-  pthread_mutex_lock(&p->lock);
-  p->counters.recovered += tally.messages;
-  rmq_fifo_recovered(&p->fifo, tally.messages);
-  unlock_and_tell(p);
-}
-
-struct rmq_store_handlers
-rmq_publisher_store_handlers(struct rmq_publisher *p) {
-  return (struct rmq_store_handlers){.ctx = p,
-                                     .stored = stored,
-                                     .fetched = fetched,
-                                     .failed = failed,
-                                     .lost = lost_rows,
-                                     .recovered = recovered};
-}
-
-/* ------------------------------------------------------------------------
  * The end */
 
 void rmq_publisher_drain(struct rmq_publisher *p) {
@@ -291,8 +255,9 @@ void rmq_publisher_drain(struct rmq_publisher *p) {
     rmq_outbox_requeue_back(&p->fifo.outbox, rmq_publisher_message(n));
   p->fifo.outbox.held = 0;
   rmq_fifo_close(&p->fifo, &forgotten);
+  rmq_publisher_file_tags(p, &forgotten);
   pthread_mutex_unlock(&p->lock);
-  free_all(&forgotten);
+  rmq_publisher_free_all(&forgotten);
 }
 
 static bool store_works(const struct rmq_publisher *p) {
@@ -351,12 +316,13 @@ size_t rmq_publisher_abandon(struct rmq_publisher *p) {
   }
   p->fifo.is_closed = true;
   keep_or_drop(p, &left, &kept, &dropped);
+  rmq_publisher_file_tags(p, &kept);
   rmq_publisher_count_dropped(p, &dropped, RMQ_PUBLISHER_DROP_shutdown);
   p->in_flight = p->fifo.outbox.held = 0;
   p->is_abandoned = true;
   pthread_mutex_unlock(&p->lock);
   size_t count = dropped.count;
-  free_all(&kept);
-  free_all(&dropped);
+  rmq_publisher_free_all(&kept);
+  rmq_publisher_end_all(p, &dropped);
   return count;
 }

@@ -21,6 +21,7 @@
 
 #include "common/amqp/connection.h"
 #include "common/base/confirms.h"
+#include "common/base/fate.h"
 #include "common/base/fifo.h"
 #include "common/base/latency.h"
 
@@ -118,7 +119,7 @@ struct rmq_publisher_given_up {
   const char *exchange;
 };
 
-/* All are set; ctx is passed back. */
+/* All but fate are set; ctx is passed back. */
 struct rmq_publisher_handlers {
   void *ctx;
   void (*given_up)(void *ctx, const struct rmq_publisher_given_up *g);
@@ -130,6 +131,8 @@ struct rmq_publisher_handlers {
   void (*prepare)(void *ctx, struct rmq_message *m);
   /* The store's thread: the worker has something to do. */
   void (*wake)(void *ctx);
+  /* Any thread: see fate.h. NULL = nobody asks. */
+  void (*fate)(void *ctx, const struct rmq_fate_report *report);
 };
 
 struct rmq_publisher;
@@ -152,6 +155,17 @@ struct rmq_store_handlers rmq_publisher_store_handlers(struct rmq_publisher *p);
  * bound cost, m or older ones. */
 bool rmq_publisher_accept(struct rmq_publisher *p, struct rmq_message *m,
                           size_t *ret_dropped);
+/* As accept, but m goes only where there is room and nothing has to be dropped
+ * for it: otherwise it stays the caller's. */
+enum rmq_publisher_offer {
+  RMQ_OFFER_TAKEN,
+  RMQ_OFFER_WAKE,     /* taken, and the worker has to be woken */
+  RMQ_OFFER_FULL,     /* try again later */
+  RMQ_OFFER_TOO_LARGE /* no bound will ever let it in */
+};
+const char *rmq_publisher_offer_to_str(enum rmq_publisher_offer o);
+enum rmq_publisher_offer rmq_publisher_offer(struct rmq_publisher *p,
+                                             struct rmq_message *m);
 /* Any thread: what never became a message. */
 void rmq_publisher_count_unencodable(struct rmq_publisher *p, uint32_t values);
 /* Any thread. Clears the latency when take_latency. */
@@ -172,6 +186,10 @@ bool rmq_publisher_is_drained(struct rmq_publisher *p);
  * dropped_shutdown, now and whenever more is accepted. Returns how many ended
  * so. */
 size_t rmq_publisher_abandon(struct rmq_publisher *p);
+
+/* After the store has ended, too: the tags whose messages are rows for the next
+ * start hear so. */
+void rmq_publisher_tell_kept(struct rmq_publisher *p);
 
 /* For the connection's handlers. */
 void rmq_publisher_ready(struct rmq_publisher *p, uint64_t epoch,

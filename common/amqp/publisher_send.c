@@ -3,6 +3,7 @@
 #include "rmq_config.h"
 
 #include "common/amqp/publisher_private.h"
+#include "common/base/envelope.h"
 #include "common/base/uuid.h"
 
 enum { CONFIRM_TIMEOUT_MAX_S = 15 * 60, POPS_PER_LOCK = 32 };
@@ -22,13 +23,24 @@ struct round {
 
 /* Milliseconds that m may still live; 0 when it has expired, -1 = for ever. The
  * time of day has no say in it: clocks are set. */
-static int64_t life_left(const struct rmq_publisher *p,
-                         const struct rmq_message *m, struct rmq_mono now) {
-  if (p->config.ttl.ns <= 0)
+static int64_t life_left(struct rmq_dur ttl, const struct rmq_message *m,
+                         struct rmq_mono now) {
+  if (ttl.ns <= 0)
     return -1;
   int64_t age = now.ns - m->born.ns;
-  return age >= p->config.ttl.ns ? 0
-                                 : (p->config.ttl.ns - age) / RMQ_NS_PER_MS + 1;
+  return age >= ttl.ns ? 0 : (ttl.ns - age - 1) / RMQ_NS_PER_MS + 1;
+}
+
+/* The block's, and its own where that is shorter. */
+static struct rmq_dur ttl_of(const struct rmq_publisher *p,
+                             const struct rmq_envelope *e) {
+  struct rmq_dur ttl = p->config.ttl;
+  const int64_t most_ms = INT64_MAX / RMQ_NS_PER_MS;
+  if (e->expiration_ms <= 0)
+    return ttl;
+  struct rmq_dur own =
+      rmq_ms(e->expiration_ms < most_ms ? e->expiration_ms : most_ms);
+  return ttl.ns <= 0 || own.ns < ttl.ns ? own : ttl;
 }
 
 static void prepare(struct round *r, struct rmq_message *m) {
@@ -40,26 +52,37 @@ static void prepare(struct round *r, struct rmq_message *m) {
   r->cost_after += rmq_message_cost(m);
 }
 
+static const char *exchange_of(const struct rmq_publisher_config *c,
+                               const struct rmq_message *m) {
+  return m->to_alternate ? c->alternate_exchange
+                         : rmq_message_exchange(m, c->exchange);
+}
+
 static int publish(struct rmq_publisher *p, struct rmq_message *m,
-                   int64_t life_ms) {
+                   const struct rmq_envelope *e, int64_t life_ms) {
   char traceparent[RMQ_TRACEPARENT_SIZE];
   m->latency.ns = -1;
-  rmq_uuid_traceparent_of(m->id, traceparent);
+  rmq_uuid_traceparent_of(rmq_message_id(m), traceparent);
   const struct rmq_publisher_config *c = &p->config;
   struct rmq_wire_publish w = {
-      .exchange = m->to_alternate ? c->alternate_exchange : c->exchange,
+      .exchange = exchange_of(c, m),
       .routing_key = m->key,
       .is_mandatory = c->is_mandatory,
       .is_persistent = c->is_persistent,
       .content_type = m->content_type,
       .content_encoding = m->content_encoding,
-      .message_id = m->id,
+      .message_id = rmq_message_id(m),
       .app_id = c->app_id,
-      .priority = c->priority,
+      .type = e->type,
+      .correlation_id = e->correlation_id,
+      .reply_to = e->reply_to,
+      .priority = e->priority > 0 ? e->priority : c->priority,
       .expiration_ms = life_ms,
       .headers = c->headers,
+      .own_headers = e->headers,
+      .own_headers_count = e->headers_count,
       .timestamp_ms = rmq_wall_ms(m->time),
-      .traceparent = traceparent,
+      .traceparent = e->traceparent != NULL ? e->traceparent : traceparent,
       .body = {m->body, m->body_len}};
   return rmq_connection_publish(p->connection, &w);
 }
@@ -71,15 +94,23 @@ static void count_published(struct round *r, struct rmq_message *m) {
 }
 
 static void send(struct round *r, struct rmq_message *m) {
+  static const struct rmq_envelope none = {.type = NULL};
   struct rmq_publisher *p = r->p;
-  int64_t life_ms = life_left(p, m, r->now);
+  struct rmq_envelope_view v;
+  bool has_own = m->extras != NULL && m->extras->envelope_len > 0;
+  bool is_sound =
+      !has_own || rmq_envelope_unpack(m->extras->envelope,
+                                      m->extras->envelope_len, &v) == 0;
+  const struct rmq_envelope *e = has_own && is_sound ? &v.envelope : &none;
+  int64_t life_ms = life_left(ttl_of(p, e), m, r->now);
   if (life_ms == 0) {
     r->add.expired++;
+    m->fate = RMQ_FATE_EXPIRED;
     rmq_list_push_back(&r->done, &m->node);
     return;
   }
   prepare(r, m);
-  if (publish(p, m, life_ms) != 0) {
+  if (!is_sound || publish(p, m, e, life_ms) != 0) {
     rmq_list_push_back(&r->unencodable, &m->node);
     return;
   }
@@ -88,6 +119,7 @@ static void send(struct round *r, struct rmq_message *m) {
     rmq_confirms_add(&p->confirms, m, r->now);
   } else {
     r->add.unconfirmed++;
+    m->fate = RMQ_FATE_SENT;
     rmq_list_push_back(&r->done, &m->node);
   }
 }
@@ -218,8 +250,9 @@ static struct rmq_mono expire(struct rmq_publisher *p, struct rmq_mono now) {
   const struct rmq_message *head;
   pthread_mutex_lock(&p->lock);
   while ((head = rmq_outbox_peek(o)) != NULL &&
-         (left_ms = life_left(p, head, now)) == 0) {
+         (left_ms = life_left(p->config.ttl, head, now)) == 0) {
     struct rmq_message *m = rmq_outbox_pop(o);
+    m->fate = RMQ_FATE_EXPIRED;
     rmq_outbox_release(o, m);
     rmq_list_push_back(&expired, &m->node);
     p->counters.expired++;

@@ -27,7 +27,9 @@ static void init(struct verdicts *v, struct rmq_publisher *p,
 
 static bool is_spent(const struct rmq_publisher *p,
                      const struct rmq_message *m) {
-  return m->refusals >= p->config.max_attempts;
+  unsigned most =
+      m->max_refusals > 0 ? m->max_refusals : p->config.max_attempts;
+  return m->refusals >= most;
 }
 
 static void give_up(struct verdicts *v, struct rmq_message *m,
@@ -35,7 +37,9 @@ static void give_up(struct verdicts *v, struct rmq_message *m,
   struct rmq_publisher *p = v->p;
   struct rmq_publisher_given_up g = {
       m, why,
-      m->to_alternate ? p->config.alternate_exchange : p->config.exchange};
+      m->to_alternate ? p->config.alternate_exchange
+                      : rmq_message_exchange(m, p->config.exchange)};
+  m->fate = why == RMQ_REFUSED_RETURN ? RMQ_FATE_RETURNED : RMQ_FATE_REJECTED;
   p->handlers.given_up(p->handlers.ctx, &g);
   rmq_list_push_back(&v->ended, &m->node);
 }
@@ -59,6 +63,7 @@ static void delay(struct verdicts *v, struct rmq_message *m) {
 static void on_nack(struct verdicts *v, struct rmq_message *m) {
   struct rmq_publisher *p = v->p;
   v->add.nack++;
+  m->reply_code = 0;
   refuse(v, m, RMQ_REFUSED_NACK);
   if (p->config.on_nack == RMQ_REFUSAL_DROP || is_spent(p, m)) {
     v->add.rejected++;
@@ -93,6 +98,7 @@ static void on_outcome(void *ctx, struct rmq_message *m,
   switch (outcome) {
   case RMQ_CONFIRMED:
     v->add.confirmed++;
+    m->fate = RMQ_FATE_CONFIRMED;
     m->latency = rmq_mono_since(v->now, published);
     rmq_list_push_back(&v->ended, &m->node);
     return;
@@ -222,7 +228,11 @@ void rmq_publisher_returned(struct rmq_publisher *p, uint64_t epoch,
     pthread_mutex_unlock(&p->lock);
     return;
   }
-  rmq_confirms_mark_returned(&p->confirms, epoch, id.bytes, id.len);
+  struct rmq_message *m = rmq_confirms_mark_returned(
+      &p->confirms, epoch, id.bytes, id.len,
+      r->routing_key[0] == '\0' ? NULL : r->routing_key);
+  if (m != NULL)
+    rmq_publisher_remember_reply(p, m, r->code, r->text);
 }
 
 void rmq_publisher_ready(struct rmq_publisher *p, uint64_t epoch,
@@ -231,21 +241,50 @@ void rmq_publisher_ready(struct rmq_publisher *p, uint64_t epoch,
   p->timeout_from = now;
 }
 
+static bool has_own_exchange(const struct rmq_publisher *p,
+                             const struct rmq_message *m) {
+  return rmq_message_exchange(m, p->config.exchange) != p->config.exchange;
+}
+
+static size_t count_choosers(const struct rmq_publisher *p,
+                             const struct rmq_list *messages) {
+  size_t count = 0;
+  for (struct rmq_node *n = rmq_list_first(messages); n != NULL;
+       n = rmq_list_next(messages, n))
+    count += has_own_exchange(p, rmq_publisher_message(n)) ? 1 : 0;
+  return count;
+}
+
 void rmq_publisher_lost(struct rmq_publisher *p, struct rmq_mono now) {
   (void)now;
   struct rmq_list unknown;
   rmq_list_init(&unknown);
   rmq_confirms_lose(&p->confirms, &unknown);
   p->lost_in_flight = unknown.count;
+  p->lost_choosers = count_choosers(p, &unknown);
   pthread_mutex_lock(&p->lock);
   rmq_outbox_unpop_all(&p->fifo.outbox, &unknown);
   p->in_flight = 0;
   pthread_mutex_unlock(&p->lock);
 }
 
+/* Whether what the broker closed the channel with may be the fault of a message
+ * alone: 406, it is too large; 404 or 403, the exchange that it chose itself is
+ * missing or forbidden. Of the block's own exchange that is a matter of the
+ * world, and messages wait. */
+static bool is_message_to_blame(const struct rmq_publisher *p,
+                                const struct rmq_connection_change *change) {
+  int code = change->reply_code;
+  return change->refused_method == RMQ_WIRE_BASIC_PUBLISH &&
+         (code == 406 ||
+          ((code == 404 || code == 403) && p->lost_choosers > 0));
+}
+
 /* The oldest message was alone when the broker closed the channel over it: it
  * would do so for ever. */
-static void refuse_oldest(struct rmq_publisher *p, struct rmq_mono now) {
+static void refuse_oldest(struct rmq_publisher *p,
+                          const struct rmq_connection_change *change,
+                          struct rmq_mono now) {
   pthread_mutex_lock(&p->lock);
   struct rmq_message *m = rmq_outbox_pop(&p->fifo.outbox);
   p->popped = m != NULL;
@@ -254,6 +293,7 @@ static void refuse_oldest(struct rmq_publisher *p, struct rmq_mono now) {
     return;
   struct verdicts v;
   init(&v, p, now);
+  rmq_publisher_remember_reply(p, m, change->reply_code, change->reason);
   refuse(&v, m, RMQ_REFUSED_CLOSE);
   if (is_spent(p, m)) {
     v.add.rejected++;
@@ -269,11 +309,10 @@ void rmq_publisher_changed(struct rmq_publisher *p,
                            struct rmq_mono now) {
   if (change->from == RMQ_SESSION_BLOCKED)
     p->timeout_from = now;
-  if (change->reply_code != 406 ||
-      change->refused_method != RMQ_WIRE_BASIC_PUBLISH)
+  if (!is_message_to_blame(p, change))
     return;
   if (p->lost_in_flight == 1)
-    refuse_oldest(p, now);
+    refuse_oldest(p, change, now);
   else
     p->suspects = p->lost_in_flight;
 }

@@ -233,14 +233,19 @@ struct rmq_wire_publish {
   bool is_persistent;
   /* NULL = absent */
   const char *content_type, *content_encoding, *message_id, *app_id;
+  const char *type, *correlation_id, *reply_to;
   uint8_t priority;      /* 0 = absent, which the broker takes for 0 */
   int64_t expiration_ms; /* 0 or less = absent */
   const struct rmq_arguments *headers; /* besides ours; NULL = none */
+  /* The message's own, which take the place of those of the same name. */
+  const struct rmq_argument *own_headers;
+  size_t own_headers_count;
   int64_t timestamp_ms;    /* timestamp and header timestamp_in_ms */
   const char *traceparent; /* NULL = absent */
   struct rmq_span body;
 };
-/* basic.publish with its header and as many body frames as frame_max asks. */
+/* basic.publish with its header and as many body frames as frame_max asks. -1
+ * also when the properties do not fit into one frame. */
 int rmq_wire_put_publish(struct rmq_buf *out, uint32_t frame_max,
                          const struct rmq_wire_publish *p);
 

@@ -13,7 +13,7 @@ enum { FRAME_HEAD = 7, FRAME_FOOT = 1, METHOD_ID = 4 };
 enum { OWN_HEADERS = 2, EXPIRATION_SIZE = 24 };
 enum { HEADER_FIXED = 12, BASIC_CLASS = 60, SHORT_STRING_MAX = 255 };
 /* Room for one method: a publish or ack, and one that carries a table. */
-enum { SMALL_METHOD = 1024, TABLE_METHOD = 65536, PROPERTIES_MAX = 4096 };
+enum { SMALL_METHOD = 1024, TABLE_METHOD = 65536, PROPERTIES_MAX = 8192 };
 
 /* The bytes of rabbitmq-c are not const; it does not write to them. */
 static amqp_bytes_t to_bytes(struct rmq_span s) {
@@ -301,22 +301,45 @@ static void set_text(amqp_basic_properties_t *p, amqp_flags_t flag,
   *field = text_bytes(text);
 }
 
-/* Ours first, then those of the block. headers has room for OWN_HEADERS +
+static bool is_replaced(const struct rmq_wire_publish *in, const char *name) {
+  for (size_t i = 0; i < in->own_headers_count; i++)
+    if (strcmp(in->own_headers[i].name, name) == 0)
+      return true;
+  return false;
+}
+
+/* Those of the block, then the message's own. False for too many or too long.
+ */
+static bool add_headers(amqp_table_entry_t *headers, int *n,
+                        const struct rmq_wire_publish *in) {
+  size_t count = in->headers == NULL ? 0 : in->headers->count;
+  if (count > RMQ_WIRE_PUBLISH_HEADERS_MAX ||
+      in->own_headers_count > RMQ_WIRE_PUBLISH_HEADERS_MAX)
+    return false;
+  for (size_t i = 0; i < count + in->own_headers_count; i++) {
+    const struct rmq_argument *a =
+        i < count ? &in->headers->items[i] : &in->own_headers[i - count];
+    if (!fits_short(a->name))
+      return false;
+    if (i >= count || !is_replaced(in, a->name))
+      headers[(*n)++] = argument_entry(a);
+  }
+  return true;
+}
+
+/* Ours first. headers has room for OWN_HEADERS and twice
  * RMQ_WIRE_PUBLISH_HEADERS_MAX. */
 static bool fill_headers(amqp_table_t *t, amqp_table_entry_t *headers,
                          const struct rmq_wire_publish *in) {
-  if (in->headers != NULL && in->headers->count > RMQ_WIRE_PUBLISH_HEADERS_MAX)
-    return false;
   headers[0] = (amqp_table_entry_t){.key = text_bytes("timestamp_in_ms")};
   headers[0].value.kind = AMQP_FIELD_KIND_I64;
   headers[0].value.value.i64 = in->timestamp_ms;
   int n = 1;
   if (in->traceparent != NULL)
     headers[n++] = text_entry("traceparent", in->traceparent);
-  amqp_table_t others;
-  if (!to_table(in->headers, headers + n, &others))
+  if (!add_headers(headers, &n, in))
     return false;
-  *t = (amqp_table_t){n + others.num_entries, headers};
+  *t = (amqp_table_t){n, headers};
   return true;
 }
 
@@ -333,6 +356,10 @@ static void fill_properties(amqp_basic_properties_t *p,
            in->content_encoding);
   set_text(p, AMQP_BASIC_MESSAGE_ID_FLAG, &p->message_id, in->message_id);
   set_text(p, AMQP_BASIC_APP_ID_FLAG, &p->app_id, in->app_id);
+  set_text(p, AMQP_BASIC_TYPE_FLAG, &p->type, in->type);
+  set_text(p, AMQP_BASIC_CORRELATION_ID_FLAG, &p->correlation_id,
+           in->correlation_id);
+  set_text(p, AMQP_BASIC_REPLY_TO_FLAG, &p->reply_to, in->reply_to);
   if (in->priority > 0) {
     p->_flags |= AMQP_BASIC_PRIORITY_FLAG;
     p->priority = in->priority;
@@ -343,12 +370,18 @@ static void fill_properties(amqp_basic_properties_t *p,
   }
 }
 
-static int put_content_header(struct rmq_buf *out,
+static bool texts_fit(const struct rmq_wire_publish *in) {
+  return fits_short(in->content_type) && fits_short(in->content_encoding) &&
+         fits_short(in->message_id) && fits_short(in->app_id) &&
+         fits_short(in->type) && fits_short(in->correlation_id) &&
+         fits_short(in->reply_to);
+}
+
+static int put_content_header(struct rmq_buf *out, uint32_t frame_max,
                               const struct rmq_wire_publish *in) {
-  if (!fits_short(in->content_type) || !fits_short(in->content_encoding) ||
-      !fits_short(in->message_id) || !fits_short(in->app_id))
+  if (!texts_fit(in))
     return -1;
-  amqp_table_entry_t headers[OWN_HEADERS + RMQ_WIRE_PUBLISH_HEADERS_MAX];
+  amqp_table_entry_t headers[OWN_HEADERS + 2 * RMQ_WIRE_PUBLISH_HEADERS_MAX];
   char expiration[EXPIRATION_SIZE];
   amqp_basic_properties_t properties = {0};
   fill_properties(&properties, in, expiration);
@@ -360,7 +393,7 @@ static int put_content_header(struct rmq_buf *out,
     return -1;
   amqp_bytes_t encoded = {PROPERTIES_MAX, p + FRAME_HEAD + HEADER_FIXED};
   int n = amqp_encode_properties(BASIC_CLASS, &properties, encoded);
-  if (n < 0)
+  if (n < 0 || FRAME_HEAD + HEADER_FIXED + (uint32_t)n + FRAME_FOOT > frame_max)
     return -1;
   char *fixed = p + FRAME_HEAD;
   put_u16(fixed, BASIC_CLASS);
@@ -398,7 +431,7 @@ int rmq_wire_put_publish(struct rmq_buf *out, uint32_t frame_max,
     return -1;
   size_t before = out->len;
   if (put_small(out, RMQ_WIRE_CHANNEL, AMQP_BASIC_PUBLISH_METHOD, &m) == 0 &&
-      put_content_header(out, in) == 0 &&
+      put_content_header(out, frame_max, in) == 0 &&
       put_body(out, frame_max, in->body) == 0)
     return 0;
   rmq_buf_truncate(out, before);

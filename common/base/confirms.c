@@ -84,26 +84,29 @@ uint64_t rmq_confirms_next_seqno(const struct rmq_confirms *c) {
 }
 
 static bool has_id(const struct rmq_message *m, const char *id, size_t len) {
-  return strlen(m->id) == len && memcmp(m->id, id, len) == 0;
+  const char *own = rmq_message_id(m);
+  return strlen(own) == len && memcmp(own, id, len) == 0;
 }
 
 static struct rmq_confirm_entry *find_unreturned(const struct rmq_confirms *c,
-                                                 const char *id, size_t len) {
+                                                 const char *id, size_t len,
+                                                 const char *key) {
   for (uint64_t s = c->first; s < c->next; s++) {
     struct rmq_confirm_entry *e = slot(c, s);
-    if (e->message != NULL && !e->was_returned && has_id(e->message, id, len))
+    if (e->message != NULL && !e->was_returned && has_id(e->message, id, len) &&
+        (key == NULL || strcmp(key, e->message->key) == 0))
       return e;
   }
   return NULL;
 }
 
-const struct rmq_message *rmq_confirms_mark_returned(struct rmq_confirms *c,
-                                                     uint64_t epoch,
-                                                     const char *message_id,
-                                                     size_t len) {
+struct rmq_message *rmq_confirms_mark_returned(struct rmq_confirms *c,
+                                               uint64_t epoch,
+                                               const char *message_id,
+                                               size_t len, const char *key) {
   struct rmq_confirm_entry *e = NULL;
   if (epoch == c->epoch && len > 0)
-    e = find_unreturned(c, message_id, len);
+    e = find_unreturned(c, message_id, len, key);
   if (e == NULL) {
     c->strays++;
     return NULL;

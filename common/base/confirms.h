@@ -66,13 +66,14 @@ uint64_t rmq_confirms_add(struct rmq_confirms *c, struct rmq_message *m,
                           struct rmq_mono now);
 /* The seqno that the next rmq_confirms_add will use. */
 uint64_t rmq_confirms_next_seqno(const struct rmq_confirms *c);
-/* basic.return: its message is found by message-id. Returns the message
+/* basic.return: its message is found by message-id, and by key where that is
+ * not NULL, since ids that others chose may be there twice. Returns the message
  * (borrowed, still in flight until its ack), or NULL and a stray when it is not
  * in flight or was returned before. */
-const struct rmq_message *rmq_confirms_mark_returned(struct rmq_confirms *c,
-                                                     uint64_t epoch,
-                                                     const char *message_id,
-                                                     size_t len);
+struct rmq_message *rmq_confirms_mark_returned(struct rmq_confirms *c,
+                                               uint64_t epoch,
+                                               const char *message_id,
+                                               size_t len, const char *key);
 /* basic.ack / basic.nack. Settles exactly the open seqnos <= seqno (multiple)
  * or == seqno of the current epoch; anything else - another epoch, 0 (also with
  * multiple: nothing is taken as confirmed that was not named), a number never

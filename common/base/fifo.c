@@ -90,6 +90,30 @@ enum rmq_fifo_place rmq_fifo_accept(struct rmq_fifo *f, struct rmq_message *m,
   return RMQ_FIFO_DROPPED;
 }
 
+static enum rmq_fifo_place append(struct rmq_fifo *f, struct rmq_message *m) {
+  if (!rmq_outbox_has_room(&f->outbox, m))
+    return RMQ_FIFO_DROPPED;
+  rmq_outbox_append(&f->outbox, m);
+  return RMQ_FIFO_WAITS;
+}
+
+enum rmq_fifo_place rmq_fifo_offer(struct rmq_fifo *f, struct rmq_message *m) {
+  if (!goes_to_store(f, m))
+    return append(f, m);
+  switch (f->store->put(f->store->ctx, f->lane, m)) {
+  case RMQ_STORE_TOOK:
+    f->pending++;
+    f->is_alone = false;
+    return RMQ_FIFO_SPOOLED;
+  case RMQ_STORE_BUSY:
+    return RMQ_FIFO_DROPPED;
+  case RMQ_STORE_UNUSABLE:
+    f->is_alone = true;
+    return append(f, m);
+  }
+  return RMQ_FIFO_DROPPED;
+}
+
 bool rmq_fifo_read_on(struct rmq_fifo *f) {
   const struct rmq_outbox *o = &f->outbox;
   if (f->unread == 0 || f->is_fetching || f->is_closed || f->is_stalled ||

@@ -67,6 +67,9 @@ void rmq_fifo_fini(struct rmq_fifo *f);
  * owner counts, settles (is_stored) and frees them. */
 enum rmq_fifo_place rmq_fifo_accept(struct rmq_fifo *f, struct rmq_message *m,
                                     struct rmq_list *dropped);
+/* As accept, but m, which stays the caller's, is refused (DROPPED) where it or
+ * another message would be dropped. */
+enum rmq_fifo_place rmq_fifo_offer(struct rmq_fifo *f, struct rmq_message *m);
 /* Asks the store for more when the outbox runs low. Returns whether it did. */
 bool rmq_fifo_read_on(struct rmq_fifo *f);
 /* Messages that the store has and we have not. */

@@ -54,31 +54,94 @@ struct rmq_message *rmq_message_take(const char *key, struct rmq_buf *body) {
   return m;
 }
 
-static const char *put_text(char **at, const char *text, size_t size) {
+/* A copy at *at, which is moved behind it; NULL of NULL. */
+static const char *put_text(char **at, const char *text) {
+  if (text == NULL)
+    return NULL;
+  size_t size = strlen(text) + 1;
   const char *copy = memcpy(*at, text, size);
   *at += size;
   return copy;
+}
+
+static size_t size_of(const char *text) {
+  return text == NULL ? 0 : strlen(text) + 1;
 }
 
 struct rmq_message *rmq_message_restore(const char *key,
                                         const char *content_type,
                                         const char *content_encoding,
                                         const void *body, size_t body_len) {
-  size_t type_size = strlen(content_type) + 1;
-  size_t encoding_size =
-      content_encoding == NULL ? 0 : strlen(content_encoding) + 1;
-  size_t texts = type_size + encoding_size + 1;
+  const struct rmq_message_parts parts = {.key = key,
+                                          .content_type = content_type,
+                                          .content_encoding = content_encoding,
+                                          .body = body,
+                                          .body_len = body_len};
+  return rmq_message_build(&parts);
+}
+
+static bool is_long_id(const char *id) {
+  return id != NULL && strlen(id) >= RMQ_MESSAGE_ID_SIZE;
+}
+
+static bool needs_extras(const struct rmq_message_parts *p) {
+  return p->exchange != NULL || p->envelope_len > 0 || is_long_id(p->id);
+}
+
+/* The struct last, where it is aligned; at is what all texts have been put
+ * into. */
+static void put_extras(struct rmq_message *m, char **at,
+                       const struct rmq_message_parts *p) {
+  struct rmq_message_extras e = {.envelope_len = p->envelope_len};
+  const char *before = *at;
+  e.exchange = put_text(at, p->exchange);
+  if (is_long_id(p->id))
+    e.id = put_text(at, p->id);
+  if (p->envelope_len > 0) {
+    e.envelope = memcpy(*at, p->envelope, p->envelope_len);
+    *at += p->envelope_len;
+  }
+  e.in_all = (size_t)(*at - before);
+  uintptr_t end = (uintptr_t)*at, align = _Alignof(struct rmq_message_extras);
+  *at += (align - end % align) % align;
+  m->extras = memcpy(*at, &e, sizeof(e));
+  *at += sizeof(e);
+}
+
+struct rmq_message *rmq_message_build(const struct rmq_message_parts *p) {
+  size_t texts = size_of(p->content_type) + size_of(p->content_encoding) + 1;
+  if (needs_extras(p))
+    texts += size_of(p->exchange) + size_of(p->id) + p->envelope_len +
+             sizeof(struct rmq_message_extras) +
+             _Alignof(struct rmq_message_extras);
   char *rest;
-  if (body_len > SIZE_MAX - texts)
+  if (p->body_len > SIZE_MAX - texts)
     return NULL;
-  struct rmq_message *m = create(key, texts + body_len, &rest);
+  struct rmq_message *m = create(p->key, texts + p->body_len, &rest);
   if (m == NULL)
     return NULL;
-  m->content_type = put_text(&rest, content_type, type_size);
-  if (content_encoding != NULL)
-    m->content_encoding = put_text(&rest, content_encoding, encoding_size);
-  copy_body(m, rest, body, body_len);
+  m->content_type = put_text(&rest, p->content_type);
+  m->content_encoding = put_text(&rest, p->content_encoding);
+  if (p->id != NULL && !is_long_id(p->id))
+    memcpy(m->id, p->id, strlen(p->id) + 1);
+  if (needs_extras(p))
+    put_extras(m, &rest, p);
+  copy_body(m, rest, p->body, p->body_len);
   return m;
+}
+
+const char *rmq_message_id(const struct rmq_message *m) {
+  return m->extras != NULL && m->extras->id != NULL ? m->extras->id : m->id;
+}
+
+const char *rmq_message_exchange(const struct rmq_message *m,
+                                 const char *block) {
+  return m->extras != NULL && m->extras->exchange != NULL ? m->extras->exchange
+                                                          : block;
+}
+
+size_t rmq_message_extras_len(const struct rmq_message *m) {
+  return m->extras == NULL ? 0 : m->extras->in_all;
 }
 
 void rmq_message_set_body(struct rmq_message *m, struct rmq_buf *body) {
@@ -98,5 +161,6 @@ void rmq_message_free(struct rmq_message *m) {
 }
 
 size_t rmq_message_cost(const struct rmq_message *m) {
-  return m->body_len + m->key_len + RMQ_MESSAGE_OVERHEAD;
+  return m->body_len + m->key_len + rmq_message_extras_len(m) +
+         RMQ_MESSAGE_OVERHEAD;
 }

@@ -11,9 +11,9 @@
  * rows lie on disk.
  *
  * Accounting. A message that put took is pending and owed exactly one answer:
- * stored, failed, or lost (was_pending). A row that lies in the store and was
- * handed to nobody is unread, and ends by being handed over (fetched), or by
- * lost (not was_pending). So a lane knows at every moment how many of its
+ * stored, failed, or lost (with its message). A row that lies in the store and
+ * was handed to nobody is unread, and ends by being handed over (fetched), or
+ * by lost. So a lane knows at every moment how many of its
  * messages it has not got: that is what it reports as spooled, and while it is
  * over 0 younger messages must go the same way.
  */
@@ -47,6 +47,16 @@ struct rmq_store_tally {
   uint64_t messages, values;
 };
 
+/* What ended in the store. */
+struct rmq_store_lost {
+  enum rmq_store_loss why;
+  /* One that was pending: the store frees it afterwards. NULL: all unread rows
+   * of this lane with first <= seq <= last. */
+  struct rmq_message *message;
+  uint64_t first, last;
+  struct rmq_store_tally tally;
+};
+
 struct rmq_store_stats {
   uint64_t bytes;    /* of all files */
   uint64_t rows;     /* in the file, whether read or not */
@@ -71,8 +81,7 @@ struct rmq_store_handlers {
   /* Messages of put that could not be written, given back; taken over. */
   void (*failed)(void *ctx, struct rmq_list *messages);
   /* Messages ended in the store: pending ones, or unread rows. */
-  void (*lost)(void *ctx, enum rmq_store_loss why, bool was_pending,
-               struct rmq_store_tally tally);
+  void (*lost)(void *ctx, const struct rmq_store_lost *l);
   /* Rows that an earlier process left: at the start, before any other call,
    * or later when the file could not be opened at first. */
   void (*recovered)(void *ctx, struct rmq_store_tally rows);

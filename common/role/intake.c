@@ -274,6 +274,20 @@ enum rmq_intake_outcome rmq_intake_event(struct rmq_intake *i,
   return o;
 }
 
+bool rmq_intake_message(struct rmq_intake *i, struct rmq_message *m,
+                        bool (*offer)(void *ctx, struct rmq_message *m),
+                        void *ctx) {
+  m->time = i->host->wall(i->host->ctx);
+  pthread_mutex_lock(&i->lock);
+  m->seq = i->seq + 1;
+  m->born = i->host->mono(i->host->ctx);
+  bool is_taken = offer(ctx, m);
+  if (is_taken)
+    i->seq++;
+  pthread_mutex_unlock(&i->lock);
+  return is_taken;
+}
+
 /* ------------------------------------------------------------------------
  * Out */
 

@@ -72,6 +72,12 @@ enum rmq_intake_outcome rmq_intake_sample(struct rmq_intake *i,
                                           const struct rmq_sample *sample);
 enum rmq_intake_outcome rmq_intake_event(struct rmq_intake *i,
                                          const struct rmq_event *event);
+/* A message that was made elsewhere: gets its seq and time, and offer may take
+ * it, under the lock and in order of seq as the sink's accept. False when it
+ * did not: m stays the caller's, and its number goes to the next. */
+bool rmq_intake_message(struct rmq_intake *i, struct rmq_message *m,
+                        bool (*offer)(void *ctx, struct rmq_message *m),
+                        void *ctx);
 /* The worker's clock: seals what is as old as flush_interval and returns when
  * to be called again, RMQ_NEVER when nothing is open. Whoever opens a batch
  * earlier than that is told to wake the worker. */

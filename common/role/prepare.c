@@ -62,7 +62,7 @@ static void compress_body(struct rmq_prepare *p, struct rmq_message *m) {
 void rmq_prepare_message(struct rmq_prepare *p, struct rmq_message *m) {
   if (m->is_prepared)
     return;
-  if (m->id[0] == '\0')
+  if (rmq_message_id(m)[0] == '\0')
     rmq_uuid_message_id(p->instance, m->seq, m->id);
   if (p->encoding == RMQ_ENCODING_GZIP && m->content_encoding == NULL)
     compress_body(p, m);

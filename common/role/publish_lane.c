@@ -90,14 +90,14 @@ static void log_message(struct rmq_publish_lane *l, enum rmq_level level,
                         const char *event, const struct rmq_message *m,
                         const char *text) {
   char traceparent[RMQ_TRACEPARENT_SIZE], trace_id[RMQ_TRACE_ID_SIZE];
-  rmq_uuid_traceparent_of(m->id, traceparent);
+  rmq_uuid_traceparent_of(rmq_message_id(m), traceparent);
   bool has_trace =
       rmq_uuid_trace_id(traceparent, strlen(traceparent), trace_id);
   rmq_session_log_write(
       &l->session,
       &(struct rmq_log_record){.level = level,
                                .event = event,
-                               .message_id = m->id,
+                               .message_id = rmq_message_id(m),
                                .trace_id = has_trace ? trace_id : NULL,
                                .seqno = m->seq,
                                .message = text});
@@ -126,8 +126,9 @@ static void refused(void *ctx, const struct rmq_message *m,
   snprintf(text, sizeof(text),
            "the broker %s a message of %zu bytes to exchange \"%s\" with "
            "routing key \"%s\" (%llu others since the last such line)",
-           refusal_text(why), m->body_len, l->config.options->exchange.name,
-           m->key, (unsigned long long)missed);
+           refusal_text(why), m->body_len,
+           rmq_message_exchange(m, l->config.options->exchange.name), m->key,
+           (unsigned long long)missed);
   log_message(l, RMQ_LOG_WARNING, rmq_publish_refusal_to_str(why), m, text);
 }
 
@@ -139,7 +140,7 @@ static const char *remedy(enum rmq_publish_refusal why) {
     return "no queue takes it; bind a queue or correct RoutingKey";
   case RMQ_REFUSED_CLOSE:
     return "the broker closes the channel over it; see its max_message_size "
-           "and BatchBytes";
+           "and BatchBytes, and whether the exchange exists";
   }
   return "the broker refuses it";
 }
@@ -165,6 +166,11 @@ static void prepare(void *ctx, struct rmq_message *m) {
 }
 
 static void wake(void *ctx) { rmq_publish_lane_wake(ctx); }
+
+static void fate(void *ctx, const struct rmq_fate_report *report) {
+  const struct rmq_publish_lane *l = ctx;
+  l->config.fate(l->config.ctx, report);
+}
 
 /* ------------------------------------------------------------------------
  * The worker's job */
@@ -229,8 +235,8 @@ static int create_publisher(struct rmq_publish_lane *l, struct rmq_error *err) {
       .retry_max = o->connection.retry_delay_max,
       .fifo = fifo_config(l)};
   const struct rmq_host *host = l->config.host;
-  struct rmq_publisher_handlers handlers = {l, given_up, refused, prepare,
-                                            wake};
+  struct rmq_publisher_handlers handlers = {l,       given_up, refused,
+                                            prepare, wake,     fate};
   l->publisher = rmq_publisher_new(&config, &handlers, host->random(host->ctx));
   return l->publisher != NULL ? 0 : rmq_error_set(err, "no memory");
 }
@@ -307,6 +313,14 @@ size_t rmq_publish_lane_accept(struct rmq_publish_lane *l,
   if (rmq_publisher_accept(l->publisher, m, &dropped))
     rmq_worker_wake(l->worker);
   return dropped;
+}
+
+enum rmq_publisher_offer rmq_publish_lane_offer(struct rmq_publish_lane *l,
+                                                struct rmq_message *m) {
+  enum rmq_publisher_offer o = rmq_publisher_offer(l->publisher, m);
+  if (o == RMQ_OFFER_WAKE)
+    rmq_worker_wake(l->worker);
+  return o;
 }
 
 void rmq_publish_lane_wake(struct rmq_publish_lane *l) {

@@ -24,6 +24,8 @@ struct rmq_publish_lane_config {
   void *ctx;
   /* The lane's thread: see struct rmq_publisher_handlers. */
   void (*prepare)(void *ctx, struct rmq_message *m);
+  /* Any thread: see struct rmq_publisher_handlers. */
+  void (*fate)(void *ctx, const struct rmq_fate_report *report);
   /* The thread of lane 0 only; NULL, or what else is to be done and when
    * next. */
   struct rmq_mono (*tick)(void *ctx, struct rmq_mono now);
@@ -42,6 +44,9 @@ int rmq_publish_lane_start(struct rmq_publish_lane *l, struct rmq_error *err);
  * Returns how many messages the bounds cost. */
 size_t rmq_publish_lane_accept(struct rmq_publish_lane *l,
                                struct rmq_message *m);
+/* Any thread. See rmq_publisher_offer; the worker is woken. */
+enum rmq_publisher_offer rmq_publish_lane_offer(struct rmq_publish_lane *l,
+                                                struct rmq_message *m);
 /* Any thread. */
 void rmq_publish_lane_wake(struct rmq_publish_lane *l);
 

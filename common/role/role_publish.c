@@ -10,6 +10,7 @@
 #include "common/role/intake.h"
 #include "common/role/prepare.h"
 #include "common/role/publish_lane.h"
+#include "common/role/publish_message.h"
 #include "common/role/publish_series.h"
 #include "common/role/publish_spool.h"
 
@@ -38,10 +39,12 @@ struct rmq_role_publish {
   struct rmq_publish_lane **lanes;
   unsigned lanes_count;
 
+  struct rmq_fate_sink fates;
   struct rmq_spool *spool; /* NULL = none */
   struct rmq_intake *intake;
   atomic_bool has_overflowed; /* since the last complaint about it */
-  bool is_stuck;              /* a thread of a failed start runs on */
+  atomic_bool is_ending;
+  bool is_stuck; /* a thread of a failed start runs on */
 
   /* Repeated complaints of the callbacks, any thread. */
   pthread_mutex_t complain_lock;
@@ -85,6 +88,12 @@ static bool accept_sealed(void *ctx, struct rmq_message *m) {
   if (rmq_publish_lane_accept(lane_of(r, m->key), m) > 0)
     atomic_store(&r->has_overflowed, true);
   return false;
+}
+
+static void fate(void *ctx, const struct rmq_fate_report *report) {
+  const struct rmq_role_publish *r = ctx;
+  if (r->fates.tell != NULL)
+    r->fates.tell(r->fates.ctx, report);
 }
 
 /* The first lane's thread. */
@@ -139,6 +148,7 @@ static int create_lanes(struct rmq_role_publish *r, struct rmq_error *err) {
         .count = r->lanes_count,
         .ctx = r,
         .prepare = prepare,
+        .fate = fate,
         .tick = i == 0 ? tick : NULL};
     r->lanes[i] = rmq_publish_lane_new(&config, err);
     if (r->lanes[i] == NULL)
@@ -291,6 +301,7 @@ static struct rmq_mono lanes_deadline(const struct rmq_role_publish *r,
 void rmq_role_publish_stop(struct rmq_role_publish *r,
                            struct rmq_mono deadline) {
   rmq_intake_close(r->intake);
+  atomic_store(&r->is_ending, true);
   for (unsigned i = 0; i < r->lanes_count; i++)
     rmq_publish_lane_stop(r->lanes[i], lanes_deadline(r, deadline));
 }
@@ -362,6 +373,8 @@ bool rmq_role_publish_join(struct rmq_role_publish *r,
       have_ended = false;
   if (!end_spool(r, deadline))
     have_ended = false;
+  for (unsigned i = 0; have_ended && i < r->lanes_count; i++)
+    rmq_publisher_tell_kept(rmq_publish_lane_publisher(r->lanes[i]));
   log_abandoned(r);
   if (have_ended)
     log_totals(r);
@@ -443,6 +456,62 @@ void rmq_role_publish_flush(struct rmq_role_publish *r, struct rmq_dur age,
   complain_of_overflow(r);
 }
 
+/* ------------------------------------------------------------------------
+ * Opaque messages */
+
+void rmq_role_publish_on_fate(struct rmq_role_publish *r,
+                              const struct rmq_fate_sink *sink) {
+  r->fates = *sink;
+}
+
+uint64_t rmq_role_publish_body_max(const struct rmq_role_publish *r) {
+  return rmq_publish_message_body_max(r->options);
+}
+
+struct offer {
+  struct rmq_role_publish *r;
+  enum rmq_publisher_offer answer;
+};
+
+/* Under the intake's lock. */
+static bool offer_message(void *ctx, struct rmq_message *m) {
+  struct offer *o = ctx;
+  o->answer = rmq_publish_lane_offer(lane_of(o->r, m->key), m);
+  return o->answer == RMQ_OFFER_TAKEN || o->answer == RMQ_OFFER_WAKE;
+}
+
+static enum rmq_publish_answer answer_of(enum rmq_publisher_offer o) {
+  switch (o) {
+  case RMQ_OFFER_TAKEN:
+  case RMQ_OFFER_WAKE:
+    return RMQ_PUBLISH_TAKEN;
+  case RMQ_OFFER_FULL:
+    return RMQ_PUBLISH_FULL;
+  case RMQ_OFFER_TOO_LARGE:
+    break;
+  }
+  return RMQ_PUBLISH_TOO_LARGE;
+}
+
+enum rmq_publish_answer rmq_role_publish_message(struct rmq_role_publish *r,
+                                                 const struct rmq_outgoing *out,
+                                                 struct rmq_error *err) {
+  struct rmq_message *m = NULL;
+  struct offer o = {r, RMQ_OFFER_FULL};
+  if (atomic_load(&r->is_ending))
+    return RMQ_PUBLISH_ENDING;
+  if (out->body_len > rmq_role_publish_body_max(r))
+    return RMQ_PUBLISH_TOO_LARGE;
+  enum rmq_publish_answer a = rmq_publish_message_build(out, &m, err);
+  if (a != RMQ_PUBLISH_TAKEN)
+    return a;
+  if (r->fates.tell == NULL)
+    m->tag = 0;
+  if (!rmq_intake_message(r->intake, m, offer_message, &o))
+    rmq_message_free(m);
+  return answer_of(o.answer);
+}
+
 /* What a block says of its sessions: connected when all lanes are. The state is
  * that of the lane that is furthest from publishing. */
 static struct rmq_publish_sessions sessions(const struct rmq_role_publish *r) {
@@ -464,6 +533,25 @@ static struct rmq_publish_sessions sessions(const struct rmq_role_publish *r) {
     s.is_connected = s.is_connected && rmq_session_is_up(state);
   }
   return s;
+}
+
+void rmq_role_publish_totals(struct rmq_role_publish *r,
+                             struct rmq_publish_totals *ret) {
+  struct rmq_publisher_snapshot s;
+  snapshot(r, /* take_latency = */ false, &s);
+  const struct rmq_publisher_counters *c = &s.counters;
+  *ret = (struct rmq_publish_totals){.accepted = c->accepted,
+                                     .recovered = c->recovered,
+                                     .confirmed = c->confirmed,
+                                     .sent = c->unconfirmed,
+                                     .returned = c->returned,
+                                     .rejected = c->rejected,
+                                     .expired = c->expired,
+                                     .waiting = s.outbox + s.in_flight,
+                                     .spooled = s.spooled,
+                                     .is_connected = sessions(r).is_connected};
+  for (int i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
+    ret->dropped += c->dropped[i];
 }
 
 static double spool_bytes(const struct rmq_role_publish *r) {

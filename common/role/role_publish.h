@@ -7,6 +7,8 @@
 #ifndef RMQ_ROLE_PUBLISH_H
 #define RMQ_ROLE_PUBLISH_H
 
+#include "common/base/envelope.h"
+#include "common/base/fate.h"
 #include "common/base/host.h"
 #include "common/base/series.h"
 #include "common/role/connection_options.h"
@@ -70,6 +72,57 @@ int rmq_role_publish_event(struct rmq_role_publish *r,
  * with id only what has the routing key of that series. */
 void rmq_role_publish_flush(struct rmq_role_publish *r, struct rmq_dur age,
                             const struct rmq_identity *id);
+
+/* An opaque message. All is borrowed for the call; NULL and 0 = absent. */
+struct rmq_outgoing {
+  const char *exchange; /* NULL = the block's, "" = the default exchange */
+  const char *routing_key;
+  const char *content_type, *content_encoding;
+  const char *message_id; /* absent = one of ours */
+  struct rmq_envelope envelope;
+  const void *body;
+  size_t body_len;
+  /* Refusals (nack, return) after which it is given up, 0 = MaxAttempts. Lost
+   * when the message waits on the disk and in memory no more. */
+  unsigned max_attempts;
+  uint64_t tag; /* whose fate is told; 0 = nobody's */
+};
+
+/* What became of rmq_role_publish_message. */
+enum rmq_publish_answer {
+  RMQ_PUBLISH_TAKEN,     /* its fate will be told */
+  RMQ_PUBLISH_FULL,      /* at the bound of queue, spool or tags: try later */
+  RMQ_PUBLISH_TOO_LARGE, /* it never fits: see rmq_role_publish_body_max */
+  RMQ_PUBLISH_INVALID, /* a property is not what AMQP allows: err says which */
+  RMQ_PUBLISH_ENDING,  /* rmq_role_publish_stop was called */
+  RMQ_PUBLISH_NO_MEMORY
+};
+const char *rmq_publish_answer_to_str(enum rmq_publish_answer a);
+
+/* Before start: who is told the fates of tags. After a join that returned
+ * true every tag that was taken has had its final fate. */
+void rmq_role_publish_on_fate(struct rmq_role_publish *r,
+                              const struct rmq_fate_sink *sink);
+/* Any thread. Takes the message or refuses it at once; never waits, and never
+ * drops another for it. A fate may be told before this returns. */
+enum rmq_publish_answer rmq_role_publish_message(struct rmq_role_publish *r,
+                                                 const struct rmq_outgoing *m,
+                                                 struct rmq_error *err);
+/* The largest body that queue and spool take, with the longest key and
+ * properties. */
+uint64_t rmq_role_publish_body_max(const struct rmq_role_publish *r);
+
+/* How messages have ended since the start, and where the others are. */
+struct rmq_publish_totals {
+  uint64_t accepted, recovered;
+  uint64_t confirmed, sent, returned, rejected, expired, dropped;
+  uint64_t waiting; /* in memory, also in flight */
+  uint64_t spooled; /* on the disk only */
+  bool is_connected;
+};
+/* Any thread. */
+void rmq_role_publish_totals(struct rmq_role_publish *r,
+                             struct rmq_publish_totals *ret);
 
 /* One thread at a time: emits the block's own series. */
 void rmq_role_publish_report(struct rmq_role_publish *r,

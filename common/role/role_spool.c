@@ -263,12 +263,55 @@ static int append_body(struct rmq_buf *out, const struct rmq_spool_record *m,
   return 0;
 }
 
+static void append_if(struct rmq_buf *out, const char *name,
+                      const char *value) {
+  if (value != NULL)
+    append_string(out, name, value);
+}
+
+static void append_header(struct rmq_buf *out, const struct rmq_argument *a) {
+  rmq_quote_json(out, a->name);
+  rmq_buf_append_char(out, ':');
+  switch (a->type) {
+  case RMQ_ARG_STRING:
+    rmq_quote_json(out, a->string);
+    return;
+  case RMQ_ARG_INTEGER:
+  case RMQ_ARG_TIMESTAMP:
+    rmq_buf_appendf(out, "%" PRId64, a->integer);
+    return;
+  case RMQ_ARG_BOOLEAN:
+    rmq_buf_append_text(out, a->boolean ? "true" : "false");
+    return;
+  }
+}
+
+/* What the giver of the message chose. */
+static void append_envelope(struct rmq_buf *out, const struct rmq_envelope *e) {
+  append_if(out, "type", e->type);
+  append_if(out, "correlation_id", e->correlation_id);
+  append_if(out, "reply_to", e->reply_to);
+  append_if(out, "traceparent", e->traceparent);
+  if (e->expiration_ms > 0)
+    rmq_buf_appendf(out, ",\"expiration_ms\":%" PRId64, e->expiration_ms);
+  if (e->priority > 0)
+    rmq_buf_appendf(out, ",\"priority\":%u", (unsigned)e->priority);
+  for (size_t i = 0; i < e->headers_count; i++) {
+    rmq_buf_append_text(out, i == 0 ? ",\"headers\":{" : ",");
+    append_header(out, &e->headers[i]);
+  }
+  if (e->headers_count > 0)
+    rmq_buf_append_char(out, '}');
+}
+
 static int export_message(struct job *j, const char *block,
                           const struct rmq_spool_record *m,
                           struct rmq_error *err) {
   rmq_buf_appendf(&j->line, "{\"seq\":%" PRIu64, m->seq);
   append_string(&j->line, "block", block);
   append_string(&j->line, "message_id", m->message_id);
+  if (m->exchange != NULL)
+    append_string(&j->line, "exchange", m->exchange);
   append_string(&j->line, "routing_key", m->routing_key);
   append_string(&j->line, "content_type", m->content_type);
   if (m->content_encoding != NULL)
@@ -276,6 +319,7 @@ static int export_message(struct job *j, const char *block,
   rmq_buf_appendf(&j->line,
                   ",\"values\":%" PRIu32 ",\"timestamp_in_ms\":%" PRId64,
                   m->values, rmq_wall_ms(m->accepted));
+  append_envelope(&j->line, &m->envelope);
   if (append_body(&j->line, m, err) != 0)
     return -1;
   rmq_buf_append_text(&j->line, "}\n");

@@ -72,11 +72,12 @@ static void disk_fails(struct rmq_spool *s, enum rmq_spool_fault f,
 static void lose_unread(struct rmq_spool *s) {
   for (unsigned i = 0; i < s->config.lanes; i++) {
     struct rmq_spool_lane *lane = &s->lanes[i];
-    struct rmq_store_tally lost = lane->unread;
+    struct rmq_store_lost lost = {
+        .why = RMQ_STORE_DAMAGED, .last = UINT64_MAX, .tally = lane->unread};
     memset(&lane->unread, 0, sizeof(lane->unread));
     lane->handed = lane->committed;
-    if (lost.messages > 0)
-      lane->handlers.lost(lane->handlers.ctx, RMQ_STORE_DAMAGED, false, lost);
+    if (lost.tally.messages > 0)
+      lane->handlers.lost(lane->handlers.ctx, &lost);
   }
   s->rows = 0;
   rmq_spool_ranges_drop(&s->deleting, s->deleting.count, 0);

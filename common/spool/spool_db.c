@@ -3,8 +3,12 @@
 
 #include "common/spool/spool_db_private.h"
 
+#include "common/base/envelope.h"
+
 #include <stdio.h>
 #include <string.h>
+
+enum { EXCHANGE_MAX = 255 };
 
 const char *rmq_spool_fault_to_str(enum rmq_spool_fault f) {
   switch (f) {
@@ -76,6 +80,15 @@ static void bind_text(sqlite3_stmt *st, int at, const char *text) {
     sqlite3_bind_text(st, at, text, -1, SQLITE_STATIC);
 }
 
+/* Without them both stay NULL. */
+static void bind_extras(sqlite3_stmt *st, const struct rmq_message_extras *e) {
+  if (e == NULL)
+    return;
+  bind_text(st, 10, e->exchange);
+  if (e->envelope_len > 0)
+    sqlite3_bind_blob64(st, 11, e->envelope, e->envelope_len, SQLITE_STATIC);
+}
+
 enum rmq_spool_fault rmq_spool_db_insert(struct rmq_spool_db *db,
                                          const struct rmq_message *m,
                                          uint32_t key_hash,
@@ -83,12 +96,13 @@ enum rmq_spool_fault rmq_spool_db_insert(struct rmq_spool_db *db,
   sqlite3_stmt *st = bound2(db, INSERT, m->seq, key_hash);
   sqlite3_bind_int64(st, 3, m->values);
   sqlite3_bind_int64(st, 4, rmq_wall_ms(m->time));
-  bind_text(st, 5, m->id);
+  bind_text(st, 5, rmq_message_id(m));
   bind_text(st, 6, m->key);
   bind_text(st, 7, m->content_type == NULL ? "" : m->content_type);
   bind_text(st, 8, m->content_encoding);
   sqlite3_bind_blob64(st, 9, m->body_len == 0 ? "" : m->body, m->body_len,
                       SQLITE_STATIC);
+  bind_extras(st, m->extras);
   enum rmq_spool_fault f = run(db, st, err);
   sqlite3_clear_bindings(st);
   return f;
@@ -144,29 +158,54 @@ void rmq_spool_db_scan_end(struct rmq_spool_db *db) {
   sqlite3_reset(db->statements[SCAN]);
 }
 
+/* NULL, or a text without a NUL in it. */
+static bool is_text(sqlite3_stmt *st, int column) {
+  const char *text = (const char *)sqlite3_column_text(st, column);
+  return text == NULL ||
+         strlen(text) == (size_t)sqlite3_column_bytes(st, column);
+}
+
+static bool are_extras_sound(sqlite3_stmt *st) {
+  struct rmq_envelope_view ignored;
+  return is_text(st, 8) && sqlite3_column_bytes(st, 8) <= EXCHANGE_MAX &&
+         (sqlite3_column_type(st, 9) == SQLITE_NULL ||
+          (sqlite3_column_type(st, 9) == SQLITE_BLOB &&
+           rmq_envelope_unpack(sqlite3_column_blob(st, 9),
+                               (size_t)sqlite3_column_bytes(st, 9),
+                               &ignored) == 0));
+}
+
 /* Whether the columns are what insert wrote. */
 static bool is_sound(sqlite3_stmt *st) {
-  const char *key = (const char *)sqlite3_column_text(st, 4);
-  return sqlite3_column_type(st, 3) == SQLITE_TEXT &&
-         sqlite3_column_bytes(st, 3) < RMQ_MESSAGE_ID_SIZE && key != NULL &&
-         strlen(key) == (size_t)sqlite3_column_bytes(st, 4) &&
+  return sqlite3_column_type(st, 3) == SQLITE_TEXT && is_text(st, 3) &&
+         sqlite3_column_bytes(st, 3) <= RMQ_MESSAGE_ID_MAX &&
+         sqlite3_column_type(st, 4) == SQLITE_TEXT && is_text(st, 4) &&
          sqlite3_column_type(st, 5) == SQLITE_TEXT &&
-         sqlite3_column_type(st, 7) == SQLITE_BLOB;
+         sqlite3_column_type(st, 7) == SQLITE_BLOB && are_extras_sound(st);
+}
+
+static const char *text_or_null(sqlite3_stmt *st, int column) {
+  const char *text = (const char *)sqlite3_column_text(st, column);
+  return text == NULL || text[0] == '\0' ? NULL : text;
 }
 
 static struct rmq_message *restore(sqlite3_stmt *st) {
-  struct rmq_message *m = rmq_message_restore(
-      (const char *)sqlite3_column_text(st, 4),
-      (const char *)sqlite3_column_text(st, 5),
-      (const char *)sqlite3_column_text(st, 6), sqlite3_column_blob(st, 7),
-      (size_t)sqlite3_column_bytes(st, 7));
+  const struct rmq_message_parts parts = {
+      .id = (const char *)sqlite3_column_text(st, 3),
+      .key = (const char *)sqlite3_column_text(st, 4),
+      .content_type = text_or_null(st, 5),
+      .content_encoding = (const char *)sqlite3_column_text(st, 6),
+      .body = sqlite3_column_blob(st, 7),
+      .body_len = (size_t)sqlite3_column_bytes(st, 7),
+      .exchange = (const char *)sqlite3_column_text(st, 8),
+      .envelope = sqlite3_column_blob(st, 9),
+      .envelope_len = (size_t)sqlite3_column_bytes(st, 9)};
+  struct rmq_message *m = rmq_message_build(&parts);
   if (m == NULL)
     return NULL;
   m->seq = (uint64_t)sqlite3_column_int64(st, 0);
   m->values = (uint32_t)sqlite3_column_int64(st, 1);
   m->time = time_of(st, 2);
-  snprintf(m->id, sizeof(m->id), "%s",
-           (const char *)sqlite3_column_text(st, 3));
   m->latency = (struct rmq_dur){-1};
   m->is_stored = m->is_prepared = true;
   return m;

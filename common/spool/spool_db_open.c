@@ -16,12 +16,14 @@ static const char *const texts[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [INSERT] = "INSERT OR REPLACE INTO messages (seq, key_hash, value_count,"
                " accepted_ms, message_id, routing_key, content_type,"
-               " content_encoding, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               " content_encoding, body, exchange, envelope)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [DELETE] = "DELETE FROM messages WHERE seq BETWEEN ? AND ?",
     [SCAN] = "SELECT seq, key_hash, value_count, accepted_ms FROM messages"
              " WHERE seq > ? AND seq <= ? ORDER BY seq",
     [READ] = "SELECT seq, value_count, accepted_ms, message_id, routing_key,"
-             " content_type, content_encoding, body FROM messages"
+             " content_type, content_encoding, body, exchange, envelope"
+             " FROM messages"
              " WHERE seq = ?",
     [PAGE_COUNT] = "PRAGMA page_count",
     [FREELIST_COUNT] = "PRAGMA freelist_count"};
@@ -30,7 +32,13 @@ static const char schema[] =
     "CREATE TABLE messages (seq INTEGER PRIMARY KEY, key_hash INTEGER NOT NULL,"
     " value_count INTEGER NOT NULL, accepted_ms INTEGER NOT NULL, message_id"
     " TEXT NOT NULL, routing_key TEXT NOT NULL, content_type TEXT NOT NULL,"
-    " content_encoding TEXT, body BLOB NOT NULL)";
+    " content_encoding TEXT, body BLOB NOT NULL, exchange TEXT,"
+    " envelope BLOB)";
+
+/* What leads from a format to the next one, at [format - 1]. */
+static const char *const steps[SCHEMA_VERSION - 1] = {
+    "ALTER TABLE messages ADD COLUMN exchange TEXT;"
+    " ALTER TABLE messages ADD COLUMN envelope BLOB"};
 
 /* ------------------------------------------------------------------------
  * Faults */
@@ -146,6 +154,20 @@ static enum rmq_spool_fault create(struct rmq_spool_db *db,
   return rmq_spool_db_execute(db, text, err);
 }
 
+/* Step by step; each is one transaction. */
+static enum rmq_spool_fault upgrade(struct rmq_spool_db *db, int64_t version,
+                                    struct rmq_error *err) {
+  enum rmq_spool_fault f = RMQ_SPOOL_FINE;
+  for (; f == RMQ_SPOOL_FINE && version < SCHEMA_VERSION; version++) {
+    char text[512];
+    snprintf(text, sizeof(text),
+             "BEGIN EXCLUSIVE; %s; PRAGMA user_version=%" PRId64 "; COMMIT",
+             steps[version - 1], version + 1);
+    f = rmq_spool_db_execute(db, text, err);
+  }
+  return f;
+}
+
 static enum rmq_spool_fault check_version(struct rmq_spool_db *db,
                                           struct rmq_error *err) {
   int64_t version = 0, page = 0;
@@ -161,8 +183,8 @@ static enum rmq_spool_fault check_version(struct rmq_spool_db *db,
                   version, SCHEMA_VERSION);
     return RMQ_SPOOL_NEWER;
   }
-  if (version == SCHEMA_VERSION && page == PAGE_BYTES)
-    return RMQ_SPOOL_FINE;
+  if (version >= 1 && page == PAGE_BYTES)
+    return upgrade(db, version, err);
   rmq_error_set(err, "its header is damaged");
   return RMQ_SPOOL_CORRUPT;
 }

@@ -11,7 +11,7 @@
 #include <sqlite3.h>
 
 enum {
-  SCHEMA_VERSION = 1,
+  SCHEMA_VERSION = 2,
   PAGE_BYTES = 4096,
   FRAME_BYTES = PAGE_BYTES + 24, /* of a page in the log */
   CACHE_KIB = 2048,

@@ -28,7 +28,7 @@ struct rmq_spool_lane {
   struct rmq_store_tally unread;
   /* Of the open transaction. */
   struct rmq_list written;
-  struct rmq_store_tally lost_rows[RMQ_STORE_LOSSES_COUNT];
+  struct rmq_store_lost lost_rows[RMQ_STORE_LOSSES_COUNT];
   struct rmq_store_tally lost_pending;
 };
 

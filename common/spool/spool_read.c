@@ -20,15 +20,19 @@ struct reading {
   struct rmq_list messages;
   size_t bytes;
   uint64_t through;
-  struct rmq_store_tally lost[RMQ_STORE_LOSSES_COUNT];
 };
 
 /* The row ends here, and leaves the file with the next transaction. */
 static void lose(struct rmq_spool *s, struct reading *r,
                  const struct rmq_spool_row *row, enum rmq_store_loss why) {
+  const struct rmq_store_handlers *h = &r->lane->handlers;
+  struct rmq_store_lost lost = {.why = why,
+                                .first = row->seq,
+                                .last = row->seq,
+                                .tally = {1, row->values}};
   rmq_spool_untally(&r->lane->unread, row->values);
-  rmq_spool_tally(&r->lost[why], row->values);
   rmq_spool_ranges_add(&s->deleting, row->seq);
+  h->lost(h->ctx, &lost);
 }
 
 static void damaged(struct rmq_spool *s, struct reading *r,
@@ -141,11 +145,9 @@ void rmq_spool_answer(struct rmq_spool *s, struct rmq_spool_lane *lane,
   if (s->db != NULL && r.through < lane->committed)
     f = read_rows(s, &r, &err);
   lane->handed = r.through;
-  for (int why = 0; why < RMQ_STORE_LOSSES_COUNT; why++)
-    if (r.lost[why].messages > 0)
-      h->lost(h->ctx, (enum rmq_store_loss)why, false, r.lost[why]);
-  if (f != RMQ_SPOOL_FINE)
-    rmq_spool_faulted(s, f, &err, now);
   s->trim_after -= r.bytes < s->trim_after ? r.bytes : s->trim_after;
   h->fetched(h->ctx, &r.messages, r.through);
+  /* Afterwards: it may lose all that was not handed over. */
+  if (f != RMQ_SPOOL_FINE)
+    rmq_spool_faulted(s, f, &err, now);
 }

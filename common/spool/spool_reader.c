@@ -13,6 +13,7 @@
 struct rmq_spool_reader {
   sqlite3 *handle;
   sqlite3_stmt *next;
+  struct rmq_envelope_view envelope; /* of the present record */
 };
 
 const char *rmq_spool_read_to_str(enum rmq_spool_read r) {
@@ -185,13 +186,33 @@ static const char *text_or_empty(sqlite3_stmt *st, int column) {
   return text == NULL ? "" : text;
 }
 
-int rmq_spool_reader_next(struct rmq_spool_reader *r,
-                          struct rmq_spool_record *ret, struct rmq_error *err) {
+/* Files of format 1 have no more columns than the first. */
+static int prepare_next(struct rmq_spool_reader *r) {
   static const char text[] =
       "SELECT seq, value_count, accepted_ms, message_id, routing_key, "
-      "content_type, content_encoding, body FROM messages ORDER BY seq";
-  if (r->next == NULL &&
-      sqlite3_prepare_v2(r->handle, text, -1, &r->next, NULL) != SQLITE_OK)
+      "content_type, content_encoding, body, exchange, envelope FROM messages "
+      "ORDER BY seq";
+  static const char text_of_1[] =
+      "SELECT seq, value_count, accepted_ms, message_id, routing_key, "
+      "content_type, content_encoding, body, NULL, NULL FROM messages "
+      "ORDER BY seq";
+  if (r->next != NULL ||
+      sqlite3_prepare_v2(r->handle, text, -1, &r->next, NULL) == SQLITE_OK)
+    return SQLITE_OK;
+  return sqlite3_prepare_v2(r->handle, text_of_1, -1, &r->next, NULL);
+}
+
+static const struct rmq_envelope *read_envelope(struct rmq_spool_reader *r) {
+  struct rmq_envelope_view *v = &r->envelope;
+  if (rmq_envelope_unpack(sqlite3_column_blob(r->next, 9),
+                          (size_t)sqlite3_column_bytes(r->next, 9), v) != 0)
+    v->envelope = (struct rmq_envelope){.type = NULL};
+  return &v->envelope;
+}
+
+int rmq_spool_reader_next(struct rmq_spool_reader *r,
+                          struct rmq_spool_record *ret, struct rmq_error *err) {
+  if (prepare_next(r) != SQLITE_OK)
     return fail(r, err);
   sqlite3_stmt *st = r->next;
   int rc = sqlite3_step(st);
@@ -208,6 +229,8 @@ int rmq_spool_reader_next(struct rmq_spool_reader *r,
       .content_type = text_or_empty(st, 5),
       .content_encoding = (const char *)sqlite3_column_text(st, 6),
       .body = sqlite3_column_blob(st, 7),
-      .body_len = (size_t)sqlite3_column_bytes(st, 7)};
+      .body_len = (size_t)sqlite3_column_bytes(st, 7),
+      .exchange = (const char *)sqlite3_column_text(st, 8),
+      .envelope = *read_envelope(r)};
   return 1;
 }

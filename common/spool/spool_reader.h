@@ -7,6 +7,7 @@
 #ifndef RMQ_SPOOL_READER_H
 #define RMQ_SPOOL_READER_H
 
+#include "common/base/envelope.h"
 #include "common/base/error.h"
 #include "common/base/rmqtime.h"
 
@@ -32,6 +33,8 @@ struct rmq_spool_record {
   uint32_t values;
   struct rmq_wall accepted;
   const char *message_id, *routing_key, *content_type;
+  const char *exchange;         /* NULL = the block's */
+  struct rmq_envelope envelope; /* empty where it cannot be read */
   const char *content_encoding; /* NULL = identity */
   const void *body;
   size_t body_len;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
+#include "common/base/envelope.h"
 #include "common/spool/spool_private.h"
 
 #include <assert.h>
@@ -14,6 +15,7 @@ enum {
   DELETE_BYTES = PAGE + PAGE / 8,
   TEXT_BYTES = 96, /* of a row besides key and body */
   KEY_BYTES_MAX = 255,
+  EXTRAS_BYTES_MAX = RMQ_ENVELOPE_BYTES_MAX + 2 * 256,
   EXPIRE_MAX = 1024 /* rows per transaction */
 };
 
@@ -35,7 +37,7 @@ static struct rmq_message *message_of(struct rmq_node *n) {
 }
 
 static size_t row_bytes(const struct rmq_message *m) {
-  return m->body_len + m->key_len + TEXT_BYTES;
+  return m->body_len + m->key_len + rmq_message_extras_len(m) + TEXT_BYTES;
 }
 
 /* Small rows share pages, and half of a page may stay empty. */
@@ -52,7 +54,8 @@ static uint64_t log_bytes_max(const struct rmq_spool *s) {
 
 uint64_t rmq_spool_body_max(uint64_t max_bytes) {
   uint64_t pages = pages_max(rmq_spool_db_frames_of(max_bytes));
-  return (pages - 2) * (PAGE - 4) - TEXT_BYTES - KEY_BYTES_MAX;
+  return (pages - 2) * (PAGE - 4) - TEXT_BYTES - KEY_BYTES_MAX -
+         EXTRAS_BYTES_MAX;
 }
 
 /* ------------------------------------------------------------------------
@@ -108,8 +111,18 @@ static enum rmq_spool_fault oldest_unread(struct rmq_spool *s,
 static bool is_counted(const struct rmq_spool_lane *lane) {
   uint64_t lost = 0;
   for (int why = 0; why < RMQ_STORE_LOSSES_COUNT; why++)
-    lost += lane->lost_rows[why].messages;
+    lost += lane->lost_rows[why].tally.messages;
   return lost < lane->unread.messages;
+}
+
+static void remember_lost(struct rmq_spool_lane *lane,
+                          const struct rmq_spool_row *row,
+                          enum rmq_store_loss why) {
+  struct rmq_store_lost *lost = &lane->lost_rows[why];
+  if (lost->tally.messages == 0)
+    *lost = (struct rmq_store_lost){.why = why, .first = row->seq};
+  lost->last = row->seq; /* the oldest unread one goes first */
+  rmq_spool_tally(&lost->tally, row->values);
 }
 
 static enum rmq_spool_fault lose(struct rmq_spool *s, struct transaction *t,
@@ -125,8 +138,7 @@ static enum rmq_spool_fault lose(struct rmq_spool *s, struct transaction *t,
       rmq_spool_db_delete(s->db, row->seq, row->seq, &rows, err);
   if (f != RMQ_SPOOL_FINE)
     return f;
-  struct rmq_spool_lane *lane = rmq_spool_lane_of(s, row->key_hash);
-  rmq_spool_tally(&lane->lost_rows[why], row->values);
+  remember_lost(rmq_spool_lane_of(s, row->key_hash), row, why);
   t->deleted += rows;
   t->log_bytes -= t->log_bytes < DELETE_BYTES ? t->log_bytes : DELETE_BYTES;
   s->victim_after = row->seq;
@@ -276,15 +288,31 @@ static void tell_losses(struct rmq_spool_lane *lane) {
   const struct rmq_store_handlers *h = &lane->handlers;
   /* The oldest first: what has expired before what there was no room for. */
   for (int why = RMQ_STORE_LOSSES_COUNT - 1; why >= 0; why--) {
-    struct rmq_store_tally lost = lane->lost_rows[why];
-    lane->unread.messages -= lost.messages;
-    lane->unread.values -=
-        lost.values < lane->unread.values ? lost.values : lane->unread.values;
-    if (lost.messages > 0)
-      h->lost(h->ctx, (enum rmq_store_loss)why, false, lost);
+    const struct rmq_store_lost *lost = &lane->lost_rows[why];
+    lane->unread.messages -= lost->tally.messages;
+    lane->unread.values -= lost->tally.values < lane->unread.values
+                               ? lost->tally.values
+                               : lane->unread.values;
+    if (lost->tally.messages > 0)
+      h->lost(h->ctx, lost);
   }
-  if (lane->lost_pending.messages > 0)
-    h->lost(h->ctx, RMQ_STORE_FULL, true, lane->lost_pending);
+}
+
+/* What there was no room for. */
+static void tell_dropped(struct rmq_spool *s, struct rmq_list *dropped) {
+  struct rmq_node *n;
+  while ((n = rmq_list_pop_front(dropped)) != NULL) {
+    struct rmq_message *m = message_of(n);
+    const struct rmq_spool_lane *lane =
+        rmq_spool_lane_of(s, rmq_store_key_hash(m->key));
+    struct rmq_store_lost lost = {.why = RMQ_STORE_FULL,
+                                  .message = m,
+                                  .first = m->seq,
+                                  .last = m->seq,
+                                  .tally = {1, m->values}};
+    lane->handlers.lost(lane->handlers.ctx, &lost);
+    rmq_message_free(m);
+  }
 }
 
 static uint64_t values_of(const struct rmq_list *l) {
@@ -320,7 +348,7 @@ static void tell_stored(struct rmq_spool_lane *lane) {
 static void complain_if_full(struct rmq_spool *s, struct rmq_mono now) {
   uint64_t dropped = 0;
   for (unsigned i = 0; i < s->config.lanes; i++)
-    dropped += s->lanes[i].lost_rows[RMQ_STORE_FULL].messages +
+    dropped += s->lanes[i].lost_rows[RMQ_STORE_FULL].tally.messages +
                s->lanes[i].lost_pending.messages;
   s->full_dropped += dropped;
   if (s->rows == 0 && dropped == 0)
@@ -354,12 +382,12 @@ static void tell(struct rmq_spool *s, struct transaction *t) {
   rmq_spool_release(s, cost_of(&t->dropped) + cost_of_written(s));
   s->rows += t->written;
   s->rows -= t->deleted;
-  free_all(&t->dropped);
   rmq_spool_ranges_drop(&s->deleting, t->ranges_done, t->of_next_range);
-  for (unsigned i = 0; i < s->config.lanes; i++) {
+  for (unsigned i = 0; i < s->config.lanes; i++)
     tell_losses(&s->lanes[i]);
+  tell_dropped(s, &t->dropped);
+  for (unsigned i = 0; i < s->config.lanes; i++)
     tell_stored(&s->lanes[i]);
-  }
 }
 
 /* By seq, so that every lane gets its own back in order. */

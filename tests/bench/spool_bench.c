@@ -62,12 +62,10 @@ static void failed(void *ctx, struct rmq_list *messages) {
   exit(1);
 }
 
-static void lost(void *ctx, enum rmq_store_loss why, bool was_pending,
-                 struct rmq_store_tally t) {
+static void lost(void *ctx, const struct rmq_store_lost *l) {
   (void)ctx;
-  (void)was_pending;
-  fprintf(stderr, "%" PRIu64 " lost: %s\n", t.messages,
-          rmq_store_loss_to_str(why));
+  fprintf(stderr, "%" PRIu64 " lost: %s\n", l->tally.messages,
+          rmq_store_loss_to_str(l->why));
   exit(1);
 }
 

@@ -226,18 +226,20 @@ void fake_store_work(struct fake_store *s) {
 }
 
 void fake_store_lose(struct fake_store *s, size_t n, enum rmq_store_loss why) {
-  struct rmq_store_tally lost = {0};
-  for (size_t i = 0; i < s->rows_count && lost.messages < n;) {
+  struct rmq_store_lost lost = {.why = why};
+  for (size_t i = 0; i < s->rows_count && lost.tally.messages < n;) {
     if (s->rows[i].is_handed_over) {
       i++;
       continue;
     }
-    lost.messages++;
-    lost.values += s->rows[i].values;
+    if (lost.tally.messages++ == 0)
+      lost.first = s->rows[i].seq;
+    lost.last = s->rows[i].seq;
+    lost.tally.values += s->rows[i].values;
     remove_at(s, i);
   }
-  if (lost.messages > 0)
-    s->handlers.lost(s->handlers.ctx, why, /* was_pending = */ false, lost);
+  if (lost.tally.messages > 0)
+    s->handlers.lost(s->handlers.ctx, &lost);
 }
 
 void fake_store_kill(struct fake_store *s) {

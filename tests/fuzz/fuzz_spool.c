@@ -121,11 +121,9 @@ static void failed(void *ctx, struct rmq_list *messages) {
   less(&pending, messages->count);
   free_all(messages);
 }
-static void lost(void *ctx, enum rmq_store_loss why, bool was_pending,
-                 struct rmq_store_tally tally) {
+static void lost(void *ctx, const struct rmq_store_lost *l) {
   (void)ctx;
-  (void)why;
-  less(was_pending ? &pending : &unread, tally.messages);
+  less(l->message != NULL ? &pending : &unread, l->tally.messages);
 }
 static void recovered(void *ctx, struct rmq_store_tally rows) {
   (void)ctx;

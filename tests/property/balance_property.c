@@ -130,7 +130,7 @@ static void give_back(void) {
   char id[RMQ_MESSAGE_ID_SIZE];
   int len =
       snprintf(id, sizeof(id), "instance:%zu", prop_below(t.p, t.accepted + 1));
-  rmq_confirms_mark_returned(&t.confirms, t.epoch, id, (size_t)len);
+  rmq_confirms_mark_returned(&t.confirms, t.epoch, id, (size_t)len, NULL);
 }
 
 static void lose(void) {

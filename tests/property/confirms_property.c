@@ -156,7 +156,7 @@ static void give_back(struct prop *p, uint64_t epoch) {
       want = m;
   }
   const struct rmq_message *m =
-      rmq_confirms_mark_returned(&t.c, epoch, id, strlen(id));
+      rmq_confirms_mark_returned(&t.c, epoch, id, strlen(id), NULL);
   assert_int_equal(m != NULL, want != NULL);
   if (want == NULL) {
     t.strays++;

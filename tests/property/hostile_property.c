@@ -173,7 +173,7 @@ static void begin(struct world *w, struct prop *p) {
       .is_settled = on_is_settled,
   };
   const struct rmq_publisher_handlers on_publisher = {
-      w, on_given_up, on_refused, on_prepare, on_wake};
+      w, on_given_up, on_refused, on_prepare, on_wake, NULL};
   const struct rmq_consumer_handlers on_consumer = {w, on_delivered};
   *w = (struct world){.prop = p, .now = {RMQ_NS_PER_S}};
   w->publisher = rmq_publisher_new(&PUBLISHER, &on_publisher, prop_next(p));

@@ -4,7 +4,9 @@
  * store that is slow, fails, or outlives a daemon that was killed. After every
  * event the counters balance; at the end each accepted message was acked by the
  * broker, or was given up with a reason, or was in the RAM of a daemon that was
- * killed; and what was published again kept its message-id and its place. */
+ * killed; and what was published again kept its message-id and its place. A
+ * message with a tag is told stored at most once and then has one final fate,
+ * which is the true one, unless its daemon was killed. */
 #include "rmq_config.h"
 
 #include "common/amqp/publisher.h"
@@ -46,6 +48,11 @@ struct world {
   size_t kills;
   uint64_t dropped; /* by daemons that ended */
   bool may_be_lost[MESSAGES_MAX + 1];
+  bool is_dying; /* killed: nobody listens any more */
+  struct tag {
+    bool is_offered, was_stored, has_fate, was_orphaned;
+    enum rmq_fate fate;
+  } tags[MESSAGES_MAX + 1];
 };
 
 /* ---- wiring ---- */
@@ -82,6 +89,29 @@ static void on_wake(void *ctx) {
   w->is_woken = true;
 }
 
+static void on_fate(void *ctx, const struct rmq_fate_report *r) {
+  struct world *w = ctx;
+  struct tag *t = &w->tags[r->tag];
+  if (w->is_dying)
+    return;
+  PROP_TRACE(w->prop, "tag %" PRIu64 " is %s", r->tag,
+             rmq_fate_to_str(r->fate));
+  assert_true(r->tag >= 1 && r->tag <= w->accepted + 1);
+  assert_true(!t->has_fate && !t->was_orphaned);
+  if (r->message_id[0] != '\0')
+    assert_int_equal(seq_of(r->message_id), r->tag);
+  if (!rmq_fate_is_final(r->fate)) {
+    assert_false(t->was_stored);
+    assert_true(fake_store_has(w->store, r->tag));
+    t->was_stored = true;
+    return;
+  }
+  if (r->fate == RMQ_FATE_KEPT)
+    assert_true(fake_store_has(w->store, r->tag));
+  t->has_fate = true;
+  t->fate = r->fate;
+}
+
 static void changed(void *ctx, const struct rmq_connection_change *change,
                     struct rmq_mono now) {
   rmq_publisher_changed(((struct world *)ctx)->publisher, change, now);
@@ -113,8 +143,8 @@ static struct fake_broker *connect_to(void *ctx, const struct rmq_endpoint *e) {
 
 static void start_daemon(struct world *w) {
   uint32_t seed = (uint32_t)prop_next(w->prop) | 1;
-  const struct rmq_publisher_handlers handlers = {w, on_given_up, on_refused,
-                                                  on_prepare, on_wake};
+  const struct rmq_publisher_handlers handlers = {
+      w, on_given_up, on_refused, on_prepare, on_wake, on_fate};
   w->life_accepted = 0;
   w->publisher = rmq_publisher_new(&w->config, &handlers, seed);
   assert_non_null(w->publisher);
@@ -286,7 +316,36 @@ static const char *body_of(const struct world *w, size_t seq) {
   return body;
 }
 
+static void offer_one(struct world *w) {
+  struct rmq_message *m =
+      rmq_message_new("k", body_of(w, w->accepted + 1), w->body_len);
+  assert_non_null(m);
+  m->seq = m->tag = w->accepted + 1;
+  struct rmq_publisher_snapshot before, after;
+  rmq_publisher_snapshot(w->publisher, false, &before);
+  switch (rmq_publisher_offer(w->publisher, m)) {
+  case RMQ_OFFER_WAKE:
+    w->is_woken = true;
+    break;
+  case RMQ_OFFER_TAKEN:
+    break;
+  case RMQ_OFFER_FULL:
+  case RMQ_OFFER_TOO_LARGE:
+    rmq_publisher_snapshot(w->publisher, false, &after);
+    assert_memory_equal(&before.counters, &after.counters,
+                        sizeof(before.counters));
+    rmq_message_free(m);
+    return;
+  }
+  w->tags[++w->accepted].is_offered = true;
+  w->life_accepted++;
+}
+
 static void accept_one(struct world *w) {
+  if (prop_chance(w->prop, 50)) {
+    offer_one(w);
+    return;
+  }
   struct rmq_message *m =
       rmq_message_new("k", body_of(w, w->accepted + 1), w->body_len);
   assert_non_null(m);
@@ -341,6 +400,19 @@ static void fault(struct world *w) {
   }
 }
 
+static void all_tags_have_their_fate(const struct world *w) {
+  for (size_t seq = 1; seq <= w->accepted; seq++) {
+    const struct tag *t = &w->tags[seq];
+    assert_true(!t->is_offered || t->was_orphaned || t->has_fate);
+  }
+}
+
+static void orphan_tags(struct world *w) {
+  for (size_t seq = 1; seq <= w->accepted; seq++)
+    if (!w->tags[seq].has_fate)
+      w->tags[seq].was_orphaned = true;
+}
+
 /* kill -9: what is in RAM only is gone. */
 static void kill_daemon(struct world *w) {
   for (size_t seq = 1; seq <= w->accepted; seq++)
@@ -349,7 +421,10 @@ static void kill_daemon(struct world *w) {
   count_dropped(w);
   bool was_broken = w->store->is_broken;
   w->store->is_broken = true; /* it keeps nothing of what is thrown away */
+  w->is_dying = true;
   free_daemon(w);
+  w->is_dying = false;
+  orphan_tags(w);
   fake_store_kill(w->store);
   w->store->is_broken = was_broken;
   start_daemon(w);
@@ -366,6 +441,8 @@ static void end_daemon(struct world *w) {
     assert_int_equal(left, 0);
   fake_store_work(w->store);
   must_balance(w);
+  rmq_publisher_tell_kept(w->publisher);
+  all_tags_have_their_fate(w);
   struct rmq_publisher_snapshot s;
   rmq_publisher_snapshot(w->publisher, false, &s);
   assert_int_equal(s.outbox + s.in_flight, 0);
@@ -477,14 +554,31 @@ static void check_arrivals(struct world *w) {
   }
 }
 
+static void check_fates(const struct world *w) {
+  all_tags_have_their_fate(w);
+  for (size_t seq = 1; seq <= w->accepted; seq++) {
+    const struct tag *t = &w->tags[seq];
+    if (!t->has_fate)
+      continue;
+    assert_true(t->fate != RMQ_FATE_CONFIRMED || w->was_acked[seq]);
+    assert_true(
+        (t->fate != RMQ_FATE_RETURNED && t->fate != RMQ_FATE_REJECTED) ||
+        w->was_given_up[seq]);
+    assert_true(t->fate != RMQ_FATE_KEPT || w->store != NULL);
+    assert_true(t->fate != RMQ_FATE_DROPPED || w->disk_failed ||
+                w->dropped > 0);
+  }
+}
+
 static void sequence(struct prop *p) {
-  struct world w;
+  static struct world w; /* large */
   begin(&w, p);
   for (int i = 0; i < EVENTS; i++)
     event(&w);
   calm_down(&w);
   check_arrivals(&w);
   count_dropped(&w);
+  check_fates(&w);
   size_t missing = 0, given_up = 0;
   for (size_t seq = 1; seq <= w.accepted; seq++) {
     missing += !w.was_acked[seq] && !w.was_given_up[seq] && !w.may_be_lost[seq];

@@ -178,13 +178,16 @@ static void failed(void *ctx, struct rmq_list *messages) {
   }
 }
 
-static void lost(void *ctx, enum rmq_store_loss why, bool was_pending,
-                 struct rmq_store_tally t) {
+static void lost(void *ctx, const struct rmq_store_lost *what) {
   struct lane *l = ctx;
   struct world *w = l->world;
+  enum rmq_store_loss why = what->why;
+  struct rmq_store_tally t = what->tally;
+  uint64_t first = what->first;
   CHECK(why != RMQ_STORE_DAMAGED, 0);
   w->lost_count += (unsigned)t.messages;
-  if (was_pending) {
+  if (what->message != NULL) {
+    CHECK(t.messages == 1 && first == what->last, what->message->seq);
     w->lost_pending += t.messages;
     w->lost_pending_values += t.values;
     return;
@@ -194,6 +197,9 @@ static void lost(void *ctx, enum rmq_store_loss why, bool was_pending,
   for (; t.messages > 0; t.messages--) { /* the oldest, always */
     uint64_t seq = oldest_unread(w, l->number);
     CHECK(seq > 0 && t.values >= w->rows[seq].values, seq);
+    CHECK(first == 0 || seq == first, seq);
+    CHECK(t.messages > 1 || seq == what->last, seq);
+    first = 0;
     t.values -= w->rows[seq].values;
     /* What has expired when it was to be handed over goes with the next
      * transaction. */

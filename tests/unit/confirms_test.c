@@ -63,7 +63,7 @@ static size_t nack(struct fixture *f, uint64_t seqno, bool multiple) {
 }
 
 static const struct rmq_message *give_back(struct fixture *f, const char *id) {
-  return rmq_confirms_mark_returned(&f->c, f->c.epoch, id, strlen(id));
+  return rmq_confirms_mark_returned(&f->c, f->c.epoch, id, strlen(id), NULL);
 }
 
 static void assert_ended(const struct fixture *f, size_t i, uint64_t seq,
@@ -185,8 +185,8 @@ static void a_return_of_what_is_not_in_flight_is_a_stray(void **state) {
     assert_null(give_back(&f, ids[i]));
     assert_int_equal(f.c.strays, i + 1);
   }
-  assert_null(rmq_confirms_mark_returned(&f.c, 1, "id-2\0x", 6));
-  assert_null(rmq_confirms_mark_returned(&f.c, 2, "id-2", 4));
+  assert_null(rmq_confirms_mark_returned(&f.c, 1, "id-2\0x", 6, NULL));
+  assert_null(rmq_confirms_mark_returned(&f.c, 2, "id-2", 4, NULL));
   assert_non_null(give_back(&f, "id-2"));
   assert_null(give_back(&f, "id-2"));
   assert_int_equal(f.c.strays, COUNT_OF(ids) + 3);

@@ -42,10 +42,8 @@ static void failed(void *ctx, struct rmq_list *messages) {
   free_all(&dropped);
 }
 
-static void lost(void *ctx, enum rmq_store_loss why, bool was_pending,
-                 struct rmq_store_tally tally) {
-  (void)why;
-  rmq_fifo_lost(ctx, was_pending, tally.messages);
+static void lost(void *ctx, const struct rmq_store_lost *l) {
+  rmq_fifo_lost(ctx, l->message != NULL, l->tally.messages);
 }
 
 static void recovered(void *ctx, struct rmq_store_tally tally) {

@@ -46,6 +46,48 @@ static void the_cost_is_body_key_and_overhead(void **state) {
   rmq_message_free(m);
 }
 
+static void what_its_giver_chose_is_copied_and_charged(void **state) {
+  (void)state;
+  for (size_t key_len = 0; key_len < 16;
+       key_len++) { /* however it is aligned */
+    char id[RMQ_MESSAGE_ID_SIZE + 1], key[17] = "kkkkkkkkkkkkkkkk";
+    memset(id, 'i', RMQ_MESSAGE_ID_SIZE);
+    id[RMQ_MESSAGE_ID_SIZE] = '\0';
+    key[key_len] = '\0';
+    const struct rmq_message_parts parts = {.key = key,
+                                            .exchange = "",
+                                            .id = id,
+                                            .envelope = "a\0b",
+                                            .envelope_len = 3,
+                                            .body = "body",
+                                            .body_len = 4};
+    struct rmq_message *m = rmq_message_build(&parts);
+    assert_non_null(m);
+    assert_string_equal(rmq_message_id(m), id);
+    assert_string_equal(rmq_message_exchange(m, "block"), "");
+    assert_memory_equal(m->extras->envelope, "a\0b", 3);
+    assert_null(m->content_type);
+    assert_string_equal(m->body, "body");
+    size_t extras = 1 + RMQ_MESSAGE_ID_SIZE + 1 + 3;
+    assert_int_equal(rmq_message_extras_len(m), extras);
+    assert_int_equal(rmq_message_cost(m),
+                     4 + key_len + extras + RMQ_MESSAGE_OVERHEAD);
+    rmq_message_free(m);
+  }
+}
+
+static void a_short_id_needs_no_extras(void **state) {
+  (void)state;
+  const struct rmq_message_parts parts = {
+      .key = "k", .id = "0af76519-16cd-43dd-8448-eb211c80319c", .body = ""};
+  struct rmq_message *m = rmq_message_build(&parts);
+  assert_non_null(m);
+  assert_null(m->extras);
+  assert_string_equal(rmq_message_id(m), parts.id);
+  assert_string_equal(rmq_message_exchange(m, "block"), "block");
+  rmq_message_free(m);
+}
+
 static void the_struct_fits_into_the_overhead_that_is_charged(void **state) {
   (void)state;
   assert_true(sizeof(struct rmq_message) + 2 <= RMQ_MESSAGE_OVERHEAD);
@@ -141,6 +183,8 @@ static void freeing_null_is_fine(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_its_giver_chose_is_copied_and_charged),
+      cmocka_unit_test(a_short_id_needs_no_extras),
       cmocka_unit_test(a_message_holds_its_own_copy_of_key_and_body),
       cmocka_unit_test(everything_else_starts_at_zero),
       cmocka_unit_test(the_cost_is_body_key_and_overhead),

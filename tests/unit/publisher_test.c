@@ -3,6 +3,7 @@
 #include "rmq_config.h"
 
 #include "common/amqp/publisher.h"
+#include "common/base/envelope.h"
 #include "common/base/uuid.h"
 
 #include "tests/testing.h"
@@ -25,6 +26,7 @@ struct fixture {
   uint64_t seq;
   struct rmq_mono born; /* of messages that are accepted now */
   bool shrinks;         /* bodies, when they are prepared */
+  char fates[2048];     /* as they are told */
 };
 
 static void on_given_up(void *ctx, const struct rmq_publisher_given_up *g) {
@@ -54,6 +56,15 @@ static void on_prepare(void *ctx, struct rmq_message *m) {
 }
 
 static void on_wake(void *ctx) { (void)ctx; }
+
+/* One line per fate. */
+static void on_fate(void *ctx, const struct rmq_fate_report *r) {
+  struct fixture *f = ctx;
+  size_t len = strlen(f->fates);
+  snprintf(f->fates + len, sizeof(f->fates) - len,
+           "%" PRIu64 " %s %s %u %s %s %s\n", r->tag, rmq_fate_to_str(r->fate),
+           r->cause, r->reply_code, r->reply_text, r->exchange, r->routing_key);
+}
 
 static void changed(void *ctx, const struct rmq_connection_change *change,
                     struct rmq_mono now) {
@@ -128,8 +139,8 @@ static struct rmq_mono turn(struct fixture *f) {
 }
 
 static void start(struct fixture *f) {
-  struct rmq_publisher_handlers handlers = {f, on_given_up, on_refused,
-                                            on_prepare, on_wake};
+  struct rmq_publisher_handlers handlers = {f,          on_given_up, on_refused,
+                                            on_prepare, on_wake,     on_fate};
   f->rig->also = (struct rmq_connection_handlers){.ctx = f,
                                                   .changed = changed,
                                                   .ready = ready,
@@ -715,7 +726,7 @@ static void the_broker_is_told_what_is_left_of_a_life(void **state) {
   f.config.headers = &headers;
   struct fake_broker *b = broker(&f);
   fake_expect_publish(b, .exchange = "x", .body = "one",
-                      .props = "expiration=6001 priority=7 "
+                      .props = "expiration=6000 priority=7 "
                                "headers>={site=S:berlin}");
   fake_send(b, "basic.ack", "delivery-tag=1");
   start(&f);
@@ -949,6 +960,193 @@ static void rows_of_messages_that_ended_are_settled(void **state) {
   fake_store_free(store);
 }
 
+/* ---- fates ---- */
+
+/* A message as rmq_role_publish_message makes it. */
+static struct rmq_message *opaque(const char *exchange, const char *body,
+                                  const struct rmq_envelope *e) {
+  struct rmq_buf packed;
+  rmq_buf_init(&packed, RMQ_ENVELOPE_BYTES_MAX);
+  assert_int_equal(rmq_envelope_pack(e, &packed), 0);
+  const struct rmq_message_parts parts = {.key = "k",
+                                          .exchange = exchange,
+                                          .envelope = rmq_buf_bytes(&packed),
+                                          .envelope_len = packed.len,
+                                          .body = body,
+                                          .body_len = strlen(body)};
+  struct rmq_message *m = rmq_message_build(&parts);
+  assert_non_null(m);
+  rmq_buf_fini(&packed);
+  return m;
+}
+
+static enum rmq_publisher_offer offer(struct fixture *f,
+                                      struct rmq_message *m) {
+  m->seq = m->tag = f->seq + 1;
+  m->born = f->rig->now;
+  enum rmq_publisher_offer o = rmq_publisher_offer(f->p, m);
+  if (o == RMQ_OFFER_TAKEN || o == RMQ_OFFER_WAKE)
+    f->seq++;
+  else
+    rmq_message_free(m);
+  return o;
+}
+
+static void offer_plain(struct fixture *f, const char *exchange,
+                        const char *body) {
+  const struct rmq_envelope none = {.type = NULL};
+  enum rmq_publisher_offer o = offer(f, opaque(exchange, body, &none));
+  assert_true(o == RMQ_OFFER_TAKEN || o == RMQ_OFFER_WAKE);
+}
+
+static void what_the_giver_chose_is_what_the_broker_gets(void **state) {
+  char name[] = "tenant", value[] = "a b";
+  const struct rmq_argument headers[] = {
+      {.name = name, .type = RMQ_ARG_STRING, .string = value}};
+  const struct rmq_envelope e = {
+      .type = "order.v1",
+      .correlation_id = "c-1",
+      .reply_to = "answers",
+      .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      .expiration_ms = 5000,
+      .priority = 7,
+      .headers = headers,
+      .headers_count = 1};
+  struct fixture f;
+  set_up(&f, state);
+  struct fake_broker *b = broker(&f);
+  fake_expect_publish(
+      b, .exchange = "other", .routing_key = "k", .body = "body",
+      .props = "type=order.v1 correlation-id=c-1 reply-to=answers "
+               "expiration=5000 priority=7 "
+               "headers={timestamp_in_ms=l:0,traceparent=S:00-"
+               "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01,"
+               "tenant=S:'a b'} !content-type");
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  start(&f);
+  assert_int_equal(offer(&f, opaque("other", "body", &e)), RMQ_OFFER_TAKEN);
+  connect_it(&f);
+  assert_string_equal(f.fates, "1 confirmed  0  other k\n");
+  tear_down(&f);
+}
+
+static void each_fate_is_told_with_its_reason(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.max_attempts = 1;
+  struct fake_broker *b = broker(&f);
+  fake_expect_publishes(b, 3);
+  give_back(b, 1);
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  fake_send(b, "basic.nack", "delivery-tag=2");
+  fake_send(b, "basic.ack", "delivery-tag=3");
+  start(&f);
+  offer_plain(&f, NULL, "one");
+  offer_plain(&f, NULL, "two");
+  offer_plain(&f, "", "three");
+  connect_it(&f);
+  assert_string_equal(f.fates, "1 returned  312 NO_ROUTE x k\n"
+                               "2 rejected  0  x k\n"
+                               "3 confirmed  0   k\n");
+  f.fates[0] = '\0';
+  tear_down(&f);
+}
+
+static void a_full_queue_refuses_and_drops_nothing(void **state) {
+  struct fixture f;
+  const struct rmq_envelope none = {.type = NULL};
+  set_up(&f, state);
+  f.config.fifo.max_messages = 2;
+  start(&f);
+  offer_plain(&f, NULL, "one");
+  offer_plain(&f, NULL, "two");
+  assert_int_equal(offer(&f, opaque(NULL, "three", &none)), RMQ_OFFER_FULL);
+  assert_int_equal(snapshot(&f).counters.accepted, 2);
+  assert_string_equal(f.fates, "");
+  static char large[(1 << 20) + 1];
+  memset(large, 'x', sizeof(large) - 1);
+  assert_int_equal(offer(&f, opaque(NULL, large, &none)), RMQ_OFFER_TOO_LARGE);
+  check_balance(&f);
+  rmq_publisher_abandon(f.p);
+  assert_string_equal(f.fates, "1 dropped shutdown 0  x k\n"
+                               "2 dropped shutdown 0  x k\n");
+  fake_rig_free(f.rig);
+  rmq_publisher_free(f.p);
+}
+
+/* One wrong name must not stop all others, nor be retried for ever. */
+static void a_missing_exchange_costs_its_own_message_only(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.max_attempts = 1;
+  struct fake_broker *b = broker(&f);
+  fake_expect_publish(b, .exchange = "nowhere", .body = "one");
+  fake_expect_publish(b, .exchange = "x", .body = "two");
+  fake_send(b, "channel.close",
+            "reply-code=404 reply-text='NOT_FOUND - no exchange' class-id=60 "
+            "method-id=40");
+  fake_expect(b, "channel.close-ok");
+  fake_script_channel(b);
+  fake_script_confirm(b);
+  fake_expect_publish(b, .exchange = "nowhere", .body = "one");
+  fake_send(b, "channel.close",
+            "reply-code=404 reply-text='NOT_FOUND - no exchange' class-id=60 "
+            "method-id=40");
+  fake_expect(b, "channel.close-ok");
+  fake_script_channel(b);
+  fake_script_confirm(b);
+  fake_expect_publish(b, .exchange = "x", .body = "two");
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  start(&f);
+  offer_plain(&f, "nowhere", "one");
+  offer_plain(&f, NULL, "two");
+  connect_it(&f);
+  pass(&f, rmq_s(10));
+  assert_non_null(strstr(f.fates, "1 rejected  404 "));
+  assert_non_null(strstr(f.fates, "NOT_FOUND - no exchange"));
+  assert_non_null(strstr(f.fates, "nowhere k\n2 confirmed  0  x k\n"));
+  tear_down(&f);
+}
+
+static void a_row_that_comes_back_keeps_its_tag(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  struct fake_store *store = fake_store_new();
+  store->prepare = on_prepare;
+  store->prepare_ctx = &f;
+  f.config.fifo.mode = RMQ_SPOOL_OVERFLOW;
+  f.config.fifo.store = &store->store;
+  f.config.fifo.max_messages = 1;
+  start(&f);
+  struct rmq_store_handlers to = rmq_publisher_store_handlers(f.p);
+  fake_store_open(store, &to);
+  offer_plain(&f, NULL, "one");
+  for (int i = 0; i < 5; i++)
+    offer_plain(&f, NULL, "row");
+  fake_store_commit(store, SIZE_MAX);
+  assert_string_equal(f.fates, "2 stored  0  x k\n3 stored  0  x k\n"
+                               "4 stored  0  x k\n5 stored  0  x k\n"
+                               "6 stored  0  x k\n");
+  f.fates[0] = '\0';
+  store->has_fetch = false;
+  fake_store_lose(store, 2, RMQ_STORE_EXPIRED);
+  assert_non_null(strstr(f.fates, "2 expired  0   \n"));
+  assert_non_null(strstr(f.fates, "3 expired  0   \n"));
+  f.fates[0] = '\0';
+  rmq_publisher_abandon(f.p);
+  fake_store_work(store);
+  rmq_publisher_tell_kept(f.p);
+  assert_non_null(strstr(f.fates, "1 stored  0  x k\n"));
+  for (int i = 0; i < 4; i++) {
+    static const char *const kept[] = {"1 kept ", "4 kept ", "5 kept ",
+                                       "6 kept "};
+    assert_non_null(strstr(f.fates, kept[i]));
+  }
+  fake_rig_free(f.rig);
+  rmq_publisher_free(f.p);
+  fake_store_free(store);
+}
+
 /* The store's thread asks on by itself while the worker sleeps. */
 static void rows_that_turn_up_while_the_worker_sleeps_are_asked_for(void **s) {
   struct fixture f;
@@ -1136,6 +1334,11 @@ int main(void) {
       HOWEVER_SPLIT(the_end_does_not_wait_for_a_lane_to_calm_down),
       HOWEVER_SPLIT(what_is_left_at_the_end_is_counted_as_dropped),
       WHOLE(the_balance_holds_while_threads_feed_it),
+      HOWEVER_SPLIT(what_the_giver_chose_is_what_the_broker_gets),
+      HOWEVER_SPLIT(each_fate_is_told_with_its_reason),
+      WHOLE(a_full_queue_refuses_and_drops_nothing),
+      HOWEVER_SPLIT(a_missing_exchange_costs_its_own_message_only),
+      WHOLE(a_row_that_comes_back_keeps_its_tag),
   };
   return run_all(tests);
 }

@@ -56,12 +56,9 @@ static void ignore_fetched(void *ctx, struct rmq_list *l, uint64_t through) {
   (void)through;
   give_all_back(ctx, l);
 }
-static void ignore_lost(void *ctx, enum rmq_store_loss why, bool was_pending,
-                        struct rmq_store_tally t) {
+static void ignore_lost(void *ctx, const struct rmq_store_lost *l) {
   (void)ctx;
-  (void)why;
-  (void)was_pending;
-  (void)t;
+  (void)l;
 }
 static void ignore_recovered(void *ctx, struct rmq_store_tally t) {
   (void)ctx;

@@ -10,8 +10,10 @@
 #include "tests/fake/host.h"
 
 #include "common/amqp/thread.h"
+#include "common/base/envelope.h"
 #include "common/host/host_clock.h"
 #include "common/spool/spool.h"
+#include "common/spool/spool_db_private.h"
 #include "common/spool/spool_private.h"
 
 #include <dirent.h>
@@ -77,12 +79,12 @@ static void failed(void *ctx, struct rmq_list *messages) {
   struct lane *l = ctx;
   move(&l->given_back, messages, messages->count);
 }
-static void lost(void *ctx, enum rmq_store_loss why, bool was_pending,
-                 struct rmq_store_tally t) {
+static void lost(void *ctx, const struct rmq_store_lost *what) {
   struct lane *l = ctx;
-  struct rmq_store_tally *sum = was_pending ? &l->lost_pending : &l->lost[why];
-  sum->messages += t.messages;
-  sum->values += t.values;
+  struct rmq_store_tally *sum =
+      what->message != NULL ? &l->lost_pending : &l->lost[what->why];
+  sum->messages += what->tally.messages;
+  sum->values += what->tally.values;
 }
 static void recovered(void *ctx, struct rmq_store_tally t) {
   struct lane *l = ctx;
@@ -94,6 +96,11 @@ static void prepare(void *ctx, struct rmq_message *m) {
   snprintf(m->id, sizeof(m->id), "id:%" PRIu64, m->seq);
   m->content_type = "text/collectd";
   m->is_prepared = true;
+}
+
+static void keep_as_it_is(void *ctx, struct rmq_message *m) {
+  (void)ctx;
+  (void)m;
 }
 
 static void set_up(struct rig *r) {
@@ -248,6 +255,135 @@ static void what_was_put_is_fetched_as_it_was(void **state) {
   assert_int_equal(m->body_len, 5000);
   for (size_t i = 0; i < 5000; i++)
     assert_int_equal(m->body[i], 'b');
+  tear_down(&r);
+}
+
+static struct rmq_message *make_opaque(struct rig *r) {
+  char name[] = "tenant", value[] = "blue";
+  const struct rmq_argument header = {
+      .name = name, .type = RMQ_ARG_STRING, .string = value};
+  const struct rmq_envelope e = {.type = "order",
+                                 .correlation_id = "c-1",
+                                 .reply_to = "answers",
+                                 .expiration_ms = 60000,
+                                 .priority = 3,
+                                 .headers = &header,
+                                 .headers_count = 1};
+  struct rmq_buf packed;
+  rmq_buf_init(&packed, RMQ_ENVELOPE_BYTES_MAX);
+  assert_int_equal(rmq_envelope_pack(&e, &packed), 0);
+  static char id[201];
+  memset(id, 'i', sizeof(id) - 1);
+  const struct rmq_message_parts parts = {.key = "k",
+                                          .exchange = "events",
+                                          .id = id,
+                                          .envelope = rmq_buf_bytes(&packed),
+                                          .envelope_len = packed.len,
+                                          .body = "\0\1",
+                                          .body_len = 2};
+  struct rmq_message *m = rmq_message_build(&parts);
+  assert_non_null(m);
+  rmq_buf_fini(&packed);
+  m->is_prepared = true;
+  m->seq = r->next_seq++;
+  m->time = host.wall;
+  return m;
+}
+
+static void what_the_giver_chose_survives_the_process(void **state) {
+  struct rig r;
+  struct rmq_envelope_view v;
+  (void)state;
+  set_up(&r);
+  r.config.prepare = keep_as_it_is;
+  open_spool(&r);
+  assert_int_equal(r.store->put(r.store->ctx, 0, make_opaque(&r)),
+                   RMQ_STORE_TOOK);
+  turn(&r);
+  close_spool(&r);
+  forget(&r);
+  open_spool(&r);
+  fetch(&r, 0, 10, 1 << 20);
+  assert_got(&r, 0, 1, 1);
+  const struct rmq_message *m = message_of(rmq_list_first(&r.lanes[0].got));
+  assert_int_equal(strlen(rmq_message_id(m)), 200);
+  assert_string_equal(rmq_message_exchange(m, "block"), "events");
+  assert_null(m->content_type);
+  assert_memory_equal(m->body, "\0\1", 2);
+  assert_int_equal(
+      rmq_envelope_unpack(m->extras->envelope, m->extras->envelope_len, &v), 0);
+  assert_string_equal(v.envelope.type, "order");
+  assert_string_equal(v.envelope.correlation_id, "c-1");
+  assert_string_equal(v.envelope.reply_to, "answers");
+  assert_int_equal(v.envelope.expiration_ms, 60000);
+  assert_int_equal(v.envelope.priority, 3);
+  assert_int_equal(v.envelope.headers_count, 1);
+  assert_string_equal(v.headers[0].name, "tenant");
+  assert_string_equal(v.headers[0].string, "blue");
+  tear_down(&r);
+}
+
+/* As version 0.1 made it before messages had an exchange of their own. */
+static void make_format_1(struct rig *r) {
+  static const char text[] =
+      "DROP TABLE messages; CREATE TABLE messages (seq INTEGER PRIMARY KEY,"
+      " key_hash INTEGER NOT NULL, value_count INTEGER NOT NULL, accepted_ms"
+      " INTEGER NOT NULL, message_id TEXT NOT NULL, routing_key TEXT NOT NULL,"
+      " content_type TEXT NOT NULL, content_encoding TEXT, body BLOB NOT NULL);"
+      " INSERT INTO messages VALUES (7, 0, 3, 1000, 'id:7', 'k',"
+      " 'text/collectd', NULL, x'6162'); PRAGMA user_version=1";
+  struct rmq_error err = {""};
+  struct rmq_spool_db *db = NULL;
+  open_spool(r);
+  close_spool(r);
+  assert_int_equal(rmq_spool_db_open(r->path, false, r->config.max_bytes,
+                                     r->config.sync, &db, &err),
+                   RMQ_SPOOL_FINE);
+  assert_int_equal(rmq_spool_db_execute(db, text, &err), RMQ_SPOOL_FINE);
+  rmq_spool_db_close(db, true);
+}
+
+static void a_file_of_the_previous_format_is_taken_over(void **state) {
+  struct rig r;
+  (void)state;
+  set_up(&r);
+  make_format_1(&r);
+  open_spool(&r);
+  assert_true(r.is_open);
+  assert_int_equal(r.next_seq, 8);
+  assert_int_equal(r.lanes[0].recovered.messages, 1);
+  r.config.prepare = keep_as_it_is;
+  assert_int_equal(r.store->put(r.store->ctx, 0, make_opaque(&r)),
+                   RMQ_STORE_TOOK);
+  turn(&r);
+  close_spool(&r);
+  forget(&r);
+  open_spool(&r);
+  fetch(&r, 0, 10, 1 << 20);
+  assert_got(&r, 0, 7, 8);
+  const struct rmq_message *m = message_of(rmq_list_first(&r.lanes[0].got));
+  assert_string_equal(rmq_message_id(m), "id:7");
+  assert_string_equal(m->body, "ab");
+  assert_null(m->extras);
+  tear_down(&r);
+}
+
+static void a_row_with_a_broken_envelope_is_lost_alone(void **state) {
+  struct rig r;
+  struct rmq_error err = {""};
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  for (int i = 0; i < 3; i++)
+    put(&r, "k", 100);
+  turn(&r);
+  assert_int_equal(
+      rmq_spool_db_execute(
+          r.spool->db, "UPDATE messages SET envelope=x'71' WHERE seq=2", &err),
+      RMQ_SPOOL_FINE);
+  fetch(&r, 0, 10, 1 << 20);
+  assert_int_equal(r.lanes[0].got.count, 2);
+  assert_int_equal(r.lanes[0].lost[RMQ_STORE_DAMAGED].messages, 1);
   tear_down(&r);
 }
 
@@ -822,7 +958,7 @@ static void file_of_no_use_is_set_aside(void **state) {
        ".corrupt-"},
       {"tree of the table", 4096, "\xff\xff\xff\xff\xff\xff\xff\xff", 8,
        ".corrupt-"},
-      {"newer", 60, "\0\0\0\2", 4, ".newer-"},
+      {"newer", 60, "\0\0\0\3", 4, ".newer-"},
   };
   (void)state;
   for (size_t i = 0; i < COUNT_OF(rows_of); i++) {
@@ -1605,6 +1741,9 @@ static void stats_tell_bytes_rows_and_age(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_was_put_is_fetched_as_it_was),
+      cmocka_unit_test(what_the_giver_chose_survives_the_process),
+      cmocka_unit_test(a_file_of_the_previous_format_is_taken_over),
+      cmocka_unit_test(a_row_with_a_broken_envelope_is_lost_alone),
       cmocka_unit_test(rows_survive_the_process_and_go_on_counting),
       cmocka_unit_test(settled_rows_are_gone),
       cmocka_unit_test(what_stored_takes_is_not_fetched),
