@@ -60,14 +60,14 @@ fragments_of() {
       close(out)
       is_in = 0
     }
-    /^  <(Alert|Probe|Baseline)/ && !is_in {
+    /^( |  )?<(Alert|Probe|Baseline)/ && !is_in {
       n++
       is_in = 1
       out = dir "/example-" n ".conf"
       print "LoadPlugin rabbitmq_monitor\n<Plugin rabbitmq_monitor>" >out
       print "  <Cluster \"main\">\n    URL \"http://127.0.0.1:1\"" >out
     }
-    is_in && !/^  / { finish() }
+    is_in && !/^[ <]/ { finish() }
     is_in { print "  " $0 >out }
     END { print n + 0 }' "$1"
 }
@@ -126,6 +126,8 @@ case " ${MODULES-} " in
   *" rabbitmq_monitor.la "*)
     tap_silent "blocks within a <Cluster> that its manual shows" \
       read_fragments "$here/../plugins/rabbitmq_monitor.pod" 4
+    tap_silent "blocks within a <Cluster> that README.md shows" \
+      read_fragments "$here/../README.md" 1
     ;;
 esac
 tap_done

@@ -5,10 +5,14 @@ runs must be listed here with its reason."""
 
 import os
 import pathlib
+import pty
 import re
+import select
 import shlex
 import shutil
+import signal
 import subprocess
+import time
 import tomllib
 
 import pytest
@@ -137,7 +141,7 @@ class Stage:
         """The same with hosts, ports and files of this machine."""
         text = re.sub(r"http://rabbit\d:15672", self.broker.url, text)
         text = re.sub(r"http://rabbit\d:15692", self.broker.metrics_url, text)
-        text = re.sub(r"/etc/[\w./-]*", str(self.where / "password"), text)
+        text = re.sub(r"(/etc|~)/[\w./-]*", str(self.where / "password"), text)
         text = re.sub(r"/var/lib/collectd/spool", str(self.where / "spool"), text)
         text = re.sub(r"--user (monitor|collectd)\b", "--user guest", text)
         return re.sub(r'"--user", "\w+"', '"--user", "guest"', text)
@@ -214,7 +218,7 @@ def test_a_block_for_telegraf_is_toml_and_its_command_works(block, stage):
 def test_what_rabbitmqctl_is_told_the_broker_takes(block, stage):
     users = set()
     for line in block.text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line)
+        words = shlex.split(line, comments=True)
         assert words[0] == "rabbitmqctl", line
         if words[1] == "set_permissions":
             assert words[2:4] == ["-p", "/"]
@@ -237,3 +241,55 @@ def test_collectd_starts_with_the_thresholds_of_the_manual(block, built, tmp_pat
     with Daemon(str(tmp_path / "a"), built, ["threshold"], [block.text]) as a:
         a.stop()
         assert not a.log_lines(r"\[(error|warning)\]"), a.log()
+
+
+class Bash:
+    """On a terminal of its own."""
+
+    def __init__(self, where):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(where)
+            os.environ.update(PATH=f"{where}/bin:{os.environ['PATH']}", PS1="> ",
+                              TERM="dumb", INPUTRC="/dev/null")
+            os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+        self.said = ""
+        self.type(f"source {TOP / 'contrib/completion/warren'}; echo re''ady\n")
+        self.wait_for("ready")
+
+    def type(self, text):
+        self.said = ""
+        os.write(self.fd, text.encode())
+
+    def wait_for(self, want):
+        deadline = time.monotonic() + 20
+        while want not in self.said:
+            assert time.monotonic() < deadline, f"{want!r} not in {self.said!r}"
+            if select.select([self.fd], [], [], 0.5)[0]:
+                self.said += os.read(self.fd, 4096).decode(errors="replace")
+
+    def close(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
+
+
+def test_tab_completes_what_the_command_has(build, tmp_path):
+    """In a real bash on a terminal, the way a package installs it: found by the
+    command's name."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "warren").symlink_to(
+        os.path.abspath(built_program(build, "warren")))
+    (tmp_path / "a_password").touch()
+    bash = Bash(tmp_path)
+    try:
+        for typed, want in (("warren moni", "warren monitor "),
+                            ("warren monitor --max-vh", "--max-vhosts "),
+                            ("warren monitor --source man", "--source management "),
+                            ("warren check thr", "check throughput "),
+                            ("warren monitor --password-file a_p", "a_password ")):
+            bash.type(typed + "\t")
+            bash.wait_for(want)
+            bash.type("\x15")  # the line is emptied
+    finally:
+        bash.close()
