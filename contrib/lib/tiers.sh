@@ -47,6 +47,20 @@ group_long() {
   return $status
 }
 
+# The drills alone, with whatever else --pytest says.
+group_drills() {
+  local status=0 began=$SECONDS figures=$work/drills-figures.json
+  echo '[]' >"$figures"
+  pytest_args+=(-k test_drills)
+  WARREN_LONG=1 WARREN_FIGURES=$figures group_integration || status=$?
+  tiers_note drills "{\"status\": $status, \"pytest\": \"${pytest_args[*]}\",
+    \"seconds\": $((SECONDS - began)),
+    \"passed\": $(last_pytest passed "$work/drills.log"),
+    \"failed\": $(last_pytest failed "$work/drills.log"),
+    \"measured\": $(cat "$figures")}"
+  return $status
+}
+
 # fuzz_one STEM SECONDS: one target; what it found is kept and named.
 fuzz_one() {
   local stem=$1 seconds=$2 log=$work/fuzz-$1.log status=0 inputs

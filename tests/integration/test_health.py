@@ -15,6 +15,7 @@ import pytest
 from rig import modules as warren
 from rig.collectd import block
 from rig.ports import free_ports
+from rig.tls import listener
 from rig.waiting import wait_for
 
 RIG = pathlib.Path(__file__).resolve().parent.parent / "rig"
@@ -46,25 +47,6 @@ def said(daemon, text):
 
 def last(daemon, name):
     return daemon.record.refresh().series().get(name)
-
-
-def files(certificates, name):
-    """An Erlang list of options of TLS."""
-    return (f'[{{cacertfile, "{certificates}/ca.pem"}}, '
-            f'{{certfile, "{certificates}/{name}.pem"}}, '
-            f'{{keyfile, "{certificates}/{name}.key"}}]')
-
-
-@contextlib.contextmanager
-def listener(broker, certificates, name):
-    """One more listener for AMQP over TLS, with that certificate."""
-    broker.eval(f'rabbit_networking:start_ssl_listener({{"127.0.0.1", '
-                f"{broker.amqps_port}, auto}}, {files(certificates, name)}, 1).")
-    try:
-        yield
-    finally:  # a function that 4.3 does not have
-        broker.eval("catch rabbit_networking:"
-                    "stop_ranch_listener_of_protocol('amqp/ssl').")
 
 
 def relay(source, sink):

@@ -39,12 +39,12 @@ BIN = os.environ.get("RABBITMQ_BIN", "/usr/lib/rabbitmq/bin")
 
 MAX_MESSAGE_SIZE = 128 << 20
 CONFIG = """\
-listeners.tcp.1 = 127.0.0.1:{amqp}
-management.tcp.ip = 127.0.0.1
+listeners.tcp.1 = {address}:{amqp}
+management.tcp.ip = {address}
 management.tcp.port = {management}
-prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.ip = {address}
 prometheus.tcp.port = {prometheus}
-loopback_users.guest = true
+loopback_users.guest = {is_loopback}
 disk_free_limit.absolute = 50MB
 # 3.x's default; 4.x has 16 MiB, and poison is larger.
 max_message_size = {max_message_size}
@@ -64,6 +64,10 @@ class Broker:
     """One node. Between start() and destroy() it is ours alone. `peer`, another
     node, shares its epmd and cookie, so that they can be a cluster."""
 
+    address = "127.0.0.1"
+    host = "localhost"
+    entered = ()  # before each command: where it runs
+
     def __init__(self, directory, name="warren", extra_config="", plugins=(),
                  peer=None, schedulers=2):
         self.dir = os.path.abspath(directory)
@@ -74,7 +78,7 @@ class Broker:
             self._epmd_port = peer._epmd_port
         self._schedulers = schedulers
         # epmd is ours alone, so the name need not be unique on this host.
-        self.node = f"{name}@localhost"
+        self.node = f"{name}@{self.host}"
         self._beam = None
         self._epmd = None
         self._write_files(extra_config, plugins)
@@ -97,7 +101,10 @@ class Broker:
         with open(self._path("enabled_plugins"), "w", encoding="ascii") as f:
             f.write(f"[{','.join(enabled)}].\n")
         with open(self._path("rabbitmq.conf"), "w", encoding="ascii") as f:
-            f.write(CONFIG.format(amqp=self.amqp_port,
+            f.write(CONFIG.format(address=self.address,
+                                  is_loopback=str(self.address.startswith(
+                                      "127.")).lower(),
+                                  amqp=self.amqp_port,
                                   management=self.management_port,
                                   prometheus=self.prometheus_port,
                                   max_message_size=MAX_MESSAGE_SIZE))
@@ -110,7 +117,7 @@ class Broker:
             "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": self._path("home"), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
             "ERL_EPMD_PORT": str(self._epmd_port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_ADDRESS": self.address,
             "RABBITMQ_NODENAME": self.node, "RABBITMQ_USE_LONGNAME": "false",
             # else /etc/rabbitmq/rabbitmq-env.conf is sourced
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
@@ -126,7 +133,8 @@ class Broker:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
                 f"+S {self._schedulers}:{self._schedulers} "
                 f"+SDio {self._schedulers} +sbwt none "
-                "-kernel inet_dist_use_interface {127,0,0,1}",
+                "-kernel inet_dist_use_interface "
+                f"{{{self.address.replace('.', ',')}}}",
             "RABBITMQ_SERVER_START_ARGS": "",
             # the script then execs erl: the pid we know is the broker itself
             "detached": "1",
@@ -141,7 +149,7 @@ class Broker:
         assert self._beam is None, "already running"
         self._start_epmd()
         with open(self._path("log", "stdout"), "ab") as out:
-            self._beam = spawn([f"{BIN}/rabbitmq-server"], cwd=self.dir,
+            self._beam = spawn([*self.entered, f"{BIN}/rabbitmq-server"], cwd=self.dir,
                                env=self.environment(), stdin=subprocess.DEVNULL,
                                stdout=out, stderr=out)
         if wait:
@@ -156,17 +164,18 @@ class Broker:
             return
         with open(self._path("log", "epmd.log"), "ab") as out:
             self._epmd = spawn(
-                ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
+                [*self.entered, "epmd", "-port", str(self._epmd_port),
+                 "-address", self.address],
                 env=self.environment() | {"ERL_EPMD_RELAXED_COMMAND_CHECK": "1"},
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        wait_for(lambda: _accepts(self._epmd_port), 10, "epmd listens")
+        wait_for(lambda: _accepts(self.address, self._epmd_port), 10, "epmd listens")
 
     def is_ready(self):
         """AMQP answers with connection.start and management with its overview.
         No rabbitmqctl: each call boots an Erlang machine."""
         if self._beam.poll() is not None:
             raise RuntimeError(f"the broker ended at its start:\n{self.log()[-3000:]}")
-        return _speaks_amqp(self.amqp_port) and self._answers_overview()
+        return _speaks_amqp(self.address, self.amqp_port) and self._answers_overview()
 
     def wait_ready(self, timeout=120):
         wait_for(self.is_ready, timeout, f"broker {self.node} is ready")
@@ -238,18 +247,18 @@ class Broker:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.management_port}"
+        return f"http://{self.address}:{self.management_port}"
 
     @property
     def metrics_url(self):
-        return f"http://127.0.0.1:{self.prometheus_port}"
+        return f"http://{self.address}:{self.prometheus_port}"
 
     def eval(self, expression, timeout=60):
         """The node evaluates Erlang, within milliseconds: rabbitmqctl would
         boot an Erlang machine of its own for it, which takes seconds. Returns
         the text of the result."""
         done = subprocess.run(
-            ["erl_call", "-address", f"127.0.0.1:{self._dist_port}", "-e"],
+            ["erl_call", "-address", f"{self.address}:{self._dist_port}", "-e"],
             cwd=self.dir, env=self.environment(), timeout=timeout, text=True,
             input=f"{expression}\n", stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, check=False)
@@ -272,7 +281,7 @@ class Broker:
             password="guest"):
         """Asks the management API; returns (status, decoded answer)."""
         connection = http.client.HTTPConnection(
-            "127.0.0.1", self.management_port, timeout=timeout)
+            self.address, self.management_port, timeout=timeout)
         login = base64.b64encode(f"{user}:{password}".encode()).decode()
         try:
             connection.request(
@@ -406,7 +415,7 @@ class VHost:
         """A pika connection to this virtual host."""
         import pika  # only tests need it
         return pika.BlockingConnection(pika.ConnectionParameters(
-            "127.0.0.1", self.broker.amqp_port, self.name,
+            self.broker.address, self.broker.amqp_port, self.name,
             pika.PlainCredentials("guest", password),
             blocked_connection_timeout=20, socket_timeout=20))
 
@@ -470,17 +479,17 @@ class VHost:
         channel.basic_recover(requeue=True)
 
 
-def _accepts(port):
+def _accepts(address, port):
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
+        socket.create_connection((address, port), 1).close()
         return True
     except OSError:
         return False
 
 
-def _speaks_amqp(port):
+def _speaks_amqp(address, port):
     try:
-        with socket.create_connection(("127.0.0.1", port), 1) as s:
+        with socket.create_connection((address, port), 1) as s:
             s.settimeout(2)
             s.sendall(b"AMQP\0\0\x09\x01")
             return s.recv(1) == b"\x01"

@@ -10,10 +10,10 @@ from .waiting import wait_for
 NAMES = ("c1", "c2", "c3")
 # The others join the first. It knows of none of them: RabbitMQ 4 would wait for
 # each that it knows before it begins.
-CONFIG = f"""\
+CONFIG = """\
 cluster_partition_handling = pause_minority
 cluster_formation.peer_discovery_backend = classic_config
-cluster_formation.classic_config.nodes.1 = {NAMES[0]}@localhost
+cluster_formation.classic_config.nodes.1 = {first}
 """
 
 
@@ -31,11 +31,12 @@ def patiently(declare, what, timeout=60):
 class Cluster:
     """Between start() and destroy() it is ours alone."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, makers=(Broker, Broker, Broker)):
         self.nodes = []
-        for name in NAMES:
-            self.nodes.append(Broker(
-                os.path.join(directory, name), name=name, extra_config=CONFIG,
+        config = CONFIG.format(first=f"{NAMES[0]}@{makers[0].host}")
+        for make, name in zip(makers, NAMES):
+            self.nodes.append(make(
+                os.path.join(directory, name), name=name, extra_config=config,
                 peer=self.nodes[0] if self.nodes else None, schedulers=1))
 
     def start(self, timeout=300):
