@@ -113,6 +113,55 @@ def test_the_rules_pass_their_unit_tests():
     run("promtool", "test", "rules", there / "rules_test.yml")
 
 
+def alert_rules():
+    """[{alert, expr, for, keep_firing_for, indicator, priority, severity}] of
+    rules.yml, whose seconds are numbers."""
+    text = (CONTRIB / "prometheus" / "rules.yml").read_text("utf-8")
+    found = []
+    for rule in text.split("      - alert: ")[1:]:
+        said = dict(re.findall(r"(?m)^ +(\w+): (\w\S*)$", rule))
+        for key in "for", "keep_firing_for":
+            number, unit = re.fullmatch(r"(\d+)([sm])", said.get(key, "0s")).groups()
+            said[key] = int(number) * (60 if unit == "m" else 1)
+        expr = re.search(r"expr: >-\n((?: {10}.*\n)+)", rule)[1]
+        found.append(said | {"alert": rule.split("\n")[0], "expr": expr})
+    return found
+
+
+def of_monitor(pattern):
+    text = (SOURCES / "common" / "broker" / "alert_kind.c").read_text("utf-8")
+    return re.findall(pattern, text)
+
+
+def test_holds_and_priorities_are_those_of_the_monitor():
+    habits = {kind.lower().replace("_", "-"): (priority, int(hold), int(clear))
+              for kind, priority, hold, clear in of_monitor(
+                  r"\[RMQ_ALERT_(\w+)\] = \{RMQ_ALERT_(P\d), (\d+), (\d+)\}")}
+    ours = [r for r in alert_rules() if r["alert"].startswith("RabbitMQ")]
+    assert {r["indicator"] for r in ours} == set(habits)
+    for r in ours:
+        assert (r["priority"], r["for"], r["keep_firing_for"]) == \
+            habits[r["indicator"]], r
+
+
+def test_limits_are_those_of_the_monitor():
+    """Of those that are numbers; a bool is bad or it is not."""
+    said = set()
+    for type_, instance, warning, failure in of_monitor(
+            r'"(\w+)",\s*"(\w+)",\s*get_\w+,\s*(\d+),\s*(\d+)'):
+        name = {"certificate_days": "certificate_expiry"}.get(
+            instance, instance if type_ == "gauge" else f"{type_}_{instance}")
+        for severity, limit in ("warning", warning), ("failure", failure):
+            if limit != "0" and type_ != "bool":
+                said.add((name, severity, limit))
+    assert len(said) >= 25
+    rules = alert_rules()
+    for name, severity, limit in said:
+        assert any(r["severity"] == severity and f"{M}{name}" in r["expr"]
+                   and re.search(rf"[<>]= {limit}\b", r["expr"]) for r in rules), \
+            (name, severity, limit)
+
+
 @pytest.mark.parametrize("priority, receiver", [
     ("P0", "page"), ("P1", "team"), ("P2", "digest"), ("", "team")])
 def test_an_alert_goes_where_its_priority_says(priority, receiver):
