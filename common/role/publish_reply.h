@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an HTTP client is told of its message: a status and one JSON object. The
+ * honest word for each fate is here and nowhere else.
+ */
+#ifndef RMQ_ROLE_PUBLISH_REPLY_H
+#define RMQ_ROLE_PUBLISH_REPLY_H
+
+#include "common/base/buf.h"
+#include "common/base/fate.h"
+#include "common/role/role_publish.h"
+
+/* Whether the client hears of that fate: STORED says nothing to one that waits
+ * for the confirm. */
+bool rmq_publish_reply_is_due(enum rmq_fate fate, bool wants_confirm);
+/* The status; appends the object. */
+int rmq_publish_reply_fate(const struct rmq_fate_report *report,
+                           bool wants_confirm, const char *message_id,
+                           struct rmq_buf *body);
+/* For what was not taken; reason is err's text, or "". */
+int rmq_publish_reply_refusal(enum rmq_publish_answer answer,
+                              const char *reason, struct rmq_buf *body);
+/* When nothing is known at the deadline. */
+int rmq_publish_reply_timeout(bool has_spool, const char *message_id,
+                              struct rmq_buf *body);
+/* {"error":"REASON"} */
+int rmq_publish_reply_error(int status, const char *reason,
+                            struct rmq_buf *body);
+
+#endif
