@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # warren(7) says what is promised and names a test for each promise: the test is
-# there under that name, and no promise is without one.
+# there under that name, and no promise is without one. README.md and warren(1)
+# name every command, conf.d/README.conf every sample.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -50,8 +51,32 @@ blind() {
 
 few() { [ "$(named | wc -l)" -ge 40 ] || echo "only $(named | wc -l) tests named"; }
 
+# What a user looks for first is in all three: the commands and the samples.
+commands() { sed -n 's/^    {"\([a-z]*\)", warren_.*/\1/p' plugins/warren.c; }
+
+command_unnamed() {
+  local command
+  for command in $(commands); do
+    grep -q "warren $command" README.md || echo "README.md: warren $command"
+    grep -qE "^=head1 ${command^^}|^B<warren $command>" plugins/warren.pod ||
+      echo "plugins/warren.pod: warren $command"
+  done
+  [ "$(commands | wc -l)" -ge 3 ] || echo "plugins/warren.c: no table is found"
+}
+
+sample_unlisted() {
+  local sample
+  for sample in conf.d/*.conf; do
+    sample=${sample#conf.d/}
+    [ "$sample" = README.conf ] || grep -qE "^#   $sample( |$)" conf.d/README.conf ||
+      echo "$sample"
+  done
+}
+
 tap_silent "every test that warren(7) names is there" not_there
 tap_silent "every promise of warren(7) names a test" without_test
 tap_silent "warren(7) names tests" few
+tap_silent "README.md and warren(1) name every command" command_unnamed
+tap_silent "conf.d/README.conf lists every sample" sample_unlisted
 tap_silent "faults that are planted are seen" blind
 tap_done
