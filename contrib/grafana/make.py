@@ -131,14 +131,21 @@ def variable(name, label, query, many=True):
     return {"name": name, "label": label, "type": "query", "query": query,
             "datasource": {"type": "prometheus", "uid": "${datasource}"},
             "refresh": 2, "sort": 1, "multi": many, "includeAll": many,
-            "allValue": ".*" if many else None}
+            **({"allValue": ".*", "current": {"text": "All", "value": "$__all"}}
+               if many else {})}
+
+
+ABOUT = ("For the names that contrib/prometheus of Warren gives to the series of "
+         "warren, collectd and Telegraf, and to RabbitMQ's own. Made by "
+         "contrib/grafana/make.py; never opened in a Grafana by its tests, which "
+         "run every query.")
 
 
 def dashboard(uid, title, variables, panels):
     source = {"name": "datasource", "label": "Prometheus", "type": "datasource",
               "query": "prometheus"}
     return {
-        "uid": uid, "title": title, "tags": ["rabbitmq", "warren"],
+        "uid": uid, "title": title, "description": ABOUT, "tags": ["rabbitmq", "warren"],
         "schemaVersion": 37, "version": 1, "editable": True, "timezone": "browser",
         "time": {"from": "now-1h", "to": "now"}, "refresh": "30s",
         "links": [{"type": "dashboards", "title": "RabbitMQ", "tags": ["warren"],

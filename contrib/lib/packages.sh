@@ -32,7 +32,8 @@ PACKAGES_RUN=(
 # and a libmicrohttpd.
 PACKAGES_TEST=(
   python3-pytest python3-pika openssl git graphite-carbon influxdb jq libmnl0
-  prometheus prometheus-alertmanager libmicrohttpd-dev libprotobuf-c1
+  prometheus prometheus-alertmanager prometheus-node-exporter
+  libmicrohttpd-dev libprotobuf-c1
   clang clang-tools clang-format "$packages_clang_rt" cppcheck shellcheck valgrind
 )
 

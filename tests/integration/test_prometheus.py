@@ -13,7 +13,7 @@ import time
 import pytest
 
 from rig import modules as warren
-from rig.collectd import Daemon, plugin
+from rig.collectd import Daemon, block, plugin
 from rig.ports import free_ports
 from rig.prometheus import CONTRIB, Alertmanager, Hooks, Prometheus
 from rig.traffic import Consumer, Publisher
@@ -52,6 +52,7 @@ def collectd_agent(directory, built, broker, vhost):
             warren.monitor(warren.cluster_block(
                 "collectd", broker,
                 warren.probe_block(broker, vhost.name, Interval=1, Timeout=1),
+                block("Baseline", Window=60, Learn=5),
                 Interval=1)),
             warren.publish(warren.publish_block(
                 "out", broker, vhost.name, Exchange="metrics")),
@@ -248,8 +249,7 @@ def test_colours_change_where_the_alerts_begin():
 # them does not tell another one does, so every query has an answer.
 MISSING = {
     "collectd": {  # asks the management API
-        r"prometheus|dead_lettered|unconfirmed": "known to RabbitMQ's metrics only",
-        r"percent_throughput_drop": "is learned for two minutes"},
+        r"prometheus|dead_lettered|unconfirmed": "known to RabbitMQ's metrics only"},
     "telegraf": {  # the same, of a broker with three queues, for eight seconds
         r"prometheus|dead_lettered|unconfirmed|percent_throughput_drop|latency_":
         "not asked for"},
@@ -302,7 +302,8 @@ def test_all_agents_say_the_same_of_one_queue(world):
     everybody = dict.fromkeys(MISSING, READY)
     wait_for(lambda: told("queue_length_ready") == everybody, 20,
              "all tell the length")
-    assert told("consumers") == dict.fromkeys(MISSING, 0)
+    wait_for(lambda: told("consumers") == dict.fromkeys(MISSING, 0), 20,
+             "all tell that nobody consumes")
     for labels, _ in world.prometheus.query(
             f'{M}queue_length_ready{{queue="orders",source=""}}'):
         assert set(labels) - {"host"} == {"__name__", "cluster", "vhost", "queue",
