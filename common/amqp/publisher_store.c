@@ -21,13 +21,28 @@ static void unlock_and_tell(struct rmq_publisher *p) {
     p->handlers.wake(p->handlers.ctx);
 }
 
+/* Returns how many tags that was the last of. */
+static size_t tell_stored(struct rmq_publisher *p,
+                          const struct rmq_list *messages) {
+  size_t ended = 0;
+  for (struct rmq_node *n = rmq_list_first(messages); n != NULL;
+       n = rmq_list_next(messages, n)) {
+    struct rmq_message *m = rmq_publisher_message(n);
+    rmq_publisher_tell(p, m, RMQ_FATE_STORED);
+    if ((m->tag & RMQ_TAG_UNTIL_STORED) == 0)
+      continue;
+    m->tag = 0;
+    ended++;
+  }
+  return ended;
+}
+
 static void stored(void *ctx, struct rmq_list *messages) {
   struct rmq_publisher *p = ctx;
   /* While nobody else has them, so that no end of theirs comes before. */
-  for (struct rmq_node *n = rmq_list_first(messages); n != NULL;
-       n = rmq_list_next(messages, n))
-    rmq_publisher_tell(p, rmq_publisher_message(n), RMQ_FATE_STORED);
+  size_t ended = tell_stored(p, messages);
   pthread_mutex_lock(&p->lock);
+  p->tagged -= ended;
   rmq_fifo_stored(&p->fifo, messages);
   rmq_publisher_file_tags(p, messages);
   unlock_and_tell(p);

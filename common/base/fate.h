@@ -32,6 +32,11 @@ const char *rmq_fate_to_str(enum rmq_fate f);
 /* Every fate but STORED. */
 bool rmq_fate_is_final(enum rmq_fate f);
 
+/* Part of a tag: STORED is the last that it hears, so that what waits on the
+ * disk for a day costs no memory. Any other fate may come instead, never after.
+ */
+#define RMQ_TAG_UNTIL_STORED (UINT64_C(1) << 63)
+
 /* Texts are borrowed for the call, and never NULL; "" = not known. Those of the
  * message are not known when only its row ended. */
 struct rmq_fate_report {

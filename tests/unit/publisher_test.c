@@ -1147,6 +1147,44 @@ static void a_row_that_comes_back_keeps_its_tag(void **state) {
   fake_store_free(store);
 }
 
+static void a_tag_until_stored_hears_no_more(void **state) {
+  const struct rmq_envelope none = {.type = NULL};
+  struct fixture f;
+  set_up(&f, state);
+  struct fake_store *store = fake_store_new();
+  store->prepare = on_prepare;
+  store->prepare_ctx = &f;
+  f.config.fifo.mode = RMQ_SPOOL_OVERFLOW;
+  f.config.fifo.store = &store->store;
+  f.config.fifo.max_messages = 1;
+  start(&f);
+  struct rmq_store_handlers to = rmq_publisher_store_handlers(f.p);
+  fake_store_open(store, &to);
+  offer_plain(&f, NULL, "one");
+  for (int i = 0; i < 2; i++) {
+    struct rmq_message *m = opaque(NULL, "row", &none);
+    m->seq = ++f.seq;
+    m->tag = m->seq | RMQ_TAG_UNTIL_STORED;
+    m->born = f.rig->now;
+    rmq_publisher_offer(f.p, m);
+  }
+  fake_store_commit(store, SIZE_MAX);
+  assert_string_equal(f.fates, "9223372036854775810 stored  0  x k\n"
+                               "9223372036854775811 stored  0  x k\n");
+  f.fates[0] = '\0';
+  store->has_fetch = false;
+  fake_store_lose(store, 1, RMQ_STORE_EXPIRED);
+  assert_string_equal(f.fates, "");
+  rmq_publisher_abandon(f.p);
+  fake_store_work(store);
+  rmq_publisher_tell_kept(f.p);
+  assert_null(strstr(f.fates, "922337"));
+  assert_non_null(strstr(f.fates, "1 kept "));
+  fake_rig_free(f.rig);
+  rmq_publisher_free(f.p);
+  fake_store_free(store);
+}
+
 /* The store's thread asks on by itself while the worker sleeps. */
 static void rows_that_turn_up_while_the_worker_sleeps_are_asked_for(void **s) {
   struct fixture f;
@@ -1339,6 +1377,7 @@ int main(void) {
       WHOLE(a_full_queue_refuses_and_drops_nothing),
       HOWEVER_SPLIT(a_missing_exchange_costs_its_own_message_only),
       WHOLE(a_row_that_comes_back_keeps_its_tag),
+      WHOLE(a_tag_until_stored_hears_no_more),
   };
   return run_all(tests);
 }
