@@ -35,6 +35,7 @@ PACKAGES_TEST=(
   prometheus prometheus-alertmanager prometheus-node-exporter
   libmicrohttpd-dev libprotobuf-c1
   clang clang-tools clang-format "$packages_clang_rt" cppcheck shellcheck valgrind
+  zsh
 )
 
 PACKAGES_NEW=()

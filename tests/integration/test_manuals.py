@@ -243,18 +243,23 @@ def test_collectd_starts_with_the_thresholds_of_the_manual(block, built, tmp_pat
         assert not a.log_lines(r"\[(error|warning)\]"), a.log()
 
 
-class Bash:
+SHELLS = {"bash": (["--norc", "--noprofile", "-i"], ""),
+          "zsh": (["-f", "-i"], "autoload -U compinit bashcompinit; "
+                                "compinit -u -D; bashcompinit; ")}
+
+
+class Shell:
     """On a terminal of its own."""
 
-    def __init__(self, where):
+    def __init__(self, name, where):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(where)
             os.environ.update(PATH=f"{where}/bin:{os.environ['PATH']}", PS1="> ",
                               TERM="dumb", INPUTRC="/dev/null")
-            os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+            os.execvp(name, [name, *SHELLS[name][0]])
         self.said = ""
-        self.type(f"source {TOP / 'contrib/completion/warren'}; echo re''ady\n")
+        self.type(SHELLS[name][1] + f"source {TOP / 'contrib/completion/warren'}; echo re''ady\n")
         self.wait_for("ready")
 
     def type(self, text):
@@ -274,22 +279,24 @@ class Bash:
         os.waitpid(self.pid, 0)
 
 
-def test_tab_completes_what_the_command_has(build, tmp_path):
-    """In a real bash on a terminal, the way a package installs it: found by the
-    command's name."""
+@pytest.mark.parametrize("name", SHELLS)
+def test_tab_completes_what_the_command_has(name, build, tmp_path):
+    """In a real shell on a terminal."""
+    if not shutil.which(name):
+        pytest.skip(f"{name} is missing")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "warren").symlink_to(
         os.path.abspath(built_program(build, "warren")))
     (tmp_path / "a_password").touch()
-    bash = Bash(tmp_path)
+    shell = Shell(name, tmp_path)
     try:
         for typed, want in (("warren moni", "warren monitor "),
                             ("warren monitor --max-vh", "--max-vhosts "),
                             ("warren monitor --source man", "--source management "),
                             ("warren check thr", "check throughput "),
                             ("warren monitor --password-file a_p", "a_password ")):
-            bash.type(typed + "\t")
-            bash.wait_for(want)
-            bash.type("\x15")  # the line is emptied
+            shell.type(typed + "\t")
+            shell.wait_for(want)
+            shell.type("\x15")  # the line is emptied
     finally:
-        bash.close()
+        shell.close()
