@@ -22,6 +22,8 @@ static const struct command commands[] = {
      "one indicator as a plugin for Nagios and Icinga: line and exit status"},
     {"monitor", warren_monitor,
      "what a RabbitMQ cluster says about itself, as line protocol"},
+    {"publish", warren_publish,
+     "standard input to RabbitMQ, line by line, with confirms"},
     {"spool", warren_spool,
      "what waits on the disk for a stopped daemon: list it, export it"},
     {NULL, NULL, NULL}};

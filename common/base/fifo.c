@@ -100,6 +100,8 @@ static enum rmq_fifo_place append(struct rmq_fifo *f, struct rmq_message *m) {
 enum rmq_fifo_place rmq_fifo_offer(struct rmq_fifo *f, struct rmq_message *m) {
   if (!goes_to_store(f, m))
     return append(f, m);
+  if (!f->store->has_room(f->store->ctx, m))
+    return RMQ_FIFO_DROPPED;
   switch (f->store->put(f->store->ctx, f->lane, m)) {
   case RMQ_STORE_TOOK:
     f->pending++;

@@ -98,6 +98,8 @@ const char *rmq_store_put_to_str(enum rmq_store_put p);
 struct rmq_store {
   void *ctx;
   enum rmq_store_put (*put)(void *ctx, unsigned lane, struct rmq_message *m);
+  /* Whether put would have to drop nothing for m, now or when it is written. */
+  bool (*has_room)(void *ctx, const struct rmq_message *m);
   /* At the end: as put, but never busy, since m leaves RAM as much room as it
    * takes. */
   enum rmq_store_put (*keep)(void *ctx, unsigned lane, struct rmq_message *m);

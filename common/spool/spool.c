@@ -19,7 +19,8 @@ enum {
   BATCH_BYTES = 8 << 20, /* taken from the queue at once */
   /* So many settled rows wake the thread; fewer wait for a put or a tick. */
   SETTLED_RANGES = 1024,
-  SETTLED_SEQS = 8192
+  SETTLED_SEQS = 8192,
+  ROOM_MARGIN = 32 * 4096 /* pages that are not full, and inner ones */
 };
 
 const char *rmq_spool_sync_to_str(enum rmq_spool_sync s) {
@@ -96,6 +97,21 @@ static enum rmq_store_put put(void *ctx, unsigned lane, struct rmq_message *m) {
   struct rmq_spool *s = ctx;
   (void)lane;
   return queue(s, m, s->config.pending_bytes_max);
+}
+
+/* By what the thread found when it looked last, and what waits since; a spool
+ * that is of no use says so when it is asked to take m. */
+static bool has_room(void *ctx, const struct rmq_message *m) {
+  struct rmq_spool *s = ctx;
+  pthread_mutex_lock(&s->lock);
+  uint64_t wanted = s->pending_bytes + rmq_message_cost(m) + ROOM_MARGIN;
+  bool has = !s->is_usable || wanted <= s->room_bytes;
+  if (!has && !s->wants_room) {
+    s->wants_room = true;
+    wake(s);
+  }
+  pthread_mutex_unlock(&s->lock);
+  return has;
 }
 
 static enum rmq_store_put keep(void *ctx, unsigned lane,
@@ -186,6 +202,8 @@ static void take_work(struct rmq_spool *s) {
   size_t bytes = 0;
   pthread_mutex_lock(&s->lock);
   s->is_woken = false;
+  s->makes_room = s->wants_room;
+  s->wants_room = false;
   take_settled(s);
   bool is_new = rmq_list_is_empty(&s->batch);
   if (is_new)
@@ -202,9 +220,9 @@ static bool can_write(const struct rmq_spool *s) {
 static void write_work(struct rmq_spool *s, bool is_tick, struct rmq_mono now) {
   bool may_expire = is_tick && s->config.max_age.ns > 0 && s->rows > 0;
   bool has_batch = !rmq_list_is_empty(&s->batch);
-  bool has_deletions =
-      s->deleting.count > 0 &&
-      (is_tick || s->is_deleting || s->is_stopping_now || is_due(&s->deleting));
+  bool has_deletions = s->deleting.count > 0 &&
+                       (is_tick || s->is_deleting || s->is_stopping_now ||
+                        s->makes_room || is_due(&s->deleting));
   if (!can_write(s))
     rmq_spool_fail_batch(s);
   else if (has_batch || has_deletions || may_expire)
@@ -223,6 +241,16 @@ static void answer_fetches(struct rmq_spool *s, struct rmq_mono now) {
   }
 }
 
+/* What may still be written before something has to be dropped. */
+static uint64_t find_room(struct rmq_spool *s) {
+  struct rmq_error ignored = {""};
+  int64_t pages = 0;
+  if (!can_write(s) ||
+      rmq_spool_db_room(s->db, &pages, &ignored) != RMQ_SPOOL_FINE || pages < 0)
+    return 0;
+  return (uint64_t)pages * 4096;
+}
+
 static void publish_stats(struct rmq_spool *s) {
   struct rmq_wall oldest = {0};
   struct rmq_spool_row row;
@@ -236,7 +264,9 @@ static void publish_stats(struct rmq_spool *s) {
     rmq_spool_db_scan_end(s->db);
   }
   uint64_t bytes = s->db == NULL ? 0 : rmq_spool_file_bytes(&s->file);
+  uint64_t room = find_room(s);
   pthread_mutex_lock(&s->lock);
+  s->room_bytes = room;
   s->stats = (struct rmq_store_stats){
       .bytes = bytes, .rows = s->rows, .failures = s->failures};
   s->oldest = oldest;
@@ -361,7 +391,7 @@ struct rmq_spool *rmq_spool_new(const struct rmq_spool_config *config,
     return NULL;
   }
   s->config = *config;
-  s->store = (struct rmq_store){s, put, keep, fetch, settle, stats};
+  s->store = (struct rmq_store){s, put, has_room, keep, fetch, settle, stats};
   init_lanes(s);
   init_intervals(s);
   s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

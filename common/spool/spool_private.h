@@ -44,6 +44,8 @@ struct rmq_spool {
   bool is_woken;
   bool is_usable;
   bool is_stopping;
+  bool wants_room;     /* somebody waits for it: delete what has ended */
+  uint64_t room_bytes; /* when the thread looked last */
   struct rmq_mono stop_deadline;
   struct rmq_list pending; /* of struct rmq_message, as they came */
   size_t pending_bytes;    /* of them and of those being written */
@@ -71,6 +73,7 @@ struct rmq_spool {
   struct rmq_spool_ranges deleting; /* taken from settled, not yet committed */
   struct rmq_list batch;            /* taken from pending */
   size_t trim_after;                /* bytes read before the heap is trimmed */
+  bool makes_room;                  /* because somebody wanted some */
   bool is_stopping_now;             /* as this turn sees it */
   bool is_deleting;                 /* the last transaction left some */
   struct rmq_spool_lane lanes[];

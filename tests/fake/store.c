@@ -97,6 +97,12 @@ static enum rmq_store_put put(void *ctx, unsigned lane, struct rmq_message *m) {
   return s->is_busy && !s->is_broken ? RMQ_STORE_BUSY : keep(ctx, lane, m);
 }
 
+static bool has_room(void *ctx, const struct rmq_message *m) {
+  const struct fake_store *s = ctx;
+  (void)m;
+  return !s->is_full;
+}
+
 static void fetch(void *ctx, unsigned lane, uint64_t after_seq,
                   size_t max_messages, size_t max_bytes) {
   struct fake_store *s = ctx;
@@ -128,7 +134,7 @@ static void stats(void *ctx, struct rmq_store_stats *ret) {
 struct fake_store *fake_store_new(void) {
   struct fake_store *s = calloc(1, sizeof(*s));
   assert_non_null(s);
-  s->store = (struct rmq_store){s, put, keep, fetch, settle, stats};
+  s->store = (struct rmq_store){s, put, has_room, keep, fetch, settle, stats};
   rmq_list_init(&s->pending);
   return s;
 }

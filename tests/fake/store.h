@@ -33,6 +33,7 @@ struct fake_store {
   size_t fetch_messages, fetch_bytes;
   uint64_t last_put;
   bool is_busy, is_broken; /* what put says */
+  bool is_full;            /* what has_room says */
 };
 
 struct fake_store *fake_store_new(void);

@@ -467,6 +467,9 @@ static void store_event(struct world *w) {
     s->is_broken = w->disks_fail && !s->is_broken;
     w->disk_failed |= s->is_broken;
     break;
+  case 11:
+    s->is_full = !s->is_full;
+    break;
   case 1:
     s->is_busy = w->disks_fail && !s->is_busy;
     w->disk_failed |= s->is_busy;
@@ -523,7 +526,7 @@ static void calm_down(struct world *w) {
   fake_server_block(w->server, false);
   fake_server_flush(w->server);
   if (w->store != NULL)
-    w->store->is_broken = w->store->is_busy = false;
+    w->store->is_broken = w->store->is_busy = w->store->is_full = false;
   for (int i = 0; i < 3000; i++) {
     turn(w);
     if (w->store != NULL)

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""warren publish: what standard input brings is in the queue, or standard error
+and the exit status say what is not."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+
+from rig.gate import Gate
+from rig.waiting import wait_for
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def warren(build, vhost):
+    """Starts the command; whatever still runs at the end is ended."""
+    started = []
+
+    def start(*arguments, at, where=vhost, stdin=subprocess.PIPE):
+        p = subprocess.Popen(
+            [f"{build}/warren", "publish", "--host", f"127.0.0.1:{at.amqp_port}",
+             "--vhost", where.name, "--retry-delay", "0.1",
+             "--retry-delay-max", "0.3", *arguments],
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        started.append(p)
+        return p
+    yield start
+    for p in started:
+        if p.poll() is None:
+            p.kill()
+            p.communicate()
+
+
+def end(p, data=b"", status=0, timeout=60):
+    """Gives it the rest of its input; returns what it said."""
+    out, err = p.communicate(data, timeout)
+    assert out == b""
+    assert p.returncode == status, err.decode()
+    return err.decode()
+
+
+def lines(count, first=0):
+    return [b"line %d" % n for n in range(first, first + count)]
+
+
+def joined(some):
+    return b"".join(line + b"\n" for line in some)
+
+
+@pytest.fixture
+def queue(vhost):
+    vhost.exchange("events", "topic")
+    vhost.queue("q")
+    vhost.bind("events", "q", "a.#")
+    return vhost
+
+
+def bodies(vhost, name="q"):
+    return [body for _, body in vhost.take_all(name)]
+
+
+def test_lines_that_were_sent_are_lines_that_arrive(broker, queue, warren):
+    sent = lines(5000) + [b"", b"\xff\xfe not text", b"no newline"]
+    data = joined(sent)[:-1]
+    said = end(warren("--exchange", "events", "--routing-key", "a.b", "--wait",
+                      at=broker), data)
+    assert said == ""
+    assert bodies(queue) == sent
+
+
+def test_the_default_exchange_and_the_whole_of_a_file(broker, queue, warren):
+    data = bytes(range(256)) * 2000
+    end(warren("--routing-key", "q", "--whole", "--wait", "--message-id", "m-1",
+               "--content-type", "image/png", "--type", "picture",
+               "--correlation-id", "c-1", "--reply-to", "answers",
+               "--header", "tenant=blue", "--header", "tries=3",
+               at=broker), data)
+    [(properties, body)] = queue.take_all("q")
+    assert body == data
+    assert properties.message_id == "m-1"
+    assert properties.content_type == "image/png"
+    assert properties.type == "picture"
+    assert properties.correlation_id == "c-1"
+    assert properties.reply_to == "answers"
+    assert properties.app_id == "warren"
+    assert properties.delivery_mode == 2
+    assert properties.headers["tenant"] == "blue"
+    assert properties.headers["tries"] == 3
+
+
+def test_what_no_queue_takes_is_an_error_that_says_so(broker, queue, warren):
+    said = end(warren("--exchange", "events", "--routing-key", "nobody",
+                      "--wait", at=broker), b"one\ntwo\n", status=1)
+    assert said == ('E! warren publish: 2 returned: 312 NO_ROUTE, exchange '
+                    '"events", routing key "nobody"\n')
+    said = end(warren("--exchange", "events", "--routing-key", "nobody",
+                      "--max-attempts", "1", at=broker), b"one\n", status=1)
+    assert "1 messages did not arrive: 1 returned" in said
+
+
+def test_what_the_queue_refuses_is_an_error_that_says_so(broker, queue, warren):
+    queue.queue("full", **{"x-max-length": 1, "x-overflow": "reject-publish"})
+    said = end(warren("--routing-key", "full", "--wait", "--confirm-window", "1",
+                      at=broker), b"one\ntwo\nthree\n", status=1)
+    assert "2 rejected: the broker could not take it (nack)" in said
+    assert bodies(queue, "full") == [b"one"]
+
+
+def test_wrong_arguments_are_named(broker, queue, warren):
+    for arguments, words in (
+            (["--wait"], "--routing-key"),
+            (["--routing-key", "q", "--message-id", "x"], "--whole"),
+            (["--routing-key", "%{plugin}"], "--format influx"),
+            (["--routing-key", "q", "--wait", "--confirm=false"], "--confirm"),
+            (["--routing-key", "q", "--spool-mode", "always"], "SpoolDir"),
+            (["--routing-key", "q", "--password", "x"], "argument"),
+            (["--no-such"], "--no-such")):
+        said = end(warren(*arguments, at=broker), status=2)
+        assert words in said and said.startswith("E! warren publish: ")
+
+
+def test_an_exchange_that_is_not_there_ends_the_wait(broker, queue, warren):
+    said = end(warren("--exchange", "nowhere", "--routing-key", "a.b", "--wait",
+                      "--timeout", "1", at=broker), b"one\n", status=1)
+    assert "no exchange 'nowhere'" in said
+    assert "1 dropped: shutdown" in said
+
+
+def test_line_protocol_is_batched_by_key(broker, queue, warren):
+    vhost = queue
+    vhost.exchange("metrics", "topic")
+    vhost.queue("m")
+    vhost.bind("metrics", "m")
+    cpu = [f"cpu,host=web.1 usage={n} {n}" for n in range(25)]
+    said = end(warren("--exchange", "metrics", "--format", "influx", "--wait",
+                      "--routing-key", "t.%{host}.%{plugin}",
+                      "--batch-values", "10", at=broker),
+               "\n".join([*cpu, "", "# comment", "mem,host=web.1 free=1i"]
+                         ).encode())
+    assert said == ""
+    taken = vhost.take_all("m")
+    assert [p.content_type for p, _ in taken] == ["text/influx"] * 4
+    assert [body.decode().splitlines() for _, body in taken] == [
+        cpu[:10], cpu[10:20], cpu[20:], ["mem,host=web.1 free=1i"]]
+
+
+def test_an_open_batch_goes_out_in_time(broker, queue, warren):
+    p = warren("--format", "influx", "--routing-key", "q", "--batch-values",
+               "1000", "--flush-interval", "0.1", at=broker)
+    p.stdin.write(b"cpu usage=1\n")
+    p.stdin.flush()
+    wait_for(lambda: queue.ready("q") == 1, 20, "the line is there")
+    end(p)
+    assert bodies(queue) == [b"cpu usage=1\n"]
+
+
+def feed_through(gate, p, data, shut_for):
+    """Feeds all of it, the broker being away at first; what it said."""
+    feeder = threading.Thread(target=lambda: (p.stdin.write(data),
+                                              p.stdin.close()))
+    feeder.start()
+    feeder.join(shut_for)
+    assert feeder.is_alive(), "the pipe did not block"
+    gate.open()
+    feeder.join(60)
+    assert p.wait(60) is not None
+    return p.stderr.read().decode()
+
+
+def test_the_input_waits_while_the_broker_is_away(broker, queue, warren):
+    """Nothing is dropped: the pipe blocks."""
+    sent = lines(20000)
+    with Gate(broker.amqp_port, is_open=False) as gate:
+        p = warren("--routing-key", "q", "--wait", "--send-queue-limit", "1000",
+                   at=gate)
+        said = feed_through(gate, p, joined(sent), shut_for=0.5)
+    assert p.returncode == 0, said
+    assert bodies(queue) == sent
+
+
+def test_what_is_left_waits_in_the_spool_for_the_next_run(
+        broker, queue, warren, tmp_path, build):
+    spool = ("--spool-dir", str(tmp_path / "spool"), "--send-queue-limit", "10",
+             "--shutdown-timeout", "0.5")
+    with Gate(broker.amqp_port, is_open=False) as gate:
+        said = end(warren("--exchange", "events", "--routing-key", "a.b",
+                          "--header", "tenant=blue", "--type", "order", *spool,
+                          at=gate), joined(lines(500)))
+    assert "500 messages wait in" in said
+    exported = subprocess.run(
+        [f"{build}/warren", "spool", "export", str(tmp_path / "spool")],
+        check=True, capture_output=True, text=True).stdout
+    rows = [json.loads(line) for line in exported.splitlines()]
+    assert [row["body"].encode() for row in rows] == lines(500)
+    assert {row["type"] for row in rows} == {"order"}
+    ids = [row["message_id"] for row in rows]
+    said = end(warren("--exchange", "events", "--routing-key", "a.b", "--wait",
+                      *spool, at=broker), joined(lines(10, first=500)))
+    taken = queue.take_all("q")
+    assert [body for _, body in taken] == lines(510)
+    assert [p.message_id for p, _ in taken][:500] == ids
+    assert {p.type for p, _ in taken[:500]} == {"order"}
+
+
+def test_with_wait_what_is_only_spooled_is_no_success(
+        broker, queue, warren, tmp_path):
+    with Gate(broker.amqp_port, is_open=False) as gate:
+        said = end(warren("--routing-key", "q", "--wait", "--timeout", "0.5",
+                          "--spool-dir", str(tmp_path / "spool"), at=gate),
+                   joined(lines(20)), status=1)
+    assert "20 kept: in the spool for the next start" in said
+    with sqlite3.connect(tmp_path / "spool" / "publish.spool") as base:
+        assert base.execute("SELECT count(*) FROM messages").fetchone() == (20,)
+
+
+def test_a_full_spool_makes_the_input_wait(broker, queue, warren, tmp_path):
+    """With a bound of 1 MiB on the disk, some 6 MB arrive all the same."""
+    sent = [b"%06d " % n + b"x" * 300 for n in range(20000)]
+    with Gate(broker.amqp_port, is_open=False) as gate:
+        p = warren("--routing-key", "q", "--wait", "--send-queue-limit", "100",
+                   "--spool-dir", str(tmp_path / "spool"), "--spool-max-bytes",
+                   "1MiB", at=gate)
+        said = feed_through(gate, p, joined(sent), shut_for=1)
+    assert p.returncode == 0, said
+    assert bodies(queue) == sent
+
+
+def test_sigterm_drains_and_ends(broker, queue, warren):
+    p = warren("--routing-key", "q", at=broker)
+    p.stdin.write(joined(lines(1000)))
+    p.stdin.flush()
+    wait_for(lambda: queue.ready("q") >= 1000, 20, "the lines are there")
+    p.send_signal(signal.SIGTERM)
+    begin = time.monotonic()
+    assert p.wait(20) == 0
+    assert time.monotonic() - begin < 8
+    p.stdin.close()
+    assert bodies(queue) == lines(1000)
+
+
+def test_every_line_arrives_when_the_broker_is_killed(victim, victim_vhost,
+                                                      warren):
+    """Not one is missing, in order by its first arrival, and exit 0."""
+    victim_vhost.queue("q")
+    sent = lines(40000)
+    p = warren("--routing-key", "q", "--wait", at=victim, where=victim_vhost)
+    data = joined(sent)
+    half = data.index(b"line 20000\n")
+    p.stdin.write(data[:half])
+    p.stdin.flush()
+    wait_for(lambda: victim_vhost.ready("q") > 2000, 30, "some have arrived")
+    victim.kill9()
+    victim.start()
+    end(p, data[half:], timeout=100)
+    first = list(dict.fromkeys(bodies(victim_vhost)))
+    assert first == sent
