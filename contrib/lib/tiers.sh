@@ -51,8 +51,9 @@ group_long() {
 group_drills() {
   local status=0 began=$SECONDS figures=$work/drills-figures.json
   echo '[]' >"$figures"
-  pytest_args+=(-k test_drills)
-  WARREN_LONG=1 WARREN_FIGURES=$figures group_integration || status=$?
+  build_plain bench_at || return 1
+  WARREN_LONG=1 WARREN_FIGURES=$figures \
+    run_pytest -k test_drills "${pytest_args[@]}" || status=$?
   tiers_note drills "{\"status\": $status, \"pytest\": \"${pytest_args[*]}\",
     \"seconds\": $((SECONDS - began)),
     \"passed\": $(last_pytest passed "$work/drills.log"),
