@@ -20,6 +20,8 @@ struct command {
 static const struct command commands[] = {
     {"check", warren_check,
      "one indicator as a plugin for Nagios and Icinga: line and exit status"},
+    {"consume", warren_consume,
+     "messages to standard output or to commands, acknowledged when done"},
     {"monitor", warren_monitor,
      "what a RabbitMQ cluster says about itself, as line protocol"},
     {"publish", warren_publish,

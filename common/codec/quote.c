@@ -60,6 +60,25 @@ int rmq_quote_json(struct rmq_buf *out, const char *text) {
   return rmq_buf_append_char(out, '"');
 }
 
+int rmq_quote_base64(struct rmq_buf *out, const void *bytes, size_t len) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "abcdefghijklmnopqrstuvwxyz0123456789+/";
+  const unsigned char *from = bytes;
+  for (size_t i = 0; i < len; i += 3) {
+    uint32_t bits = (uint32_t)from[i] << 16;
+    if (i + 1 < len)
+      bits |= (uint32_t)from[i + 1] << 8;
+    if (i + 2 < len)
+      bits |= from[i + 2];
+    char text[4] = {digits[bits >> 18], digits[bits >> 12 & 63],
+                    i + 1 < len ? digits[bits >> 6 & 63] : '=',
+                    i + 2 < len ? digits[bits & 63] : '='};
+    if (rmq_buf_append(out, text, sizeof(text)) != 0)
+      return -1;
+  }
+  return 0;
+}
+
 static bool is_key_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
          (c >= '0' && c <= '9') || c == '_' || c == ':';

@@ -16,6 +16,8 @@ int rmq_quote_escape(struct rmq_buf *out, const char *text);
 /* A JSON string with its quotes, always valid: UTF-8 stays as it is, bytes that
  * are none become U+FFFD. */
 int rmq_quote_json(struct rmq_buf *out, const char *text);
+/* RFC 4648 with padding, without quotes. Always ASCII. */
+int rmq_quote_base64(struct rmq_buf *out, const void *bytes, size_t len);
 
 /* Bytes at the start of text that collectd's text protocol takes for the name
  * of an option: [A-Za-z0-9_:] */

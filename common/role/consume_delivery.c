@@ -113,7 +113,8 @@ void rmq_consume_done(struct rmq_role_consume *r, uint64_t ticket,
  * until regulate() lets them come. */
 static void hold_when_full(struct rmq_role_consume *r, int64_t values) {
   int64_t limit = r->options->backpressure_queue_length;
-  if (limit > 0 && values > limit && !r->is_draining)
+  bool is_full = (limit > 0 && values > limit) || rmq_consume_is_full(r);
+  if (is_full && !r->is_draining)
     rmq_connection_hold(r->connection, true);
 }
 
@@ -183,6 +184,54 @@ static void hand_out(struct rmq_role_consume *r, uint64_t ticket,
   handed_out(&h, d, now);
 }
 
+/* What no sink can do anything with. */
+static bool is_whole(const struct rmq_role_consume *r,
+                     const struct rmq_delivery *d,
+                     enum rmq_rejection *ret_cause) {
+  if (d->is_oversized)
+    *ret_cause = RMQ_REJECTION_oversized;
+  else if (d->is_malformed)
+    *ret_cause = RMQ_REJECTION_malformed;
+  else if (!rmq_consume_filter_takes_user(r->filter, d->user_id))
+    *ret_cause = RMQ_REJECTION_user_id;
+  else
+    return true;
+  return false;
+}
+
+/* Not begun: it is settled by nobody, and comes again after the end. */
+static void leave(struct rmq_role_consume *r, uint64_t ticket) {
+  rmq_flow_leave(&r->flow, ticket);
+  rmq_consume_forget(r, ticket);
+  r->left++;
+}
+
+/* The message as a whole is one value. */
+static void hand_message(struct rmq_role_consume *r, uint64_t ticket,
+                         const struct rmq_delivery *d, struct rmq_mono now) {
+  struct handing_out h = {.r = r, .ticket = ticket, .now = now, .values = 1};
+  enum rmq_rejection cause = RMQ_REJECTION_parse;
+  struct rmq_error err = {""};
+  enum rmq_message_turn turn = RMQ_MESSAGE_UNREADABLE;
+  if (is_whole(r, d, &cause))
+    turn = r->sink.message(r->sink.ctx, d, ticket, &err);
+  switch (turn) {
+  case RMQ_MESSAGE_TAKEN:
+    handed_out(&h, d, now);
+    return;
+  case RMQ_MESSAGE_LEFT:
+    leave(r, ticket);
+    return;
+  case RMQ_MESSAGE_NO_MEMORY:
+    cause = RMQ_REJECTION_memory;
+    break;
+  case RMQ_MESSAGE_UNREADABLE:
+    break;
+  }
+  rmq_consume_forget(r, ticket);
+  reject(r, ticket, d, cause, /* may_pass = */ true, err.text, now);
+}
+
 static void take(struct rmq_role_consume *r, uint64_t ticket,
                  const struct rmq_delivery *d, struct rmq_mono now) {
   enum rmq_rejection cause = RMQ_REJECTION_content_type;
@@ -235,13 +284,6 @@ static bool is_left(struct rmq_role_consume *r) {
   return is_full || r->left > 0;
 }
 
-/* Not begun: it is settled by nobody, and comes again after the end. */
-static void leave(struct rmq_role_consume *r, uint64_t ticket) {
-  rmq_flow_leave(&r->flow, ticket);
-  rmq_consume_forget(r, ticket);
-  r->left++;
-}
-
 void rmq_consume_delivered(void *ctx, uint64_t serial,
                            const struct rmq_delivery *d, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
@@ -260,6 +302,8 @@ void rmq_consume_delivered(void *ctx, uint64_t serial,
   case RMQ_FLOW_TAKE:
     if (r->begins_nothing) /* a copy of what is out shares its end, though */
       leave(r, ticket);
+    else if (r->sink.message != NULL)
+      hand_message(r, ticket, d, now);
     else
       take(r, ticket, d, now);
     break;
@@ -274,7 +318,7 @@ static void settle_one(struct rmq_role_consume *r, uint64_t ticket) {
   rmq_consume_lock(r);
   bool is_enough = rmq_outstanding_back(&r->outstanding, ticket);
   rmq_consume_unlock(r);
-  if (is_enough)
+  if (is_enough || r->sink.is_full != NULL) /* it may have room again */
     rmq_worker_wake(r->worker);
 }
 

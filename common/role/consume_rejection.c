@@ -193,6 +193,23 @@ void rmq_rejections_log_mixed(struct rmq_rejections *r,
   rmq_buf_fini(&line);
 }
 
+void rmq_rejections_log_failed(struct rmq_rejections *r, const char *about,
+                               enum rmq_settle how, struct rmq_mono now) {
+  uint64_t missed = 0;
+  if (!take_line(&r->budgets[RMQ_REJECTION_dispatch], LINES_PER_SPAN, now,
+                 &missed))
+    return;
+  struct rmq_buf line;
+  rmq_buf_init(&line, LINE_BYTES);
+  rmq_buf_appendf(&line, "message %s: %s", fate(how), about);
+  append_missed(&line, missed);
+  rmq_session_log_write(
+      r->log, &(struct rmq_log_record){.level = RMQ_LOG_WARNING,
+                                       .event = "rejected",
+                                       .message = rmq_buf_text(&line)});
+  rmq_buf_fini(&line);
+}
+
 void rmq_rejections_log_rate(struct rmq_rejections *r, struct rmq_mono now) {
   uint64_t missed = 0;
   if (!take_line(&r->rate, 1, now, &missed))

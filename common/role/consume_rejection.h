@@ -53,6 +53,9 @@ void rmq_rejections_log(struct rmq_rejections *r, const struct rmq_delivery *d,
 void rmq_rejections_log_mixed(struct rmq_rejections *r,
                               const struct rmq_delivery *d, size_t bad,
                               const char *detail, struct rmq_mono now);
+/* A message that a sink of whole messages took and that was not done. */
+void rmq_rejections_log_failed(struct rmq_rejections *r, const char *about,
+                               enum rmq_settle how, struct rmq_mono now);
 /* A notification was dropped because of NotificationRate: a line a minute. */
 void rmq_rejections_log_rate(struct rmq_rejections *r, struct rmq_mono now);
 /* The same for a delivery of which only the fate is known: a line a minute, as

@@ -48,8 +48,9 @@ static void settle_overdue(struct rmq_role_consume *r, uint64_t ticket,
                              r->options->written_timeout, now);
 }
 
+/* A message that a sink took has its end for certain, however late. */
 static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
-  if (!rmq_mono_reached(now, r->overdue_check))
+  if (r->sink.message != NULL || !rmq_mono_reached(now, r->overdue_check))
     return;
   r->overdue_check = rmq_mono_add(now, rmq_s(OVERDUE_CHECK_S));
   uint64_t ticket = 0;
@@ -119,7 +120,9 @@ static void regulate(struct rmq_role_consume *r, int64_t values,
   else if (values < limit / 2 || values == 0)
     r->is_withheld = false;
   rmq_consumer_withhold(r->consumer, r->is_withheld);
-  rmq_connection_hold(r->connection, r->is_withheld && !r->is_draining);
+  rmq_connection_hold(r->connection,
+                      !r->is_draining &&
+                          (r->is_withheld || rmq_consume_is_full(r)));
   if (r->is_withheld && !was_withheld && !r->is_draining)
     log_withheld(r, values, now);
   if (!r->is_withheld && was_withheld && !r->is_draining)
@@ -175,6 +178,7 @@ struct rmq_mono rmq_consume_step(void *ctx, struct rmq_mono now) {
   struct rmq_role_consume *r = ctx;
   cancel_subscription(r);
   settle_complete(r, now);
+  rmq_consume_settle_ends(r, now);
   check_overdue(r, now);
   share_counters(r);
   regulate(r, r->counters.outstanding, now);
@@ -189,7 +193,9 @@ struct rmq_mono rmq_consume_step(void *ctx, struct rmq_mono now) {
   if (is_flowing(r, now))
     due = rmq_mono_min(due, rmq_consumer_lull(r->consumer));
   share_counters(r);
-  return has_values_out(r) ? rmq_mono_min(due, r->overdue_check) : due;
+  return has_values_out(r) && r->sink.message == NULL
+             ? rmq_mono_min(due, r->overdue_check)
+             : due;
 }
 
 void rmq_consume_drain(void *ctx, struct rmq_mono now) {

@@ -126,6 +126,7 @@ static int create_consumer(struct rmq_role_consume *r, struct rmq_error *err) {
   r->consumer = rmq_consumer_new(&config, &handlers);
   if (r->consumer == NULL ||
       rmq_outstanding_init(&r->outstanding, tickets) != 0 ||
+      (r->sink.message != NULL && rmq_message_ends_init(&r->ends, tickets)) ||
       create_flow(r) != 0)
     return rmq_error_set(err, "no memory");
   return 0;
@@ -158,7 +159,8 @@ static int create_connection(struct rmq_role_consume *r,
   struct rmq_connection_config config = {
       .wants_confirms = false,
       .keeps_properties = r->options->trust.quarantine_dir != NULL ||
-                          r->options->trust.host_from_header != NULL};
+                          r->options->trust.host_from_header != NULL ||
+                          r->sink.message != NULL};
   if (rmq_connection_setup_init(&r->setup, &r->options->connection,
                                 r->host->service, r->host->hostname, r->block,
                                 &config, err) != 0 ||
@@ -236,6 +238,7 @@ void rmq_role_consume_free(struct rmq_role_consume *r) {
   rmq_consume_format_fini(&r->format);
   rmq_flow_fini(&r->flow);
   rmq_outstanding_fini(&r->outstanding);
+  rmq_message_ends_fini(&r->ends);
   rmq_rejections_fini(&r->rejections);
   rmq_consume_filter_free(r->filter);
   rmq_consume_events_free(r->events);
@@ -295,6 +298,15 @@ bool rmq_role_consume_join(struct rmq_role_consume *r,
   }
   r->is_started = false;
   return true;
+}
+
+bool rmq_role_consume_is_idle(struct rmq_role_consume *r) {
+  if (!rmq_session_is_up(rmq_session_log_state(&r->session)))
+    return false;
+  rmq_consume_lock(r);
+  bool is_idle = r->shared.unacked == 0 && r->outstanding.count == 0;
+  rmq_consume_unlock(r);
+  return is_idle;
 }
 
 void rmq_role_consume_report(struct rmq_role_consume *r,

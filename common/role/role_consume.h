@@ -68,13 +68,35 @@ enum rmq_refusal {
 enum { RMQ_REFUSALS_COUNT = 11 };
 const char *rmq_refusal_to_str(enum rmq_refusal r);
 
-/* Where samples go; called in the worker's thread. ticket (56 bits) is to be
- * handed to rmq_role_consume_written once for every sample that was taken. */
+/* What a sink of whole messages answers. */
+enum rmq_message_turn {
+  RMQ_MESSAGE_TAKEN,      /* its end will be told, once, with the ticket */
+  RMQ_MESSAGE_LEFT,       /* not wanted any more: it goes back to its queue with
+                             the channel; for who has stopped the role, or does
+                             so next */
+  RMQ_MESSAGE_UNREADABLE, /* OnParseError; the error says why */
+  RMQ_MESSAGE_NO_MEMORY   /* OnDispatchError */
+};
+const char *rmq_message_turn_to_str(enum rmq_message_turn t);
+
+/* Where samples go, or whole messages; called in the worker's thread. ticket
+ * (56 bits) is to be handed to rmq_role_consume_written once for every sample
+ * that was taken. */
+struct rmq_delivery;
 struct rmq_consume_sink {
   void *ctx;
   enum rmq_refusal (*dispatch)(void *ctx, const struct rmq_sample *sample,
                                uint64_t ticket);
   struct rmq_types types;
+  /* Not NULL: messages go here as they are, and none of them is read for
+   * samples; d, with its kept properties, is borrowed for the call. The options
+   * about values do not apply, WrittenTimeout neither. A ticket ends with
+   * rmq_role_consume_written, _message_failed or _message_left. */
+  enum rmq_message_turn (*message)(void *ctx, const struct rmq_delivery *d,
+                                   uint64_t ticket, struct rmq_error *err);
+  /* Whether what the broker has sent is not to be read for now; looked at when
+   * a ticket has ended. NULL = never. */
+  bool (*is_full)(void *ctx);
 };
 
 struct rmq_role_consume;
@@ -89,6 +111,23 @@ int rmq_role_consume_start(struct rmq_role_consume *r, struct rmq_error *err);
 
 /* Any thread: a sample with that ticket has been written by everybody. */
 void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket);
+
+/* A message that the sink took and that was not done. */
+struct rmq_message_failure {
+  uint64_t ticket;
+  enum rmq_on_failure policy; /* not QUARANTINE; within MaxRedeliveries */
+  bool is_bad; /* it fails wherever it is tried; else all others may as well */
+  char about[256]; /* which one and why, for the log; may hold wire bytes */
+};
+/* Any thread. */
+void rmq_role_consume_message_failed(struct rmq_role_consume *r,
+                                     const struct rmq_message_failure *f);
+/* Any thread: it was not begun, and goes back to its queue. */
+void rmq_role_consume_message_left(struct rmq_role_consume *r, uint64_t ticket);
+
+/* Any thread: subscribed, and nothing is unacknowledged. */
+bool rmq_role_consume_is_idle(struct rmq_role_consume *r);
+
 /* One thread at a time, and not the worker's: dispatches the notifications that
  * messages have brought, if the block takes any. To be called about every
  * second, until the role has been joined. */

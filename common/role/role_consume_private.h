@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared by the three files of the consuming job: role_consume (lifecycle and
- * report), consume_delivery (a delivery in), consume_turn (the worker's turn).
+ * Shared by the files of the consuming job: role_consume (lifecycle and
+ * report), consume_delivery (a delivery in), consume_turn (the worker's turn),
+ * consume_message (whole messages that a sink is done with).
  * Everything is the worker's thread unless it says otherwise.
  */
 #ifndef RMQ_ROLE_ROLE_CONSUME_PRIVATE_H
@@ -12,6 +13,7 @@
 #include "common/role/consume_flow.h"
 #include "common/role/consume_format.h"
 #include "common/role/consume_gate.h"
+#include "common/role/consume_message.h"
 #include "common/role/consume_rejection.h"
 #include "common/role/consume_series.h"
 #include "common/role/consume_topology.h"
@@ -39,6 +41,7 @@ struct rmq_role_consume {
   pthread_mutex_t lock; /* protects from here ... */
   struct rmq_outstanding outstanding;
   struct rmq_consume_counters shared; /* as of the worker's last turn */
+  struct rmq_message_ends ends;       /* of messages, not yet settled */
   struct rmq_latency latency;         /* ... to here */
 
   struct rmq_gate gate; /* the worker's and the writers' */
@@ -93,6 +96,13 @@ enum rmq_settle rmq_consume_settlement(const struct rmq_role_consume *r,
                                        bool may_pass);
 /* The stream is not the one that was read: from its beginning, then. */
 void rmq_consume_begin_anew(struct rmq_role_consume *r, struct rmq_mono now);
+
+/* consume_message -------------------------------------------------------- */
+
+/* Settles the messages of which the sink has told that they were not done. */
+void rmq_consume_settle_ends(struct rmq_role_consume *r, struct rmq_mono now);
+/* Whether the sink wants nothing more for now. */
+bool rmq_consume_is_full(const struct rmq_role_consume *r);
 
 /* consume_turn; ctx is the role. For the worker's job -------------------- */
 

@@ -219,23 +219,6 @@ rmq_role_spool_list(const char *path, const struct rmq_role_spool_sink *sink) {
 /* ------------------------------------------------------------------------
  * Export */
 
-static void append_base64(struct rmq_buf *out, const unsigned char *bytes,
-                          size_t len) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                               "abcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (size_t i = 0; i < len; i += 3) {
-    uint32_t bits = (uint32_t)bytes[i] << 16;
-    if (i + 1 < len)
-      bits |= (uint32_t)bytes[i + 1] << 8;
-    if (i + 2 < len)
-      bits |= bytes[i + 2];
-    char text[4] = {digits[bits >> 18], digits[bits >> 12 & 63],
-                    i + 1 < len ? digits[bits >> 6 & 63] : '=',
-                    i + 2 < len ? digits[bits & 63] : '='};
-    rmq_buf_append(out, text, sizeof(text));
-  }
-}
-
 static void append_string(struct rmq_buf *out, const char *name,
                           const char *value) {
   rmq_buf_appendf(out, ",\"%s\":", name);
@@ -251,7 +234,7 @@ static int append_body(struct rmq_buf *out, const struct rmq_spool_record *m,
       (m->body_len == 0 || memchr(m->body, '\0', m->body_len) == NULL);
   if (!is_text) {
     rmq_buf_append_text(out, ",\"body_base64\":\"");
-    append_base64(out, m->body, m->body_len);
+    rmq_quote_base64(out, m->body, m->body_len);
     rmq_buf_append_char(out, '"');
     return 0;
   }

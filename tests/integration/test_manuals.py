@@ -138,6 +138,12 @@ class Stage:
         vhost.exchange("events", "topic")
         vhost.queue("q")
         vhost.bind("events", "q", "a.#")
+        (where / "send-mail").write_text("#!/bin/sh\ncat; echo\n")
+        (where / "send-mail").chmod(0o755)
+        for queue in "orders", "mails", "metrics":
+            vhost.queue(queue)
+            for body in "m,host=a v=1 1700000000000000000", "m v=2i 1700000000000000000":
+                vhost.publish("", queue, body.encode(), content_type="text/influx")
         shutil.copytree(spool, where / "spool")
         shutil.copy(where / "spool" / "main.spool", where)
 
@@ -149,7 +155,8 @@ class Stage:
         text = re.sub(r"/var/lib/(collectd|telegraf)/spool",
                       str(self.where / "spool"), text)
         text = re.sub(r"--host rabbit\d", "", text)
-        text = re.sub(r"warren publish(?= )", "warren publish --host 127.0.0.1:"
+        text = re.sub(r"warren (publish|consume)(?= )",
+                      r"warren \1 --host 127.0.0.1:"
                       f"{self.broker.amqp_port} --vhost {self.vhost.name}", text)
         text = re.sub(r"--user (monitor|collectd)\b", "--user guest", text)
         return re.sub(r'"--user", "\w+"', '"--user", "guest"', text)

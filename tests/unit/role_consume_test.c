@@ -58,7 +58,8 @@ static void create(struct fixture *f, const char *const set[][2]) {
     if (rmq_options_set_text(rmq_consume_option_table, &f->options, set[i][0],
                              set[i][1], NULL, &err) != 0)
       fail_msg("%s", err.text);
-  const struct rmq_consume_sink sink = {f, take_value, fake_types};
+  const struct rmq_consume_sink sink = {
+      .ctx = f, .dispatch = take_value, .types = fake_types};
   f->role = rmq_role_consume_new(&f->options, "b", &host.host, &sink, &err);
   if (f->role == NULL)
     fail_msg("%s", err.text);

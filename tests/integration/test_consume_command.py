@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""warren consume: standard output and commands in the place of collectd."""
+
+import base64
+import collections
+import json
+import os
+import signal
+import stat
+import subprocess
+import time
+
+import pika
+import pytest
+
+from rig.collectd import built_program
+from rig.process import end, spawn
+from rig.waiting import wait_for
+
+
+@pytest.fixture
+def consume(build, broker, tmp_path):
+    """Starts warren consume; what still runs at the end is ended."""
+    running = []
+
+    def start(vhost, *args, queue="q", **how):
+        how.setdefault("stdout", subprocess.PIPE)
+        how.setdefault("stdin", subprocess.DEVNULL)
+        log = open(tmp_path / f"log{len(running)}", "w+b")
+        made = spawn(
+            [built_program(build, "warren"), "consume", "--port",
+             str(broker.amqp_port), "--vhost", vhost.name, "--queue", queue,
+             "--queue-passive", *args],
+            env=dict(os.environ, WARREN_PASSWORD="guest"), stderr=log, **how)
+        made.log = lambda: open(log.name, encoding="utf-8").read()
+        running.append(made)
+        return made
+    yield start
+    for process in running:
+        end(process)
+
+
+def publish_all(vhost, bodies, queue="q"):
+    with vhost.connect() as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for i, body in enumerate(bodies):
+            channel.basic_publish("", queue, body, pika.BasicProperties(
+                message_id=f"m{i}", delivery_mode=2))
+
+
+def lines(count, size=0):
+    return [b"%06d" % i + b"." * size for i in range(count)]
+
+
+def left(vhost, queue="q"):
+    return [body for _, body in vhost.take_all(queue)]
+
+
+def test_every_message_is_written_then_acked(consume, vhost):
+    vhost.queue("q")
+    sent = lines(3000)
+    publish_all(vhost, sent)
+    c = consume(vhost, "--drain", "500ms")
+    out, _ = c.communicate(timeout=30)
+    assert c.returncode == 0, c.log()
+    assert out.split(b"\n")[:-1] == sent
+    assert left(vhost, "q") == []
+
+
+def test_count_takes_no_more_than_that(consume, vhost):
+    vhost.queue("q")
+    publish_all(vhost, lines(50))
+    c = consume(vhost, "--count", "7")
+    out, _ = c.communicate(timeout=30)
+    assert c.returncode == 0, c.log()
+    assert out == b"".join(b + b"\n" for b in lines(7))
+    assert len(left(vhost, "q")) == 43
+
+
+def test_json_tells_all_that_is_known(consume, vhost):
+    vhost.exchange("e", "topic")
+    vhost.queue("q")
+    vhost.bind("e", "q")
+    with vhost.connect() as connection:
+        connection.channel().basic_publish("e", "a.b", "gr\u00fc\u00df\n".encode(),
+            pika.BasicProperties(
+                message_id="i", content_type="text/plain", app_id="app",
+                correlation_id="c", type="t", timestamp=1700000000, headers={
+                    "n": 5, "s": 'a"b', "traceparent":
+                    "00-" + "1" * 32 + "-" + "2" * 16 + "-01"}))
+        connection.channel().basic_publish("e", "x", b"\xff\x00")
+    c = consume(vhost, "--output", "json", "--count", "2")
+    out, _ = c.communicate(timeout=30)
+    first, second = map(json.loads, out.splitlines())
+    assert first == {
+        "exchange": "e", "routing_key": "a.b", "redelivered": False,
+        "properties": {"content_type": "text/plain", "message_id": "i",
+                       "timestamp_ms": 1700000000000, "correlation_id": "c",
+                       "type": "t", "app_id": "app"},
+        "headers": {"n": 5, "s": 'a"b',
+                    "traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01"},
+        "trace_id": "1" * 32, "body": "gr\u00fc\u00df\n"}
+    assert base64.b64decode(second["body_base64"]) == b"\xff\x00"
+
+
+def test_null_keeps_bodies_with_newlines_apart(consume, vhost):
+    vhost.queue("q")
+    publish_all(vhost, [b"a\nb", b"", b"c"])
+    c = consume(vhost, "--null", "--count", "3")
+    assert c.communicate(timeout=30)[0] == b"a\nb\0\0c\0"
+
+
+def test_influx_keeps_lines_and_reads_other_formats(consume, vhost, tmp_path):
+    (tmp_path / "types.db").write_text("load shortterm:GAUGE:0:U, "
+                                       "midterm:GAUGE:0:U\n")
+    vhost.queue("q")
+    now = int(time.time())
+    line = f'cpu,cpu=cpu0,host=a usage=1.5,n=3i,s="x y" {now}000000000'
+    for body, kind in ((line, "text/influx"), ("nonsense", "text/influx"),
+                       (f"PUTVAL h/load/load {now}:1:2", "text/collectd")):
+        vhost.publish("", "q", body.encode(), content_type=kind)
+    c = consume(vhost, "--output", "influx", "--drain", "500ms", "--types-db",
+                str(tmp_path / "types.db"))
+    out, _ = c.communicate(timeout=30)
+    assert out.decode().splitlines() == [
+        line, f"load,host=h,type=load shortterm=1,midterm=2 {now}000000000"]
+    assert "it cannot be read" in c.log() or "body" in c.log()
+
+
+def test_a_reader_that_goes_away_gets_exit_1_and_nothing_is_acked(consume, vhost):
+    vhost.queue("q")
+    read, write = os.pipe()
+    c = consume(vhost, stdout=write)
+    os.close(write)
+    wait_for(lambda: vhost.consumers("q"), 20, "it consumes")
+    os.close(read)
+    publish_all(vhost, lines(20))
+    assert c.wait(20) == 1
+    assert "standard output cannot be written" in c.log()
+    assert len(left(vhost, "q")) == 20
+
+
+def test_a_slow_reader_holds_acks_back_and_the_connection_lives(consume, vhost):
+    vhost.queue("q")
+    sent = lines(400, 2000)  # several pipes full
+    publish_all(vhost, sent)
+    c = consume(vhost, "--heartbeat", "1", "--prefetch-count", "100")
+    time.sleep(4)
+    assert vhost.consumers("q") == 1
+    assert vhost.ready("q") > 200
+    got = [c.stdout.readline().rstrip(b"\n") for _ in sent]
+    assert got == sent
+    c.send_signal(signal.SIGTERM)
+    assert c.wait(20) == 0, c.log()
+    assert "restart" not in c.log() and "lost" not in c.log()
+    assert left(vhost, "q") == []
+
+
+def test_killed_in_the_middle_nothing_is_lost(consume, vhost, tmp_path):
+    vhost.queue("q")
+    sent = lines(4000, 100)
+    publish_all(vhost, sent)
+    with open(tmp_path / "out", "ab") as out:
+        for round_ in range(3):
+            c = consume(vhost, "--prefetch-count", "50", "--sync", stdout=out)
+            size = os.path.getsize(out.name)
+            wait_for(lambda: os.path.getsize(out.name) > size, 20, "it writes",
+                     pause=0.01)
+            c.kill()
+            c.wait(10)
+        c = consume(vhost, "--drain", "500ms", stdout=out)
+        assert c.wait(30) == 0, c.log()
+    assert set((tmp_path / "out").read_bytes().split(b"\n")) >= set(sent)
+    assert left(vhost, "q") == []
+
+
+SCRIPT = r"""#!/bin/sh
+body=$(cat)
+case $body in
+  ok*) ;;
+  bad*) exit 3 ;;
+  later*) [ -e "$0.$body" ] || { : >"$0.$body"; exit 75; } ;;
+  slow*) sleep 60 & sleep 60 ;;
+esac
+printf '%s %s %s %s %s\n' "$body" "$WARREN_ROUTING_KEY" "$WARREN_MESSAGE_ID" \
+  "$WARREN_HEADER_X_Y" "${WARREN_PASSWORD:-none}" >>"$0.done"
+"""
+
+
+def test_commands_answer_with_their_exit_status(consume, vhost, tmp_path):
+    vhost.queue("dead")
+    vhost.queue("q", **{"x-dead-letter-exchange": "",
+                        "x-dead-letter-routing-key": "dead"})
+    script = tmp_path / "handler"
+    script.write_text(SCRIPT)
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    for i, body in enumerate(("ok1", "bad1", "later1", "slow1", "ok2")):
+        vhost.publish("", "q", body.encode(), message_id=f"m{i}",
+                      headers={"x-y": "z"})
+    c = consume(vhost, "--exec", str(script), "--on-failure", "dead-letter",
+                "--timeout", "1", "--parallel", "3", "--redelivery-delay",
+                "100ms", "--drain", "1500ms")
+    assert c.wait(30) == 0, c.log()
+    done = collections.Counter((tmp_path / "handler.done").read_text().split("\n"))
+    assert done == collections.Counter(
+        ["ok1 q m0 z none", "later1 q m2 z none", "ok2 q m4 z none", ""])
+    assert sorted(left(vhost, "dead")) == [b"bad1", b"slow1"]
+    log = c.log()
+    assert "the command ended with status 3" in log
+    assert "the command did not end in time" in log
+    assert left(vhost, "q") == []
+
+
+def test_a_command_that_always_fails_ends_at_max_redeliveries(consume, vhost):
+    vhost.queue("dead")
+    vhost.queue("q", **{"x-dead-letter-exchange": "",
+                        "x-dead-letter-routing-key": "dead"})
+    vhost.publish("", "q", b"x", message_id="m")
+    c = consume(vhost, "--exec", "sh", "--max-redeliveries", "2",
+                "--redelivery-delay", "0", "--drain", "500ms",
+                "--", "-c", "echo try; exit 1")
+    out, _ = c.communicate(timeout=30)
+    assert out == b"try\n" * 3
+    assert left(vhost, "dead") == [b"x"]
+
+
+def test_a_command_that_is_missing_costs_no_message(consume, vhost):
+    vhost.queue("q")
+    publish_all(vhost, lines(5))
+    c = consume(vhost, "--exec", "/nonexistent/handler")
+    assert c.wait(20) == 1
+    assert '"/nonexistent/handler" cannot be run' in c.log()
+    assert len(left(vhost, "q")) == 5
+
+
+def test_the_end_waits_for_commands_in_hand_and_leaves_the_rest(consume, vhost):
+    vhost.queue("q")
+    publish_all(vhost, lines(8))
+    c = consume(vhost, "--exec", "sh", "--", "-c", "sleep 1; cat; echo")
+    wait_for(lambda: vhost.consumers("q"), 20, "it consumes")
+    time.sleep(0.5)
+    c.send_signal(signal.SIGTERM)
+    out, _ = c.communicate(timeout=20)
+    assert c.returncode == 0, c.log()
+    assert out.split() == lines(1)
+    assert sorted(left(vhost, "q")) == lines(8)[1:]
