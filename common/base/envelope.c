@@ -39,6 +39,10 @@ static bool fits(const char *text) {
   return text == NULL || strlen(text) <= RMQ_ENVELOPE_TEXT_MAX;
 }
 
+static size_t size_of_value(const struct rmq_argument *a) {
+  return a->string == NULL ? sizeof(int64_t) : strlen(a->string);
+}
+
 static bool headers_fit(const struct rmq_envelope *e) {
   size_t bytes = 0;
   if (e->headers_count > RMQ_ENVELOPE_HEADERS_MAX)
@@ -48,8 +52,7 @@ static bool headers_fit(const struct rmq_envelope *e) {
     if (a->name == NULL || !fits(a->name) ||
         (a->type == RMQ_ARG_STRING && a->string == NULL))
       return false;
-    bytes += strlen(a->name) +
-             (a->type == RMQ_ARG_STRING ? strlen(a->string) : sizeof(int64_t));
+    bytes += strlen(a->name) + size_of_value(a);
   }
   return bytes <= RMQ_ENVELOPE_HEADERS_BYTES;
 }

@@ -42,7 +42,8 @@ rmq_publish_message_body_max(const struct rmq_publish_options *options) {
     most = BODY_MAX;
   if (rmq_publish_spool_mode(options) == RMQ_SPOOL_NONE)
     return most;
-  uint64_t spool = rmq_spool_body_max((uint64_t)options->spool_max_bytes);
+  uint64_t spool =
+      rmq_spool_body_max((uint64_t)options->spool_max_bytes) - BESIDES_MAX;
   return spool < most ? spool : most;
 }
 

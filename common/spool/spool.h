@@ -31,8 +31,8 @@ const char *rmq_spool_sync_to_str(enum rmq_spool_sync s);
 #define RMQ_SPOOL_BYTES_MIN UINT64_C(1048576)
 
 /* The largest body that a spool of so many bytes takes, at least
- * RMQ_SPOOL_BYTES_MIN, with whatever key: a row has to fit into half of the
- * log. */
+ * RMQ_SPOOL_BYTES_MIN, with whatever key, extras counted as body: a row has to
+ * fit into half of the log. */
 uint64_t rmq_spool_body_max(uint64_t max_bytes);
 
 /* Texts and host are borrowed as long as the spool lives. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
-#include "common/base/envelope.h"
 #include "common/spool/spool_private.h"
 
 #include <assert.h>
@@ -15,7 +14,6 @@ enum {
   DELETE_BYTES = PAGE + PAGE / 8,
   TEXT_BYTES = 96, /* of a row besides key and body */
   KEY_BYTES_MAX = 255,
-  EXTRAS_BYTES_MAX = RMQ_ENVELOPE_BYTES_MAX + 2 * 256,
   EXPIRE_MAX = 1024 /* rows per transaction */
 };
 
@@ -54,8 +52,7 @@ static uint64_t log_bytes_max(const struct rmq_spool *s) {
 
 uint64_t rmq_spool_body_max(uint64_t max_bytes) {
   uint64_t pages = pages_max(rmq_spool_db_frames_of(max_bytes));
-  return (pages - 2) * (PAGE - 4) - TEXT_BYTES - KEY_BYTES_MAX -
-         EXTRAS_BYTES_MAX;
+  return (pages - 2) * (PAGE - 4) - TEXT_BYTES - KEY_BYTES_MAX;
 }
 
 /* ------------------------------------------------------------------------

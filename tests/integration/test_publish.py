@@ -14,8 +14,6 @@ import pytest
 from rig.gate import Gate
 from rig.waiting import wait_for
 
-TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
 
 @pytest.fixture
 def warren(build, vhost):
