@@ -344,6 +344,25 @@ static int run(struct session *s) {
   return is_good && s->lost == 0 ? WARREN_EXIT_OK : WARREN_EXIT_FAILED;
 }
 
+/* Instead of standard input. */
+static int run_by_http(struct session *s) {
+  const struct warren_publish_options *o = &s->options;
+  struct rmq_error err = {.text = ""};
+  bool is_joined = true;
+  s->role = rmq_role_publish_new(&o->publish, o->cli.name, &s->host, &err);
+  if (s->role == NULL) {
+    fprintf(stderr, "%scannot start: %s\n", prefix, err.text);
+    return WARREN_EXIT_FAILED;
+  }
+  int status = warren_publish_listen_run(
+      &o->listen, &o->publish, s->role, &s->host,
+      o->publish.connection.shutdown_timeout, &is_joined);
+  if (!is_joined) /* its threads may use all of it */
+    _exit(status);
+  rmq_role_publish_free(s->role);
+  return status;
+}
+
 /* ------------------------------------------------------------------------
  * The log */
 
@@ -373,6 +392,8 @@ static void init_host(struct session *s) {
   s->host.ctx = s;
   s->host.hostname = s->hostname;
   s->host.log = log_record;
+  if (s->options.listen.listen != NULL)
+    s->options.cli.verbose = true; /* it runs like a daemon */
 }
 
 int warren_publish(int argc, char *const *argv) {
@@ -383,7 +404,9 @@ int warren_publish(int argc, char *const *argv) {
   if (status < 0) {
     init_host(s);
     status = WARREN_EXIT_FAILED;
-    if (warren_fates_init(&s->fates) == 0) {
+    if (s->options.listen.listen != NULL) {
+      status = run_by_http(s);
+    } else if (warren_fates_init(&s->fates) == 0) {
       if (catch_signals() == 0)
         status = run(s);
       warren_fates_fini(&s->fates);

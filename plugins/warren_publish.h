@@ -5,6 +5,7 @@
 
 #include "common/base/options.h"
 #include "common/role/role_publish.h"
+#include "plugins/warren_publish_listen.h"
 
 enum warren_publish_format { WARREN_PUBLISH_RAW, WARREN_PUBLISH_INFLUX };
 
@@ -20,6 +21,7 @@ extern const struct rmq_option warren_publish_cli_table[];
 
 struct warren_publish_options {
   struct warren_publish_cli cli;
+  struct warren_publish_listen_options listen;
   struct rmq_publish_options publish;
 };
 

@@ -137,6 +137,7 @@ static void complain(const char *text) {
 static int set_defaults(struct warren_publish_options *o,
                         struct rmq_error *err) {
   if (rmq_options_init(warren_publish_cli_table, &o->cli, err) != 0 ||
+      rmq_options_init(warren_publish_listen_table, &o->listen, err) != 0 ||
       rmq_options_init(rmq_publish_option_table, &o->publish, err) != 0)
     return -1;
   for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
@@ -161,6 +162,13 @@ static void check_command(const struct warren_publish_options *o,
   const struct warren_publish_cli *c = &o->cli;
   const struct rmq_publish_options *p = &o->publish;
   bool is_raw = c->format == WARREN_PUBLISH_RAW;
+  if (o->listen.listen != NULL) {
+    if (c->whole || c->null || c->wait || !is_raw)
+      rmq_buf_append_text(errors, "--listen excludes --whole, --null, --wait "
+                                  "and --format influx\n");
+    warren_publish_listen_check(&o->listen, p, errors);
+    is_raw = false; /* each request has exchange and key */
+  }
   if (c->whole && (c->null || !is_raw))
     rmq_buf_append_text(errors, "--whole excludes --null and --format "
                                 "influx\n");
@@ -224,6 +232,7 @@ int warren_publish_read_args(struct warren_publish_options *o, int argc,
                              char *const *argv) {
   const struct rmq_execd_options options[] = {
       {"Options of the command:", warren_publish_cli_table, &o->cli},
+      {"Messages by HTTP:", warren_publish_listen_table, &o->listen},
       {"Options as in a block <Publish> of collectd's module rabbitmq_publish:",
        module_rows(), &o->publish},
       {NULL, NULL, NULL}};
@@ -257,5 +266,6 @@ int warren_publish_read_args(struct warren_publish_options *o, int argc,
 
 void warren_publish_options_fini(struct warren_publish_options *o) {
   rmq_options_fini(rmq_publish_option_table, &o->publish);
+  rmq_options_fini(warren_publish_listen_table, &o->listen);
   rmq_options_fini(warren_publish_cli_table, &o->cli);
 }

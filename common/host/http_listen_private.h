@@ -20,10 +20,6 @@
 #include <microhttpd.h>
 #include <pthread.h>
 
-#if MHD_VERSION < 0x00097100
-#error "libmicrohttpd 0.9.71 or newer is needed"
-#endif
-
 struct rmq_http_reply {
   int status;
   struct MHD_Response *response; /* NULL without memory: the connection ends */

@@ -19,13 +19,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 from lab import Lab, Wrong  # noqa: E402
+from listening import http  # noqa: E402
 from monitors import monitor  # noqa: E402
 from rig import results  # noqa: E402
 from rig.broker import Broker  # noqa: E402
 from rig.waiting import NotInTime  # noqa: E402
 from rows import GROUPS, Row, Share, progress  # noqa: E402
 
-GROUPS = GROUPS | {"monitor": monitor}
+GROUPS = GROUPS | {"http": http, "monitor": monitor}
 
 
 @dataclasses.dataclass
