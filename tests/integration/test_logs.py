@@ -85,15 +85,33 @@ def test_lines_of_the_modules_are_objects_and_keep_the_trace(
     assert poison["delivery_tag"] == 1 and poison["service"] == "collectd"
 
 
-def test_lines_of_warren_are_objects_and_nothing_else(build):
-    (port,) = free_ports(1)
+def said_by_warren(build, *arguments, said=""):
+    """{(plugin, event): object} of its standard error, which has only these, and
+    the command's verdict in words as its last line, if it has one."""
     done = subprocess.run(
-        [built_program(build, "warren"), "monitor", "--once", "--log-format", "json",
-         "--url", f"http://127.0.0.1:{port}"], capture_output=True, text=True,
-        timeout=30, check=False, env=dict(os.environ, WARREN_PASSWORD="guest"))
+        [built_program(build, "warren"), *arguments, "--log-format", "json"],
+        input=said, capture_output=True, text=True, timeout=30, check=False,
+        env=dict(os.environ, WARREN_PASSWORD="guest"))
     lines = done.stderr.splitlines()
+    if lines[-1].startswith(f"E! warren {arguments[0]}: "):
+        lines.pop()
     assert lines and all(line.startswith("{") for line in lines), done.stderr
     assert {checked(line)["service"] for line in lines} == {"warren"}
+    return lines_of(done.stderr)
+
+
+def test_lines_of_warren_are_objects(build, broker, vhost):
+    (port,) = free_ports(1)
+    found = said_by_warren(build, "monitor", "--once", "--url",
+                           f"http://127.0.0.1:{port}")
+    assert ("rabbitmq_monitor", "unreachable") in found
+    vhost.exchange("nowhere")
+    found = said_by_warren(
+        build, "publish", "--wait", "--verbose", "--on-return", "drop", "--exchange",
+        "nowhere", "--host", f"127.0.0.1:{broker.amqp_port}", "--vhost", vhost.name,
+        said="hello\n")
+    lost, = (said for (_, event), said in found.items() if event == "given_up")
+    assert len(lost["trace_id"]) == 32 and lost["message_id"]
 
 
 def fields_of(name):
