@@ -242,6 +242,20 @@ static bool is_silenced(const struct turn *t,
          (t->has_node_down || t->has_alarm || t->has_partition);
 }
 
+/* A node that is away is said once: that it does not run, or that it is silent,
+ * whichever is known first. */
+static bool is_said_otherwise(const struct watch *w, struct range range,
+                              size_t i) {
+  const struct rmq_alert_quantity *q = &rmq_alert_quantities[range.first];
+  if (q[i].kind != RMQ_ALERT_CONNECTION || q[i].scope != RMQ_SERIES_NODE ||
+      w->alerts[i].announced != RMQ_OKAY)
+    return false;
+  for (size_t k = 0; k < range.count; k++)
+    if (q[k].kind == q[i].kind && w->alerts[k].announced != RMQ_OKAY)
+      return true;
+  return false;
+}
+
 /* report NULL = nothing is known of the object. */
 static void judge(const struct turn *t, struct watch *w, struct range range,
                   const void *report) {
@@ -250,7 +264,7 @@ static void judge(const struct turn *t, struct watch *w, struct range range,
     const struct rmq_alert_quantity *q = &rmq_alert_quantities[range.first + i];
     if (alert->rule == 0)
       continue;
-    if (is_silenced(t, q)) {
+    if (is_silenced(t, q) || is_said_otherwise(w, range, i)) {
       rmq_alert_state_suspend(&alert->state);
     } else if (report != NULL) {
       const struct rmq_alert_limits limits =

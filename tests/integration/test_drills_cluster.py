@@ -110,6 +110,8 @@ def test_node_killed(watch, whole, figure):
     d.note()
 
 
+# Said once, whichever is known first.
+NODE_IS_AWAY = "node is (not )?running|node .* at its MetricsURL"
 # While a node hangs, the management API of each node waits for it; the Prometheus
 # plugins of the others do not, but what is known is not all.
 SIGNS = {"management": "bool-reachable", "auto": "queue_length-ready"}
@@ -136,14 +138,14 @@ def test_node_stopped(watch, whole, figure):
     """It keeps its connections and answers nobody, until the others give it up."""
     gone = whole.nodes[-1]
     d = Drill(watch, figure, f"node of three stopped, {watch.source}",
-              "bool-running of the node", "node is (not )?running",
+              "bool-running of the node", NODE_IS_AWAY,
               detect_s=DETECT_S + TICK_S * 1.25 + 2)
     see_sign(watch, figure, d.name, SIGNS[watch.source], gone.hang)
     d.provoke(lambda: None, lambda: running(watch, gone) == 0)
     # One that wakes up too late is a partition, and stays one.
     d.end(gone.restart, okay_s=90)
-    only(watch, "node is (not )?running" if watch.source == "auto" else
-         "node is (not )?running|broker is (not )?reachable")
+    only(watch, NODE_IS_AWAY if watch.source == "auto" else
+         f"{NODE_IS_AWAY}|broker is (not )?reachable")
     no_spike(watch)
     d.note()
 

@@ -666,6 +666,43 @@ static void a_silent_node_is_raised_where_no_list_tells(void **state) {
   tear_down();
 }
 
+/* The others take a node that hangs for running for a while, and the list of
+ * nodes does not come meanwhile. */
+static void a_node_that_is_away_is_said_once(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    double running[2]; /* before and after its alert */
+    const char *want;  /* in what is said */
+  } rows[] = {
+      {"silent, then not running", {(double)NAN, 0}, "MetricsURL"},
+      {"not running, then nobody says", {0, (double)NAN}, "running"},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    set_up(0);
+    add("connection");
+    t.nodes[1].scraped = 0;
+    for (size_t k = 0; k < 2; k++) {
+      t.nodes[1].running = rows[i].running[k];
+      run_for(100);
+      assert_int_equal(t.events_count, 1);
+    }
+    is_event(0, 30, RMQ_FAILURE, "rabbit@b");
+    assert_non_null(strstr(t.events[0].message, rows[i].want));
+    t.nodes[1].scraped = t.nodes[1].running = 1;
+    run_for(100);
+    assert_int_equal(t.events_count, 2);
+    is_event(1, 230, RMQ_OKAY, "rabbit@b");
+    assert_non_null(strstr(t.events[1].message, rows[i].want));
+    t.nodes[1].running = 0; /* and the next time it is news again */
+    run_for(100);
+    assert_int_equal(t.events_count, 3);
+    is_event(2, 330, RMQ_FAILURE, "rabbit@b");
+    tear_down();
+  }
+}
+
 static void without_memory_objects_are_watched_later(void **state) {
   (void)state;
   struct rmq_error err = {.text = ""};
@@ -723,6 +760,7 @@ int main(void) {
       cmocka_unit_test(
           what_one_more_node_would_stop_is_no_news_while_one_is_down),
       cmocka_unit_test(a_silent_node_is_raised_where_no_list_tells),
+      cmocka_unit_test(a_node_that_is_away_is_said_once),
       cmocka_unit_test(without_memory_objects_are_watched_later),
   };
   return run_all(tests);
