@@ -28,6 +28,8 @@ static const struct command commands[] = {
      "standard input to RabbitMQ, line by line, with confirms"},
     {"spool", warren_spool,
      "what waits on the disk for a stopped daemon: list it, export it"},
+    {"status", warren_status,
+     "what is wrong with a cluster, for a person: once, or again and again"},
     {NULL, NULL, NULL}};
 
 static void print_usage(FILE *to) {

@@ -20,5 +20,7 @@ int warren_consume(int argc, char *const *argv);
 int warren_monitor(int argc, char *const *argv);
 int warren_publish(int argc, char *const *argv);
 int warren_spool(int argc, char *const *argv);
+/* Its statuses are those of warren_check. */
+int warren_status(int argc, char *const *argv);
 
 #endif

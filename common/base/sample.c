@@ -3,6 +3,7 @@
 
 #include "common/base/sample.h"
 
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 
@@ -59,4 +60,24 @@ const char *rmq_severity_to_str(enum rmq_severity s) {
     return "failure";
   }
   return "unknown";
+}
+
+const char *rmq_sample_label(const struct rmq_sample *s, const char *key) {
+  for (size_t i = 0; i < s->meta_count; i++)
+    if (s->meta[i].type == RMQ_META_STRING && strcmp(s->meta[i].key, key) == 0)
+      return s->meta[i].value.string;
+  return NULL;
+}
+
+double rmq_datum_number(const struct rmq_datum *d) {
+  switch (d->kind) {
+  case RMQ_GAUGE:
+    return d->value.gauge;
+  case RMQ_DERIVE:
+    return (double)d->value.derive;
+  case RMQ_COUNTER:
+  case RMQ_ABSOLUTE:
+    return (double)d->value.counter;
+  }
+  return (double)NAN;
 }

@@ -75,6 +75,12 @@ struct rmq_sample {
   size_t meta_count;
 };
 
+/* The text of the meta data under key (a label such as "queue"), borrowed; NULL
+ * when there is none. */
+const char *rmq_sample_label(const struct rmq_sample *s, const char *key);
+/* The value as a number, whatever its kind. */
+double rmq_datum_number(const struct rmq_datum *d);
+
 enum rmq_severity { RMQ_OKAY, RMQ_WARNING, RMQ_FAILURE };
 /* "okay", "warning", "failure", as PUTNOTIF spells them. */
 const char *rmq_severity_to_str(enum rmq_severity s);

@@ -172,6 +172,19 @@ static bool alerts(const char *range, double value) {
          rmq_range_alerts(&r, value);
 }
 
+enum rmq_verdict_state rmq_verdict_limits(enum rmq_verdict_indicator i,
+                                          const char *measure, double value) {
+  struct rows r = rows_of(i);
+  for (size_t k = 0; k < r.count; k++)
+    if (strcmp(r.first[k].name, measure) == 0) {
+      if (alerts(r.first[k].critical, value))
+        return RMQ_VERDICT_CRITICAL;
+      return alerts(r.first[k].warning, value) ? RMQ_VERDICT_WARNING
+                                               : RMQ_VERDICT_OK;
+    }
+  return RMQ_VERDICT_UNKNOWN;
+}
+
 static enum rmq_verdict_state judge(const struct rmq_verdict *v, size_t row,
                                     const struct rmq_verdict_measure *m,
                                     double value) {
@@ -214,17 +227,10 @@ static void append_name(struct rmq_buf *out, const char *name) {
         out, *name == '|' || iscntrl((unsigned char)*name) ? '?' : *name);
 }
 
-static const char *label(const struct rmq_sample *s, const char *key) {
-  for (size_t i = 0; i < s->meta_count; i++)
-    if (s->meta[i].type == RMQ_META_STRING && strcmp(s->meta[i].key, key) == 0)
-      return s->meta[i].value.string;
-  return NULL;
-}
-
 static void append_object(struct rmq_buf *out, const struct rmq_sample *s) {
-  const char *node = label(s, "node");
-  const char *queue = label(s, "queue");
-  const char *vhost = label(s, "vhost");
+  const char *node = rmq_sample_label(s, "node");
+  const char *queue = rmq_sample_label(s, "queue");
+  const char *vhost = rmq_sample_label(s, "vhost");
   if (node != NULL) {
     rmq_buf_append_text(out, "node ");
     append_name(out, node);
@@ -306,25 +312,13 @@ static void append_perf(struct rmq_buf *out, const struct rmq_verdict *v,
 
 /* ---- the set ---- */
 
-static double value_of(const struct rmq_datum *d) {
-  switch (d->kind) {
-  case RMQ_GAUGE:
-    return d->value.gauge;
-  case RMQ_DERIVE:
-    return (double)d->value.derive;
-  case RMQ_COUNTER:
-  case RMQ_ABSOLUTE:
-    return (double)d->value.counter;
-  }
-  return (double)NAN;
-}
-
 static enum rmq_series_scope scope_of(const struct rmq_sample *s) {
-  if (label(s, "queue") != NULL)
+  if (rmq_sample_label(s, "queue") != NULL)
     return RMQ_SERIES_QUEUE;
-  if (label(s, "vhost") != NULL)
+  if (rmq_sample_label(s, "vhost") != NULL)
     return RMQ_SERIES_VHOST;
-  return label(s, "node") != NULL ? RMQ_SERIES_NODE : RMQ_SERIES_CLUSTER;
+  return rmq_sample_label(s, "node") != NULL ? RMQ_SERIES_NODE
+                                             : RMQ_SERIES_CLUSTER;
 }
 
 static bool is_of(const struct rmq_verdict_measure *m, const char *instance,
@@ -346,14 +340,14 @@ static void take(struct rmq_verdict *v, size_t row,
   if (state != RMQ_VERDICT_OK)
     add_problem(v, state, m, s, value);
   if (m->scope == RMQ_SERIES_NODE && !m->is_fact)
-    append_perf(&v->nodes, v, row, m, label(s, "node"), value);
+    append_perf(&v->nodes, v, row, m, rmq_sample_label(s, "node"), value);
 }
 
 void rmq_verdict_see(struct rmq_verdict *v, const struct rmq_sample *sample) {
   struct rows r = rows_of(v->indicator);
   if (sample->values_count != 1)
     return;
-  double value = value_of(&sample->values[0]);
+  double value = rmq_datum_number(&sample->values[0]);
   if (strcmp(sample->id.type, "bool") == 0 &&
       strcmp(sample->id.type_instance, "reachable") == 0)
     v->is_answered = value > 0;
@@ -386,16 +380,16 @@ void rmq_verdict_hear(struct rmq_verdict *v, const char *event) {
 
 /* ---- the line ---- */
 
-static enum rmq_verdict_state state_of(const struct rmq_verdict *v,
-                                       const struct rows *r) {
+enum rmq_verdict_state rmq_verdict_judge(const struct rmq_verdict *v) {
+  struct rows r = rows_of(v->indicator);
   size_t seen = 0;
   if (!v->is_answered)
     return RMQ_VERDICT_CRITICAL;
   if (v->problems_count > 0)
     return v->problems[0].state;
-  for (size_t k = 0; k < r->count; k++) {
+  for (size_t k = 0; k < r.count; k++) {
     seen += v->tallies[k].seen;
-    if (r->first[k].is_needed && v->tallies[k].seen == 0)
+    if (r.first[k].is_needed && v->tallies[k].seen == 0)
       return RMQ_VERDICT_UNKNOWN;
   }
   if (seen == 0 || v->is_partial ||
@@ -463,26 +457,32 @@ static void append_upper(struct rmq_buf *out, const char *word) {
     rmq_buf_append_char(out, (char)toupper((unsigned char)*word));
 }
 
-enum rmq_verdict_state rmq_verdict_say(struct rmq_verdict *v,
-                                       const char *reason,
-                                       struct rmq_buf *out) {
+void rmq_verdict_explain(const struct rmq_verdict *v, const char *reason,
+                         struct rmq_buf *out) {
   struct rows r = rows_of(v->indicator);
-  enum rmq_verdict_state state = state_of(v, &r);
-  rmq_buf_append_text(out, "RABBITMQ ");
-  append_upper(out, rmq_verdict_indicator_to_str(v->indicator));
-  rmq_buf_appendf(out, " %s - ", rmq_verdict_state_to_str(state));
   if (!v->is_answered) {
     rmq_buf_append_text(out, "no answer");
     rmq_buf_append_text(out, reason[0] != '\0' ? ": " : "");
     append_name(out, reason);
-    return state;
-  }
-  if (v->problems_count > 0)
+  } else if (v->problems_count > 0) {
     say_problems(v, out);
-  else if (state == RMQ_VERDICT_UNKNOWN)
+  } else if (rmq_verdict_judge(v) == RMQ_VERDICT_UNKNOWN) {
     say_unknown(v, &r, reason, out);
-  else
+  } else {
     say_figures(v, &r, out);
-  say_perf(v, &r, out);
+  }
+}
+
+enum rmq_verdict_state rmq_verdict_say(struct rmq_verdict *v,
+                                       const char *reason,
+                                       struct rmq_buf *out) {
+  struct rows r = rows_of(v->indicator);
+  enum rmq_verdict_state state = rmq_verdict_judge(v);
+  rmq_buf_append_text(out, "RABBITMQ ");
+  append_upper(out, rmq_verdict_indicator_to_str(v->indicator));
+  rmq_buf_appendf(out, " %s - ", rmq_verdict_state_to_str(state));
+  rmq_verdict_explain(v, reason, out);
+  if (v->is_answered)
+    say_perf(v, &r, out);
   return state;
 }

@@ -97,6 +97,15 @@ void rmq_verdict_see(struct rmq_verdict *v, const struct rmq_sample *sample);
 void rmq_verdict_hear(struct rmq_verdict *v, const char *event);
 /* Whether the indicator looks at single queues. */
 bool rmq_verdict_needs_queues(enum rmq_verdict_indicator i);
+/* The state of the set. */
+enum rmq_verdict_state rmq_verdict_judge(const struct rmq_verdict *v);
+/* What the limits that a measure has by itself say of a value; NaN is OK, and
+ * UNKNOWN a measure that the indicator does not have. */
+enum rmq_verdict_state rmq_verdict_limits(enum rmq_verdict_indicator i,
+                                          const char *measure, double value);
+/* Why it is that: problems, figures, or what is missing. */
+void rmq_verdict_explain(const struct rmq_verdict *v, const char *reason,
+                         struct rmq_buf *out);
 /* The state, and the line for standard output without its end. reason (may be
  * "") is why there was no answer, or not the whole of it. */
 enum rmq_verdict_state rmq_verdict_say(struct rmq_verdict *v,
