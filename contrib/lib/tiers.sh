@@ -8,6 +8,7 @@
 #   --long          long, fuzz, quiet         two hours and a half
 #   --root trixie   root                      30 minutes
 #   --packages bookworm|trixie  packages      15 minutes
+#   --telegraf      telegraf                  2 minutes, 10 to build a Telegraf
 
 # shellcheck disable=SC2154  # work, pytest_args: of run-tests
 tiers_python() {
@@ -127,4 +128,36 @@ group_packages() {
     dpkg-dev &&
     bash "$here/lib/package_root.sh" "$packages_suite" "$work/packages" \
       "${here%/contrib}"
+}
+
+# --- telegraf ---------------------------------------------------------------
+
+TELEGRAF_VERSION=1.37.2
+# What the tier configures, and no other plugin: a twentieth of the whole.
+TELEGRAF_TAGS=custom,inputs.execd,inputs.amqp_consumer,outputs.amqp,outputs.execd
+TELEGRAF_TAGS+=,outputs.file,parsers.influx,serializers.influx
+
+# Sets telegraf. It is in no package of Debian.
+tiers_find_telegraf() {
+  telegraf=${WARREN_TELEGRAF:-$(command -v telegraf)}
+  [ -x "$telegraf" ] || command -v go >/dev/null
+}
+
+tiers_build_telegraf() { # DIRECTORY
+  # -modcacherw: what cannot be written cannot be removed at the end.
+  GOPATH=$1/go GOCACHE=$1/cache GOBIN=$1 GOFLAGS='-mod=mod -modcacherw' \
+    GOTOOLCHAIN=local CGO_ENABLED=0 nice -n 10 go install -trimpath \
+    -ldflags "-s -w -X github.com/influxdata/telegraf/internal.Version=$TELEGRAF_VERSION" \
+    -tags "$TELEGRAF_TAGS" \
+    "github.com/influxdata/telegraf/cmd/telegraf@v$TELEGRAF_VERSION"
+}
+
+group_telegraf() {
+  build_plain bench_at || return 1
+  if [ ! -x "$telegraf" ]; then
+    telegraf=$work/telegraf/telegraf
+    tiers_build_telegraf "$work/telegraf" || return 1
+  fi
+  tiers_python "$work/src/tests/tiers/telegraf.py" --build "$work/plain" \
+    --telegraf "$telegraf"
 }
