@@ -81,6 +81,13 @@ bool warren_basket_is_full(struct warren_basket *b) {
   return is_full;
 }
 
+bool warren_basket_is_empty(struct warren_basket *b) {
+  pthread_mutex_lock(&b->lock);
+  bool is_empty = b->items.count == 0;
+  pthread_mutex_unlock(&b->lock);
+  return is_empty;
+}
+
 uint64_t warren_basket_put_count(struct warren_basket *b) {
   pthread_mutex_lock(&b->lock);
   uint64_t put = b->put;

@@ -45,6 +45,7 @@ bool warren_basket_put(struct warren_basket *b, struct warren_item *i);
 /* Whether one more would be taken; for who has not made the item yet. */
 bool warren_basket_is_open(struct warren_basket *b);
 bool warren_basket_is_full(struct warren_basket *b);
+bool warren_basket_is_empty(struct warren_basket *b);
 uint64_t warren_basket_put_count(struct warren_basket *b);
 /* The oldest, NULL = empty. */
 struct warren_item *warren_basket_pop(struct warren_basket *b);

@@ -117,9 +117,14 @@ static void stop(struct session *s, struct rmq_mono now) {
   rmq_role_consume_stop(s->role, s->deadline);
 }
 
+static bool has_finished(struct session *s) {
+  return warren_basket_is_empty(&s->basket) && s->outlet.is_idle(s->outlet.ctx);
+}
+
 static bool is_counted_out(struct session *s) {
   int64_t count = s->args.cli.count;
-  return count > 0 && warren_basket_put_count(&s->basket) >= (uint64_t)count;
+  return count > 0 && warren_basket_put_count(&s->basket) >= (uint64_t)count &&
+         has_finished(s);
 }
 
 static bool is_drained(struct session *s, struct rmq_mono now) {
@@ -170,7 +175,7 @@ static int loop(struct session *s) {
         input_has_ended(s))
       stop(s, now);
     if (s->is_stopping && rmq_role_consume_await(s->role, now))
-      return WARREN_EXIT_OK;
+      return has_finished(s) ? WARREN_EXIT_OK : WARREN_EXIT_FAILED;
     struct rmq_mono due = s->is_stopping || looks
                               ? rmq_mono_add(now, rmq_ms(LOOK_MS))
                               : RMQ_NEVER;

@@ -259,6 +259,14 @@ static size_t wait_for(void *ctx, struct pollfd *fds, size_t max,
   return n;
 }
 
+static bool is_idle(const void *ctx) {
+  const struct exec *e = ctx;
+  for (size_t k = 0; k < e->config.parallel; k++)
+    if (e->slots[k].pid != 0)
+      return false;
+  return true;
+}
+
 static void stop(void *ctx) {
   struct exec *e = ctx;
   e->is_stopping = true;
@@ -300,6 +308,7 @@ bool warren_exec_open(const struct warren_exec_config *config,
   *ret_outlet = (struct warren_outlet){.ctx = e,
                                        .work = work,
                                        .wait_for = wait_for,
+                                       .is_idle = is_idle,
                                        .stop = stop,
                                        .free = free_exec};
   return true;

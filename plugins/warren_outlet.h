@@ -30,6 +30,8 @@ struct warren_outlet {
    * due in any case. */
   size_t (*wait_for)(void *ctx, struct pollfd *fds, size_t max,
                      struct rmq_mono *due);
+  /* Whether nothing is in hand. */
+  bool (*is_idle)(const void *ctx);
   /* Nothing new is begun; what was not begun goes back. */
   void (*stop)(void *ctx);
   /* The end: what is still in hand goes back. NULL ctx is fine. */

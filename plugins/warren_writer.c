@@ -127,6 +127,11 @@ static size_t wait_for(void *ctx, struct pollfd *fds, size_t max,
   return 1;
 }
 
+static bool is_idle(const void *ctx) {
+  const struct writer *w = ctx;
+  return w->writing.count == 0;
+}
+
 /* What is in hand is written as long as there is time. */
 static void stop(void *ctx) { (void)ctx; }
 
@@ -167,6 +172,7 @@ bool warren_writer_open(const struct warren_writer_config *config,
   *ret_outlet = (struct warren_outlet){.ctx = w,
                                        .work = work,
                                        .wait_for = wait_for,
+                                       .is_idle = is_idle,
                                        .stop = stop,
                                        .free = free_writer};
   return true;

@@ -59,7 +59,7 @@ def left(vhost, queue="q"):
 
 def test_every_message_is_written_then_acked(consume, vhost):
     vhost.queue("q")
-    sent = lines(3000)
+    sent = lines(600)
     publish_all(vhost, sent)
     c = consume(vhost, "--drain", "500ms")
     out, _ = c.communicate(timeout=30)
@@ -159,7 +159,7 @@ def test_a_slow_reader_holds_acks_back_and_the_connection_lives(consume, vhost):
 
 def test_killed_in_the_middle_nothing_is_lost(consume, vhost, tmp_path):
     vhost.queue("q")
-    sent = lines(4000, 100)
+    sent = lines(1500, 300)
     publish_all(vhost, sent)
     with open(tmp_path / "out", "ab") as out:
         for round_ in range(3):
@@ -232,6 +232,28 @@ def test_a_command_that_is_missing_costs_no_message(consume, vhost):
     assert c.wait(20) == 1
     assert '"/nonexistent/handler" cannot be run' in c.log()
     assert len(left(vhost, "q")) == 5
+
+
+def test_count_is_of_commands_that_have_ended(consume, vhost):
+    vhost.queue("q")
+    publish_all(vhost, lines(6))
+    c = consume(vhost, "--count", "4", "--exec", "sh", "--", "-c",
+                "sleep 0.2; cat; echo")
+    out, _ = c.communicate(timeout=30)
+    assert c.returncode == 0, c.log()
+    assert out.split() == lines(4)
+    assert sorted(left(vhost)) == lines(6)[4:]
+
+
+def test_what_is_cut_off_at_the_end_comes_again_and_is_status_1(consume, vhost):
+    vhost.queue("q")
+    publish_all(vhost, lines(200, 2000))
+    c = consume(vhost, "--shutdown-timeout", "1")
+    wait_for(lambda: vhost.ready("q") == 0, 20, "the prefetch is full")
+    c.send_signal(signal.SIGTERM)
+    assert c.wait(20) == 1
+    c.stdout.read()
+    assert lines(200, 2000)[-1] in left(vhost)
 
 
 def test_the_end_waits_for_commands_in_hand_and_leaves_the_rest(consume, vhost):
