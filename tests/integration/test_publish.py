@@ -244,7 +244,9 @@ def test_sigterm_drains_and_ends(broker, queue, warren):
 
 def test_every_line_arrives_when_the_broker_is_killed(victim, victim_vhost,
                                                       warren):
-    """Not one is missing, in order by its first arrival, and exit 0."""
+    """Not one is missing, and exit 0. In order by its first arrival, but for
+    what was in flight: the broker may have kept some of a window and not those
+    before them."""
     victim_vhost.queue("q")
     sent = lines(40000)
     p = warren("--routing-key", "q", "--wait", at=victim, where=victim_vhost)
@@ -256,5 +258,6 @@ def test_every_line_arrives_when_the_broker_is_killed(victim, victim_vhost,
     victim.kill9()
     victim.start()
     end(p, data[half:], timeout=100)
-    first = list(dict.fromkeys(bodies(victim_vhost)))
-    assert first == sent
+    numbers = [int(body.split()[1]) for body in dict.fromkeys(bodies(victim_vhost))]
+    assert sorted(numbers) == list(range(len(sent)))
+    assert all(abs(n - at) <= 256 for at, n in enumerate(numbers))
