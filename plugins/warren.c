@@ -22,6 +22,8 @@ static const struct command commands[] = {
      "one indicator as a plugin for Nagios and Icinga: line and exit status"},
     {"consume", warren_consume,
      "messages to standard output or to commands, acknowledged when done"},
+    {"drill", warren_drill,
+     "one fault on purpose: whether indicator and alert come and go"},
     {"monitor", warren_monitor,
      "what a RabbitMQ cluster says about itself, as line protocol"},
     {"publish", warren_publish,

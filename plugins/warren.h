@@ -17,6 +17,7 @@ enum warren_exit {
 /* Its statuses are those of Nagios plugins: 0 to 3, enum rmq_verdict_state. */
 int warren_check(int argc, char *const *argv);
 int warren_consume(int argc, char *const *argv);
+int warren_drill(int argc, char *const *argv);
 int warren_monitor(int argc, char *const *argv);
 int warren_publish(int argc, char *const *argv);
 int warren_spool(int argc, char *const *argv);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP GETs, one or several at once, whoever performs them: libcurl, or a fake
- * in a test.
+ * HTTP requests, most of them GETs, one or several at once, whoever performs
+ * them: libcurl, or a fake in a test.
  */
 #ifndef RMQ_BROKER_HTTP_H
 #define RMQ_BROKER_HTTP_H
@@ -22,7 +22,7 @@ enum rmq_http_outcome {
 };
 const char *rmq_http_outcome_to_str(enum rmq_http_outcome o);
 
-/* One of several GETs. */
+/* One of several. */
 struct rmq_http_request {
   const char *url; /* borrowed */
   size_t max;      /* bytes of its body */
@@ -32,6 +32,9 @@ struct rmq_http_request {
   /* Connects anew, so that the server shows its certificate, and no other
    * request uses that connection. */
   bool wants_certificate;
+  /* Another method than GET, and what is sent with it, which is JSON; NULL =
+   * none. Borrowed. */
+  const char *method, *body;
   /* Set by get_all: */
   enum rmq_http_outcome outcome;
   int status;            /* of what was answered */

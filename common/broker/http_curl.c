@@ -32,6 +32,7 @@ struct transfer {
 struct rmq_http_curl {
   CURLM *multi;
   CURL *model; /* with what all requests have in common; never runs */
+  struct curl_slist *json;     /* headers of a body */
   struct transfer **transfers; /* as many as ever ran at once */
   size_t transfers_count;
   atomic_bool is_cancelled;
@@ -142,8 +143,10 @@ rmq_http_curl_new(const struct rmq_http_curl_config *config,
     atomic_init(&h->is_cancelled, false);
     h->multi = curl_multi_init();
     h->model = curl_easy_init();
-    rc = h->multi == NULL || h->model == NULL ? CURLE_OUT_OF_MEMORY
-                                              : configure(h, config);
+    h->json = curl_slist_append(NULL, "Content-Type: application/json");
+    rc = h->multi == NULL || h->model == NULL || h->json == NULL
+             ? CURLE_OUT_OF_MEMORY
+             : configure(h, config);
   } else if (rc == CURLE_OK) {
     rc = CURLE_OUT_OF_MEMORY;
   }
@@ -166,6 +169,7 @@ void rmq_http_curl_free(struct rmq_http_curl *h) {
     curl_easy_cleanup(h->model);
   if (h->multi != NULL)
     curl_multi_cleanup(h->multi);
+  curl_slist_free_all(h->json);
   free(h);
 }
 
@@ -250,7 +254,22 @@ static void set_freshness(struct setter *s, bool wants_certificate) {
     (void)curl_easy_setopt(s->easy, CURLOPT_CERTINFO, is_fresh);
 }
 
-static CURLcode prepare(struct transfer *t, struct rmq_http_request *request,
+/* NULL is a value here: the handle may have had another request before. */
+static void set_method(struct setter *s, const struct rmq_http_request *r,
+                       struct curl_slist *json) {
+  struct curl_slist *headers = r->body != NULL ? json : NULL;
+  set_long(s, CURLOPT_HTTPGET, 1);
+  if (s->failed == CURLE_OK)
+    s->failed = curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, headers);
+  set_text(s, CURLOPT_POSTFIELDS, r->body);
+  if (r->body != NULL)
+    set_long(s, CURLOPT_POSTFIELDSIZE, (long)strlen(r->body));
+  if (s->failed == CURLE_OK)
+    s->failed = curl_easy_setopt(s->easy, CURLOPT_CUSTOMREQUEST, r->method);
+}
+
+static CURLcode prepare(const struct rmq_http_curl *h, struct transfer *t,
+                        struct rmq_http_request *request,
                         struct rmq_dur timeout) {
   t->request = request;
   t->headers_bytes = t->body_bytes = 0;
@@ -258,6 +277,7 @@ static CURLcode prepare(struct transfer *t, struct rmq_http_request *request,
   t->reason[0] = '\0';
   struct setter s = {.easy = t->easy, .failed = set_pointer(t)};
   set_text(&s, CURLOPT_URL, request->url);
+  set_method(&s, request, h->json);
   set_freshness(&s, request->wants_certificate);
   set_long(&s, CURLOPT_TIMEOUT_MS, (long)(timeout.ns / RMQ_NS_PER_MS) + 1);
   if (s.failed == CURLE_OK) /* NULL is a value here */
@@ -341,7 +361,7 @@ static void start(struct rmq_http_curl *h, struct rmq_http_request *requests,
   for (size_t i = 0; i < count; i++) {
     struct rmq_http_request *r = &requests[i];
     struct transfer *t = rc == CURLE_OK ? h->transfers[i] : NULL;
-    CURLcode one = t == NULL ? rc : prepare(t, r, timeout);
+    CURLcode one = t == NULL ? rc : prepare(h, t, r, timeout);
     r->outcome = RMQ_HTTP_FAILED;
     r->status = 0;
     r->bytes = r->seconds = 0;

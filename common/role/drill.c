@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+#include "rmq_config.h"
+
+#include "common/role/drill.h"
+
+#include "common/base/options.h"
+#include "common/broker/admin.h"
+#include "common/broker/http_curl.h"
+#include "common/role/alert_options.h"
+#include "common/role/probe_options.h"
+#include "common/role/secret.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  TICK_MS = 200,
+  ERRORS = 10,        /* messages that go wrong, at once */
+  ERRORS_MAX = 100,   /* until it is noticed */
+  BACKLOG = 100,      /* messages in the queue */
+  GOOD_PER_TICK = 50, /* messages that go well afterwards */
+  REQUEST_S = 10
+};
+#define DRILL_QUEUE "q"
+#define DRILL_NAME "drill"
+
+struct rmq_drill {
+  const struct rmq_drill_config *config;
+  struct rmq_host host; /* of the monitor: ours, but for log and clocks */
+  const struct rmq_host *outer;
+  struct rmq_http_curl *curl;
+  struct rmq_admin admin;
+  char vhost[64];
+  enum rmq_drill_kind kind;
+  double value, first; /* of the series, now and before the fault */
+  bool is_reachable, is_raised, was_raised;
+  unsigned sent;
+};
+
+/* ---- the table ---- */
+
+static const struct {
+  const char *word, *series, *alert, *what;
+} drills[] = {
+#define RMQ_X(name, word, series, alert, what) {word, series, alert, what},
+    RMQ_DRILLS(RMQ_X)
+#undef RMQ_X
+};
+
+const char *rmq_drill_kind_to_str(enum rmq_drill_kind k) {
+  switch (k) {
+#define RMQ_X(name, word, series, alert, what)                                 \
+  case RMQ_DRILL_##name:                                                       \
+    return word;
+    RMQ_DRILLS(RMQ_X)
+#undef RMQ_X
+  }
+  return "unknown";
+}
+
+const char *rmq_drill_series(enum rmq_drill_kind k) { return drills[k].series; }
+const char *rmq_drill_help(enum rmq_drill_kind k) { return drills[k].what; }
+
+int rmq_drill_kind_from_str(const char *word, enum rmq_drill_kind *ret_kind) {
+  for (int k = 0; k < RMQ_DRILLS_COUNT; k++)
+    if (strcmp(word, drills[k].word) == 0) {
+      *ret_kind = (enum rmq_drill_kind)k;
+      return 0;
+    }
+  return -1;
+}
+
+bool rmq_drill_passed(const struct rmq_drill_result *r) {
+  return !isnan(r->moved_s) && !isnan(r->raised_s) && !isnan(r->over_s);
+}
+
+/* ---- what the monitor says ---- */
+
+static bool is_series(const struct rmq_drill *d, const struct rmq_sample *s) {
+  char name[256];
+  bool is_of_queue = d->kind == RMQ_DRILL_BACKLOG;
+  const char *vhost = rmq_sample_label(s, "vhost");
+  snprintf(name, sizeof(name), "%s-%s", s->id.type, s->id.type_instance);
+  if (strcmp(name, drills[d->kind].series) != 0)
+    return false;
+  return is_of_queue ? rmq_sample_label(s, "queue") != NULL &&
+                           strcmp(vhost, d->vhost) == 0
+                     : vhost == NULL;
+}
+
+static int take_sample(void *ctx, const struct rmq_sample *s) {
+  struct rmq_drill *d = ctx;
+  if (s->values_count == 1 && is_series(d, s))
+    d->value = rmq_datum_number(&s->values[0]);
+  if (strcmp(s->id.type_instance, "reachable") == 0)
+    d->is_reachable = rmq_datum_number(&s->values[0]) > 0;
+  return 0;
+}
+
+static void take_event(void *ctx, const struct rmq_event *event) {
+  struct rmq_drill *d = ctx;
+  for (size_t i = 0; i < event->meta_count; i++)
+    if (strcmp(event->meta[i].key, "indicator") == 0 &&
+        strcmp(event->meta[i].value.string, drills[d->kind].alert) == 0) {
+      d->is_raised = event->severity == RMQ_FAILURE;
+      d->was_raised = d->was_raised || d->is_raised;
+    }
+}
+
+static void pass_log(void *ctx, const struct rmq_log_record *record) {
+  struct rmq_drill *d = ctx;
+  d->outer->log(d->outer->ctx, record);
+}
+
+/* ---- Probe and Alert, as a configuration has them ---- */
+
+struct setting {
+  const char *name, *text;
+};
+
+static void *add_block(struct rmq_role_monitor_config *c, const char *block,
+                       const struct setting *settings, struct rmq_error *err) {
+  const struct rmq_option *row =
+      rmq_options_find(rmq_role_monitor_options, block);
+  void *object = row == NULL ? NULL : rmq_options_add_block(row, c, err);
+  for (; object != NULL && settings->name != NULL; settings++) {
+    if (settings->text == NULL)
+      continue;
+    if (rmq_options_set_text(row->block->table, object, settings->name,
+                             settings->text, NULL, err) != 0)
+      return NULL;
+    if (row->block->prepare != NULL && row->block->argument != NULL &&
+        strcmp(settings->name, row->block->argument) == 0)
+      row->block->prepare(object);
+  }
+  return object;
+}
+
+static int add_alert(struct rmq_drill *d, struct rmq_error *err) {
+  char hold[32], limit[32];
+  snprintf(hold, sizeof(hold), "%.3f", rmq_dur_seconds(d->config->hold));
+  snprintf(limit, sizeof(limit), "%g",
+           d->kind == RMQ_DRILL_BACKLOG ? BACKLOG / 2.0
+                                        : d->config->errors_limit);
+  bool has_limit = d->kind != RMQ_DRILL_CLOSED_CONNECTION;
+  const struct setting settings[] = {
+      {"Kind", drills[d->kind].alert},
+      {"Hold", hold},
+      {"ClearHold", hold},
+      {"Failure", has_limit ? limit : NULL},
+      {"VHost", d->kind == RMQ_DRILL_BACKLOG ? d->vhost : NULL},
+      {NULL, NULL}};
+  return add_block(d->config->monitor, "Alert", settings, err) != NULL ? 0 : -1;
+}
+
+static int add_probe(struct rmq_drill *d, struct rmq_error *err) {
+  const struct rmq_role_monitor_config *m = d->config->monitor;
+  const struct setting settings[] = {
+      {"Host", d->config->amqp},
+      {"VHost", d->vhost},
+      {"User", m->user},
+      {"Password", m->password},
+      {"PasswordFile", m->password_file},
+      {"TLSEnabled", d->config->amqp_tls ? "true" : "false"},
+      {"TLSVerifyPeer", m->verify_peer ? "true" : "false"},
+      {"TLSVerifyHostName", m->verify_host ? "true" : "false"},
+      {"TLSCACert", m->ca_cert},
+      {"TLSClientCert", m->client_cert},
+      {"TLSClientKey", m->client_key},
+      {"RetryDelay", "6"},
+      {"RetryDelayMax", "6"},
+      {"Interval", "1"},
+      {"Timeout", "0.5"},
+      {NULL, NULL}};
+  return add_block(d->config->monitor, "Probe", settings, err) != NULL ? 0 : -1;
+}
+
+/* ---- time ---- */
+
+static struct rmq_mono now_of(const struct rmq_drill *d) {
+  return d->outer->mono(d->outer->ctx);
+}
+
+static double seconds_since(const struct rmq_drill *d, struct rmq_mono t) {
+  return rmq_dur_seconds(rmq_mono_since(now_of(d), t));
+}
+
+/* Hands over what the monitor has found; false when it is time to stop. */
+static bool tick(struct rmq_drill *d, struct rmq_role_monitor *m) {
+  rmq_role_monitor_read(m);
+  if (*d->config->is_stopping)
+    return false;
+  poll(NULL, 0, TICK_MS);
+  return true;
+}
+
+/* ---- the faults ---- */
+
+static int publish(struct rmq_drill *d, const char *key, unsigned count,
+                   struct rmq_error *err) {
+  for (unsigned i = 0; i < count && d->sent < RMQ_DRILL_MESSAGES_MAX; i++) {
+    if (rmq_admin_publish(&d->admin, d->vhost, key, "warren drill", err) != 0)
+      return -1;
+    d->sent++;
+  }
+  return 0;
+}
+
+static int begin_fault(struct rmq_drill *d, struct rmq_error *err) {
+  switch (d->kind) {
+  case RMQ_DRILL_CLOSED_CONNECTION:
+    return 0; /* go_on does it */
+  case RMQ_DRILL_UNROUTABLE:
+    return publish(d, "nowhere", ERRORS, err);
+  case RMQ_DRILL_REDELIVERY:
+    if (publish(d, DRILL_QUEUE, ERRORS, err) != 0)
+      return -1;
+    for (int i = 0; i < 3; i++)
+      if (rmq_admin_requeue(&d->admin, d->vhost, DRILL_QUEUE, ERRORS, err) != 0)
+        return -1;
+    return 0;
+  case RMQ_DRILL_BACKLOG:
+    return publish(d, DRILL_QUEUE, BACKLOG, err);
+  }
+  return 0;
+}
+
+/* A client connects anew: its connection is closed until that is noticed. A
+ * counter that is seen for the first time counts from then on. */
+static int go_on(struct rmq_drill *d, struct rmq_error *err) {
+  size_t count = 0;
+  if (d->kind == RMQ_DRILL_CLOSED_CONNECTION)
+    return rmq_admin_close_connections(&d->admin, d->vhost, &count, err);
+  if (d->sent >= ERRORS_MAX)
+    return 0;
+  if (d->kind == RMQ_DRILL_UNROUTABLE)
+    return publish(d, "nowhere", 1, err);
+  if (d->kind != RMQ_DRILL_REDELIVERY)
+    return 0;
+  d->sent++;
+  return rmq_admin_requeue(&d->admin, d->vhost, DRILL_QUEUE, 1, err);
+}
+
+static int end_fault(struct rmq_drill *d, struct rmq_error *err) {
+  return d->kind == RMQ_DRILL_BACKLOG
+             ? rmq_admin_purge(&d->admin, d->vhost, DRILL_QUEUE, err)
+             : 0;
+}
+
+/* Traffic that goes well again, until the errors are few among it. */
+static int go_well(struct rmq_drill *d, struct rmq_error *err) {
+  bool is_share = strcmp(drills[d->kind].alert, "errors") == 0;
+  return is_share ? publish(d, DRILL_QUEUE, GOOD_PER_TICK, err) : 0;
+}
+
+/* ---- one drill ---- */
+
+static bool has_moved(const struct rmq_drill *d) {
+  switch (d->kind) {
+  case RMQ_DRILL_CLOSED_CONNECTION:
+    return d->value <= 0;
+  case RMQ_DRILL_UNROUTABLE:
+  case RMQ_DRILL_REDELIVERY:
+    return d->value > d->first;
+  case RMQ_DRILL_BACKLOG:
+    return d->value >= BACKLOG / 2.0;
+  }
+  return false;
+}
+
+/* The series is known, and no alert is raised from before. */
+static int await_calm(struct rmq_drill *d, struct rmq_role_monitor *m,
+                      struct rmq_error *err) {
+  struct rmq_mono begun = now_of(d);
+  bool needs_value = d->kind == RMQ_DRILL_CLOSED_CONNECTION;
+  while (!d->is_reachable || (needs_value && isnan(d->value)) ||
+         (d->kind == RMQ_DRILL_CLOSED_CONNECTION && d->value <= 0)) {
+    if (seconds_since(d, begun) > rmq_dur_seconds(d->config->limit))
+      return rmq_error_set(err, "%s is not told, before anything is done",
+                           drills[d->kind].series);
+    if (!tick(d, m))
+      return rmq_error_set(err, "stopped");
+  }
+  double settle = 2 * rmq_dur_seconds(d->config->hold);
+  for (begun = now_of(d); seconds_since(d, begun) < settle;)
+    if (!tick(d, m))
+      return rmq_error_set(err, "stopped");
+  if (d->is_raised)
+    return rmq_error_set(err,
+                         "the alert \"%s\" is raised before anything is done",
+                         drills[d->kind].alert);
+  d->first = isnan(d->value) ? 0 : d->value;
+  d->was_raised = false;
+  return 0;
+}
+
+static int provoke(struct rmq_drill *d, struct rmq_role_monitor *m,
+                   struct rmq_drill_result *r, struct rmq_error *err) {
+  struct rmq_mono begun = now_of(d);
+  if (begin_fault(d, err) != 0)
+    return -1;
+  while (seconds_since(d, begun) <= rmq_dur_seconds(d->config->limit)) {
+    if ((isnan(r->raised_s) || isnan(r->moved_s)) && go_on(d, err) != 0)
+      return -1;
+    if (isnan(r->moved_s) && has_moved(d))
+      r->moved_s = seconds_since(d, begun);
+    if (isnan(r->raised_s) && d->was_raised)
+      r->raised_s = seconds_since(d, begun);
+    if (!isnan(r->moved_s) && !isnan(r->raised_s))
+      return 0;
+    if (!tick(d, m))
+      return rmq_error_set(err, "stopped");
+  }
+  return 0;
+}
+
+static int recover(struct rmq_drill *d, struct rmq_role_monitor *m,
+                   struct rmq_drill_result *r, struct rmq_error *err) {
+  struct rmq_mono ended = now_of(d);
+  if (end_fault(d, err) != 0)
+    return -1;
+  while (seconds_since(d, ended) <= rmq_dur_seconds(d->config->limit)) {
+    if (!d->is_raised) {
+      r->over_s = seconds_since(d, ended);
+      return 0;
+    }
+    if (go_well(d, err) != 0)
+      return -1;
+    if (!tick(d, m))
+      return rmq_error_set(err, "stopped");
+  }
+  return 0;
+}
+
+static int watch(struct rmq_drill *d, struct rmq_drill_result *r,
+                 struct rmq_error *err) {
+  struct rmq_role_monitor *m =
+      rmq_role_monitor_new(&d->host, DRILL_NAME, d->config->monitor, NULL, err);
+  if (m == NULL)
+    return -1;
+  int rc = rmq_role_monitor_start(m, err);
+  if (rc == 0) {
+    rc = await_calm(d, m, err);
+    if (rc == 0)
+      rc = provoke(d, m, r, err);
+    if (rc == 0 && !isnan(r->raised_s))
+      rc = recover(d, m, r, err);
+    rmq_role_monitor_tell_stop(m);
+    rmq_role_monitor_await_stop(m, rmq_mono_add(now_of(d), rmq_s(REQUEST_S)));
+  }
+  rmq_role_monitor_free(m);
+  return rc;
+}
+
+int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
+                  struct rmq_drill_result *ret_result, struct rmq_error *err) {
+  *ret_result =
+      (struct rmq_drill_result){(double)NAN, (double)NAN, (double)NAN};
+  d->kind = kind;
+  d->value = (double)NAN;
+  d->is_reachable = d->is_raised = d->was_raised = false;
+  d->sent = 0;
+  snprintf(d->vhost, sizeof(d->vhost), RMQ_DRILL_VHOST "%016" PRIx64,
+           d->outer->random(d->outer->ctx));
+  if (add_alert(d, err) != 0 ||
+      (kind == RMQ_DRILL_CLOSED_CONNECTION && add_probe(d, err) != 0))
+    return -1;
+  int rc = rmq_admin_create_vhost(&d->admin, d->vhost, err);
+  if (rc == 0)
+    rc = rmq_admin_create_queue(&d->admin, d->vhost, DRILL_QUEUE, err);
+  if (rc == 0)
+    rc = watch(d, ret_result, err);
+  struct rmq_error left = {.text = ""};
+  if (rmq_admin_delete_vhost(&d->admin, d->vhost, &left) != 0 && rc == 0)
+    rc = rmq_error_set(err, "%s is left, --cleanup removes it: %s", d->vhost,
+                       left.text);
+  return rc;
+}
+
+/* ---- what is left ---- */
+
+struct found {
+  struct rmq_drill *drill;
+  char names[64][128];
+  size_t count;
+};
+
+static void keep_found(void *ctx, const char *name) {
+  struct found *f = ctx;
+  if (f->count < 64 && strlen(name) < 128)
+    snprintf(f->names[f->count++], 128, "%s", name);
+}
+
+int rmq_drill_cleanup(struct rmq_drill *d, size_t *ret_count,
+                      struct rmq_error *err) {
+  struct found *f = calloc(1, sizeof(*f));
+  if (f == NULL)
+    return rmq_error_set(err, "out of memory");
+  int rc =
+      rmq_admin_find_vhosts(&d->admin, RMQ_DRILL_VHOST, keep_found, f, err);
+  for (size_t i = 0; rc == 0 && i < f->count; i++)
+    rc = rmq_admin_delete_vhost(&d->admin, f->names[i], err);
+  *ret_count = rc == 0 ? f->count : 0;
+  free(f);
+  return rc;
+}
+
+int rmq_drill_cluster(struct rmq_drill *d, struct rmq_buf *out,
+                      struct rmq_error *err) {
+  return rmq_admin_cluster_name(&d->admin, out, err);
+}
+
+/* ---- life ---- */
+
+static int set_password(struct rmq_drill *d, struct rmq_error *err) {
+  const char *path = d->config->monitor->password_file;
+  char *secret = NULL;
+  if (path == NULL)
+    return 0;
+  if (rmq_secret_read(path, &secret, err) != 0)
+    return -1;
+  int rc = rmq_http_curl_set_password(d->curl, secret);
+  rmq_secret_free(secret);
+  return rc == 0 ? 0 : rmq_error_set(err, "out of memory");
+}
+
+struct rmq_drill *rmq_drill_new(const struct rmq_host *host,
+                                const struct rmq_drill_config *config,
+                                struct rmq_error *err) {
+  const struct rmq_role_monitor_config *m = config->monitor;
+  struct rmq_drill *d = calloc(1, sizeof(*d));
+  if (d == NULL) {
+    rmq_error_set(err, "out of memory");
+    return NULL;
+  }
+  const struct rmq_http_curl_config curl = {
+      .user = m->user,
+      .password = m->password != NULL ? m->password : "guest",
+      .connect_timeout = m->connect_timeout,
+      .verify_peer = m->verify_peer,
+      .verify_host = m->verify_host,
+      .ca_cert = m->ca_cert,
+      .client_cert = m->client_cert,
+      .client_key = m->client_key};
+  d->config = config;
+  d->outer = host;
+  d->host = *host;
+  d->host.ctx = d;
+  d->host.log = pass_log;
+  d->host.sample = take_sample;
+  d->host.event = take_event;
+  d->curl = rmq_http_curl_new(&curl, err);
+  if (d->curl != NULL && set_password(d, err) == 0) {
+    struct rmq_http http = rmq_http_curl_http(d->curl);
+    rmq_admin_init(&d->admin, &http, m->urls.items[0], rmq_s(REQUEST_S));
+    return d;
+  }
+  rmq_drill_free(d);
+  return NULL;
+}
+
+void rmq_drill_free(struct rmq_drill *d) {
+  if (d == NULL)
+    return;
+  rmq_admin_fini(&d->admin);
+  rmq_http_curl_free(d->curl);
+  free(d);
+}

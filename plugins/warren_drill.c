@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * warren drill: one fault on purpose, and whether it is noticed.
+ */
+#include "rmq_config.h"
+
+#include "plugins/warren.h"
+#include "plugins/warren_ask.h"
+
+#include "common/base/options.h"
+#include "common/host/host_clock.h"
+#include "common/role/drill.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NAME_BYTES_MAX = 1024, HOST_BYTES_MAX = 300, CELL_SIZE = 16 };
+
+/* What only this command has. */
+struct cli {
+  char *yes_on, *amqp;
+  struct rmq_dur hold, limit;
+  double errors;
+  bool amqp_tls, cleanup, verbose, help;
+};
+
+static const struct rmq_option cli_options[] = {
+    {.name = "YesOn",
+     .type = RMQ_OPT_STRING,
+     .offset = offsetof(struct cli, yes_on),
+     .help = "Name of the cluster, as it says it itself; without it you are "
+             "asked to type it"},
+    {.name = "Amqp",
+     .type = RMQ_OPT_STRING,
+     .offset = offsetof(struct cli, amqp),
+     .help = "HOST[:PORT] for AMQP; without it the host of the first URL"},
+    {.name = "AmqpTls",
+     .type = RMQ_OPT_BOOLEAN,
+     .offset = offsetof(struct cli, amqp_tls),
+     .default_value = "false",
+     .help = "AMQP by TLS"},
+    {.name = "Hold",
+     .type = RMQ_OPT_DURATION,
+     .offset = offsetof(struct cli, hold),
+     .default_value = "2",
+     .min = 0,
+     .max = 600,
+     .help = "Hold and ClearHold of the alert"},
+    {.name = "Limit",
+     .type = RMQ_OPT_DURATION,
+     .offset = offsetof(struct cli, limit),
+     .default_value = "60",
+     .min = 1,
+     .max = 3600,
+     .help = "How long each step is waited for"},
+    {.name = "Errors",
+     .type = RMQ_OPT_NUMBER,
+     .offset = offsetof(struct cli, errors),
+     .default_value = "3",
+     .min = 0.001,
+     .max = 100,
+     .help = "Limit of the alert about errors, in percent of the operations of "
+             "the last minute; lower on a busy cluster"},
+    {.name = "Cleanup",
+     .type = RMQ_OPT_BOOLEAN,
+     .offset = offsetof(struct cli, cleanup),
+     .default_value = "false",
+     .help = "Removes what drills that were killed have left"},
+    {.name = "Verbose",
+     .type = RMQ_OPT_BOOLEAN,
+     .offset = offsetof(struct cli, verbose),
+     .default_value = "false",
+     .help = "The log on standard error"},
+    {.name = "Help",
+     .type = RMQ_OPT_BOOLEAN,
+     .offset = offsetof(struct cli, help),
+     .default_value = "false",
+     .help = "This text"},
+    RMQ_OPTIONS_END};
+
+struct session {
+  struct cli cli;
+  struct rmq_role_monitor_config config;
+  struct rmq_host host;
+};
+
+static volatile sig_atomic_t is_stopping;
+
+static struct warren_ask ask_of(struct session *s) {
+  return (struct warren_ask){
+      .name = "warren drill",
+      .usage = "warren drill list|NAME [--url URL]... [OPTIONS]",
+      .description =
+          "Makes one fault, in a virtual host of its own, and reports whether "
+          "indicator and\nalert came and went. warren drill --cleanup removes "
+          "what killed ones have left.",
+      .epilogue =
+          "The password comes from --password-file or from the environment "
+          "variable\nWARREN_PASSWORD, never from an argument.\n\n"
+          "Exit status: 0 all came and went, 1 not all of it, or it could not "
+          "be run,\n2 wrong arguments, or the cluster was not confirmed.",
+      .table = cli_options,
+      .object = &s->cli,
+      .wants_help = &s->cli.help,
+      .usage_status = WARREN_EXIT_USAGE};
+}
+
+static void host_log(void *ctx, const struct rmq_log_record *record) {
+  const struct session *s = ctx;
+  struct rmq_buf line;
+  if (!s->cli.verbose)
+    return;
+  rmq_buf_init(&line, RMQ_LOG_LINE_MAX);
+  rmq_log_render((enum rmq_log_format)s->config.log_format, record, &line);
+  fprintf(stderr, "%s\n", rmq_buf_text(&line));
+  rmq_buf_fini(&line);
+}
+
+/* ---- confirmation ---- */
+
+/* Typed by a person at a terminal, or given as an argument. */
+static int confirm(struct session *s, const struct warren_ask *ask,
+                   const char *cluster) {
+  char typed[NAME_BYTES_MAX] = "";
+  if (s->cli.yes_on != NULL) {
+    if (strcmp(s->cli.yes_on, cluster) == 0)
+      return 0;
+    warren_ask_complain(ask, "--yes-on names another cluster than the one that "
+                             "answers");
+    return -1;
+  }
+  if (isatty(STDIN_FILENO) != 1) {
+    warren_ask_complain(ask, "nobody can confirm without a terminal; --yes-on "
+                             "CLUSTER does");
+    return -1;
+  }
+  fprintf(stderr, "A fault is about to be made on a cluster. Type its name: ");
+  if (fgets(typed, sizeof(typed), stdin) != NULL) {
+    typed[strcspn(typed, "\n")] = '\0';
+    if (strcmp(typed, cluster) == 0)
+      return 0;
+  }
+  warren_ask_complain(ask, "that is not its name; nothing was done");
+  return -1;
+}
+
+/* ---- the command ---- */
+
+static void on_signal(int signal) {
+  (void)signal;
+  is_stopping = 1;
+}
+
+static void catch_signals(void) {
+  struct sigaction action = {.sa_handler = on_signal};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGHUP, &action, NULL);
+}
+
+/* "http://[::1]:15672" -> "[::1]" */
+static void host_of_url(const char *url, char ret_host[HOST_BYTES_MAX]) {
+  const char *host = strstr(url, "://");
+  host = host != NULL ? host + 3 : url;
+  size_t len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+  snprintf(ret_host, HOST_BYTES_MAX, "%.*s", (int)len, host);
+}
+
+static const char *cell(double seconds, char text[CELL_SIZE]) {
+  if (isnan(seconds))
+    snprintf(text, CELL_SIZE, "never");
+  else
+    snprintf(text, CELL_SIZE, "%.1f s", seconds);
+  return text;
+}
+
+static void print_result(enum rmq_drill_kind kind,
+                         const struct rmq_drill_result *r) {
+  char moved[CELL_SIZE], raised[CELL_SIZE], over[CELL_SIZE];
+  printf("%-18s  %-25s  %9s  %9s  %9s\n", "DRILL", "INDICATOR", "MOVED",
+         "FAILURE", "OKAY");
+  printf("%-18s  %-25s  %9s  %9s  %9s\n", rmq_drill_kind_to_str(kind),
+         rmq_drill_series(kind), cell(r->moved_s, moved),
+         cell(r->raised_s, raised), cell(r->over_s, over));
+}
+
+static int run_drill(struct rmq_drill *d, const struct warren_ask *ask,
+                     enum rmq_drill_kind kind) {
+  struct rmq_error err = {.text = ""};
+  struct rmq_drill_result result;
+  int rc = rmq_drill_run(d, kind, &result, &err);
+  if (rc != 0)
+    warren_ask_complain(ask, err.text);
+  print_result(kind, &result);
+  return rc == 0 && rmq_drill_passed(&result) ? WARREN_EXIT_OK
+                                              : WARREN_EXIT_FAILED;
+}
+
+static int run_cleanup(struct rmq_drill *d, const struct warren_ask *ask) {
+  struct rmq_error err = {.text = ""};
+  size_t count = 0;
+  if (rmq_drill_cleanup(d, &count, &err) != 0) {
+    warren_ask_complain(ask, err.text);
+    return WARREN_EXIT_FAILED;
+  }
+  printf("%zu virtual hosts removed\n", count);
+  return WARREN_EXIT_OK;
+}
+
+/* kind NULL = cleanup */
+static int run(struct session *s, const struct warren_ask *ask,
+               const enum rmq_drill_kind *kind) {
+  char host[HOST_BYTES_MAX];
+  struct rmq_error err = {.text = ""};
+  struct rmq_buf cluster;
+  host_of_url(s->config.urls.items[0], host);
+  const struct rmq_drill_config config = {
+      .monitor = &s->config,
+      .amqp = s->cli.amqp != NULL ? s->cli.amqp : host,
+      .amqp_tls = s->cli.amqp_tls,
+      .hold = s->cli.hold,
+      .limit = s->cli.limit,
+      .errors_limit = s->cli.errors,
+      .is_stopping = &is_stopping};
+  s->host = (struct rmq_host){.ctx = s,
+                              .service = "warren",
+                              .hostname = "",
+                              .log = host_log,
+                              .mono = rmq_host_mono,
+                              .wall = rmq_host_wall,
+                              .random = rmq_host_random};
+  s->config.has_no_checks = true;
+  if (s->config.interval.ns == 0)
+    s->config.interval = rmq_s(1);
+  struct rmq_drill *d = rmq_drill_new(&s->host, &config, &err);
+  rmq_buf_init(&cluster, NAME_BYTES_MAX);
+  int status = WARREN_EXIT_FAILED;
+  if (d == NULL || rmq_drill_cluster(d, &cluster, &err) != 0) {
+    warren_ask_complain(ask, err.text);
+  } else if (confirm(s, ask, rmq_buf_text(&cluster)) != 0) {
+    status = WARREN_EXIT_USAGE;
+  } else {
+    catch_signals();
+    status = kind == NULL ? run_cleanup(d, ask) : run_drill(d, ask, *kind);
+  }
+  rmq_buf_fini(&cluster);
+  rmq_drill_free(d);
+  return status;
+}
+
+static int list(void) {
+  for (int k = 0; k < RMQ_DRILLS_COUNT; k++)
+    printf("%-18s  %s\n", rmq_drill_kind_to_str((enum rmq_drill_kind)k),
+           rmq_drill_help((enum rmq_drill_kind)k));
+  return WARREN_EXIT_OK;
+}
+
+static int read_and_run(struct session *s, int argc, char *const *argv) {
+  struct warren_ask ask = ask_of(s);
+  enum rmq_drill_kind kind = RMQ_DRILL_BACKLOG;
+  bool has_name = argc > 1 && argv[1][0] != '-';
+  if (has_name && strcmp(argv[1], "list") == 0)
+    return list();
+  if (has_name && rmq_drill_kind_from_str(argv[1], &kind) != 0) {
+    warren_ask_complain(&ask, "there is no such drill; warren drill list says "
+                              "which there are");
+    return WARREN_EXIT_USAGE;
+  }
+  int skip = has_name ? 1 : 0;
+  int status = warren_ask_read(&ask, &s->config, argc - skip, argv + skip);
+  if (status >= 0)
+    return status;
+  if (has_name == s->cli.cleanup) {
+    warren_ask_complain(&ask, "name one drill, or --cleanup");
+    return WARREN_EXIT_USAGE;
+  }
+  return run(s, &ask, has_name ? &kind : NULL);
+}
+
+int warren_drill(int argc, char *const *argv) {
+  struct session *s = calloc(1, sizeof(*s));
+  if (s == NULL)
+    return WARREN_EXIT_FAILED;
+  int status = read_and_run(s, argc, argv);
+  rmq_options_fini(rmq_role_monitor_options, &s->config);
+  rmq_options_fini(cli_options, &s->cli);
+  free(s);
+  return status;
+}
