@@ -140,7 +140,7 @@ class Rig:
 
 # --- what is shown -----------------------------------------------------------
 
-def monitor_answers_every_signal_and_ends_with_its_pipe(rig, vhost):
+def monitor_answers_signals_and_ends_with_its_pipe(rig, vhost):
     for sign in SIGNALS:
         command = [rig.warren, "monitor", "--url", rig.broker.url]
         if sign == "none":
@@ -257,7 +257,7 @@ def consume_to_telegraf(rig, vhost):
     assert vhost.take_all("q") == []
 
 
-SHOWN = [monitor_answers_every_signal_and_ends_with_its_pipe,
+SHOWN = [monitor_answers_signals_and_ends_with_its_pipe,
          telegraf_to_publish_to_telegraf, telegraf_amqp_to_collectd,
          consume_to_telegraf]
 
@@ -297,7 +297,7 @@ def main():
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if not args.only:
-        results.write("telegraf", {"telegraf": version, "messages": COUNT,
+        results.write("telegraf", {"telegraf": version, "messages": COUNT, "signals": SIGNALS,
                                    "shown": done, **rig.figures})
     return 0 if all(d["status"] == "ok" for d in done) else 1
 
