@@ -25,7 +25,7 @@ static const struct command commands[] = {
     {"drill", warren_drill,
      "one fault on purpose: whether indicator and alert come and go"},
     {"monitor", warren_monitor,
-     "what a RabbitMQ cluster says about itself, as line protocol"},
+     "what a RabbitMQ cluster says about itself, for agents and scripts"},
     {"publish", warren_publish,
      "standard input to RabbitMQ, line by line, with confirms"},
     {"spool", warren_spool,

@@ -3,6 +3,7 @@
 
 #include "plugins/warren_ask.h"
 
+#include "common/role/probe_options.h"
 #include "plugins/warren.h"
 
 #include <stdio.h>
@@ -29,7 +30,18 @@ static struct rmq_execd_args make_args(struct rmq_execd_options options[3],
                                  .description = ask->description,
                                  .options = options,
                                  .not_here = not_here,
+                                 .has_blocks = ask->has_blocks,
                                  .epilogue = ask->epilogue};
+}
+
+/* The probe has a user and a password of its own. */
+static void take_probe_password(struct rmq_role_monitor_config *config) {
+  const char *password = getenv("WARREN_PROBE_PASSWORD");
+  for (size_t i = 0; password != NULL && i < config->probes.count; i++) {
+    struct rmq_probe_options *probe = config->probes.items[i];
+    if (probe->connection.password_file == NULL)
+      probe->connection.password = strdup(password);
+  }
 }
 
 static void print_help(const struct rmq_execd_args *args) {
@@ -79,5 +91,6 @@ int warren_ask_read(const struct warren_ask *ask,
   }
   if (password != NULL && config->password_file == NULL)
     config->password = strdup(password);
+  take_probe_password(config);
   return check(ask, config) == 0 ? -1 : ask->usage_status;
 }

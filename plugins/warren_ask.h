@@ -19,6 +19,7 @@ struct warren_ask {
   const struct rmq_option *table;
   void *object;           /* what the table fills */
   const bool *wants_help; /* in object */
+  bool has_blocks;        /* takes --probe, --alert and --baseline */
   int usage_status;       /* exit status after wrong arguments */
 };
 

@@ -48,6 +48,9 @@ struct rmq_series {
   double min, max;  /* inclusive; INFINITY = none. Outside = not known, except
                        that a percent is capped to 0..100 */
   const char *unit; /* "messages", "seconds", "1" ... */
+  /* Of the cluster: "connection", "lag", "errors", "resource", "throughput";
+   * NULL = none of them. */
+  const char *indicator;
   /* The end of its name in Prometheus where that of the others would break a
    * rule of theirs; else NULL. */
   const char *prometheus;

@@ -10,7 +10,7 @@
   {                                                                            \
     .type = type_, .type_instance = instance_, .kind = kind_, .scope = scope_, \
     .offset = offsetof(struct struct_, field_), .min = 0, .max = max_,         \
-    .unit = unit_, .help = help_                                               \
+    .indicator = INDICATOR, .unit = unit_, .help = help_                       \
   }
 #define CLUSTER(...) CLUSTER_ROW((double)INFINITY, __VA_ARGS__)
 #define CLUSTER_TO(max, ...) CLUSTER_ROW(max, RMQ_GAUGE, __VA_ARGS__)
@@ -23,14 +23,15 @@
     .type = "gauge", .type_instance = instance_, .kind = RMQ_GAUGE,            \
     .scope = RMQ_SERIES_CLUSTER,                                               \
     .offset = offsetof(struct rmq_report_cluster, field_), .min = 0,           \
-    .max = (double)INFINITY, .unit = unit_, .prometheus = name, .help = help_  \
+    .max = (double)INFINITY, .indicator = INDICATOR, .unit = unit_,            \
+    .prometheus = name, .help = help_                                          \
   }
 /* Of a change, which may be below 0. */
 #define GROWTH(scope_, struct_)                                                \
   {                                                                            \
     .type = "gauge", .type_instance = "growth", .kind = RMQ_GAUGE,             \
     .scope = scope_, .offset = offsetof(struct struct_, growth),               \
-    .min = -(double)INFINITY, .max = (double)INFINITY,                         \
+    .min = -(double)INFINITY, .max = (double)INFINITY, .indicator = INDICATOR, \
     .unit = "messages per second",                                             \
     .help =                                                                    \
         "Change of ready + unacked since the last poll, per second; below "    \
@@ -51,6 +52,8 @@
 const char *const rmq_report_reasons[RMQ_REPORT_DEAD_COUNT + 1] = {
     "rejected", "expired", "maxlen", "delivery_limit", NULL};
 
+/* Of the rows that follow. */
+#define INDICATOR "connection"
 const struct rmq_series rmq_report_series[] = {
     /* connection status */
     CLUSTER_TO(1, "bool", "reachable", reachable, "0 or 1",
@@ -101,7 +104,9 @@ const struct rmq_series rmq_report_series[] = {
         "TLS listeners of the nodes behind URL "
         "(/api/health/checks/certificate-expiration), and of what URL and "
         "MetricsURL show us by https; asked for every 60 polls"),
-    /* lag */
+/* lag */
+#undef INDICATOR
+#define INDICATOR "lag"
     CLUSTER(RMQ_GAUGE, "queue_length", "ready", ready, "messages",
             "queue_totals.messages_ready"),
     CLUSTER(RMQ_GAUGE, "queue_length", "unacked", unacked, "messages",
@@ -128,7 +133,9 @@ const struct rmq_series rmq_report_series[] = {
             "Highest offset_lag of /api/stream/consumers, or "
             "stream_consumer_max_offset_lag: of the consumer that is furthest "
             "behind on its stream; those by the stream protocol only"),
-    /* error rate */
+/* error rate */
+#undef INDICATOR
+#define INDICATOR "errors"
     CLUSTER(RMQ_DERIVE, "total_events", "returned", returned, "messages",
             "Growth of message_stats.return_unroutable"),
     CLUSTER(RMQ_DERIVE, "total_events", "dropped_unroutable",
@@ -156,6 +163,7 @@ const struct rmq_series rmq_report_series[] = {
      .offset = offsetof(struct rmq_report_cluster, dead_lettered),
      .min = 0,
      .max = (double)INFINITY,
+     .indicator = INDICATOR,
      .unit = "messages",
      .help = "Growth of rabbitmq_global_messages_dead_lettered_REASON_total, "
              "also where no dead letter exchange is configured; Prometheus "
@@ -179,7 +187,9 @@ const struct rmq_series rmq_report_series[] = {
         "publish + deliver + get; dead_lettered and unconfirmed with "
         "Prometheus only; where unconfirmed is not known own_nack is in its "
         "place; absent when both are 0"),
-    /* throughput */
+/* throughput */
+#undef INDICATOR
+#define INDICATOR "throughput"
     CLUSTER(RMQ_DERIVE, "total_operations", "publish", publish, "messages",
             "Growth of message_stats.publish"),
     CLUSTER(RMQ_DERIVE, "total_operations", "confirm", confirm, "messages",
@@ -202,7 +212,9 @@ const struct rmq_series rmq_report_series[] = {
                "longer) below its own baseline, the median of the last 60 such "
                "means or of the same hour in the last five weeks, as Baseline "
                "says; 0 when not below, absent while that is learned"),
-    /* about itself */
+/* about itself */
+#undef INDICATOR
+#define INDICATOR NULL
     CLUSTER(RMQ_GAUGE, "duration", "scrape", scrape_time, "seconds",
             "Time that the whole poll took"),
     CLUSTER(RMQ_GAUGE, "bytes", "scrape", scrape_bytes, "bytes",
@@ -221,7 +233,9 @@ const struct rmq_series rmq_report_series[] = {
     CLUSTER(RMQ_DERIVE, "total_events", "scrape_failed", scrape_failed, "polls",
             "Polls in which no URL answered"),
 
-    /* resource use */
+/* resource use */
+#undef INDICATOR
+#define INDICATOR "resource"
     NODE("bytes", "memory_used", memory_used, "bytes", "mem_used"),
     NODE("bytes", "memory_limit", memory_limit, "bytes", "mem_limit"),
     NODE("bytes", "disk_free", disk_free, "bytes", "disk_free"),
@@ -251,7 +265,9 @@ const struct rmq_series rmq_report_series[] = {
     NODE_TO(1, "bool", "disk_alarm", disk_alarm, "0 or 1", "disk_free_alarm"),
     NODE_TO(UPTIME_MAX, "uptime", NULL, uptime, "seconds", "uptime / 1000"),
 
-    /* virtual hosts */
+/* virtual hosts */
+#undef INDICATOR
+#define INDICATOR NULL
     VHOST(RMQ_GAUGE, "queue_length", "ready", ready, "messages",
           "messages_ready of the vhost"),
     VHOST(RMQ_GAUGE, "queue_length", "unacked", unacked, "messages",

@@ -28,4 +28,8 @@ struct rmq_emit {
   bool is_document;
 };
 
+/* A value as text without a NUL, at most RMQ_NUMBER_MAX bytes (number.h); how
+ * many, 0 for one that is not finite. */
+size_t rmq_emit_put_value(char *to, const struct rmq_datum *d);
+
 #endif

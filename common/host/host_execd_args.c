@@ -3,6 +3,8 @@
 
 #include "common/host/host_execd_args.h"
 
+#include "common/host/host_execd_block.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,7 +16,7 @@ static bool is_here(const struct rmq_execd_args *args,
   for (const char *const *n = args->not_here; *n != NULL; n++)
     if (strcasecmp(*n, row->name) == 0)
       return false;
-  return row->type != RMQ_OPT_BLOCKS;
+  return row->type != RMQ_OPT_BLOCKS || args->has_blocks;
 }
 
 static const struct rmq_option *find(const struct rmq_execd_args *args,
@@ -30,6 +32,12 @@ static const struct rmq_option *find(const struct rmq_execd_args *args,
     return row;
   }
   return NULL;
+}
+
+/* A block that needs no text, where no text follows. */
+static bool may_stand_alone(const struct rmq_option *row, const char *next) {
+  return row->type == RMQ_OPT_BLOCKS && row->block->argument == NULL &&
+         (next == NULL || strncmp(next, "--", 2) == 0);
 }
 
 /* The argument at *index, and its value if that stands alone. */
@@ -63,10 +71,15 @@ static int parse_one(const struct rmq_execd_args *args, int argc,
   const char *value = equals == NULL ? NULL : equals + 1;
   if (value == NULL && row->type == RMQ_OPT_BOOLEAN)
     value = "true";
+  if (value == NULL &&
+      may_stand_alone(row, *index + 1 < argc ? argv[*index + 1] : NULL))
+    value = "";
   if (value == NULL && *index + 1 < argc)
     value = argv[++*index];
   if (value == NULL)
     return rmq_error_set(err, "--%s needs a value", name);
+  if (row->type == RMQ_OPT_BLOCKS)
+    return rmq_execd_block_add(row, object, value, err);
   return rmq_options_set_text(table, object, row->name, value, environment,
                               err);
 }
@@ -99,7 +112,8 @@ static const char *value_word(const struct rmq_option *row) {
   case RMQ_OPT_ARGUMENTS:
     return " NAME=VALUE";
   case RMQ_OPT_BLOCKS:
-    break;
+    return row->block->argument == NULL ? " [NAME=VALUE,...]"
+                                        : " WORD[:NAME=VALUE,...]";
   }
   return "";
 }

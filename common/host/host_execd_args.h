@@ -26,6 +26,7 @@ struct rmq_execd_args {
   const char *description;                 /* what stands below it */
   const struct rmq_execd_options *options; /* ends with a NULL table */
   const char *const *not_here;
+  bool has_blocks;      /* a block is an argument: see host_execd_block.h */
   const char *epilogue; /* last part of --help */
 };
 

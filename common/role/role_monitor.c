@@ -64,6 +64,10 @@ struct rmq_role_monitor {
   bool is_started, is_stopping, has_ended, is_left_behind;
 };
 
+const struct rmq_series *rmq_role_monitor_series(void) {
+  return rmq_report_series;
+}
+
 /* ---- one poll ---- */
 
 /* Reads the password anew where it comes from a file. */
@@ -375,11 +379,18 @@ static int create_thread(struct rmq_role_monitor *m) {
   return 0;
 }
 
-int rmq_role_monitor_start(struct rmq_role_monitor *m, struct rmq_error *err) {
+int rmq_role_monitor_start_beside(struct rmq_role_monitor *m,
+                                  struct rmq_error *err) {
   if (m->probe != NULL && rmq_monitor_probe_start(m->probe, err) != 0)
     return -1;
   if (m->week != NULL)
     rmq_week_file_try(&m->week_file);
+  return 0;
+}
+
+int rmq_role_monitor_start(struct rmq_role_monitor *m, struct rmq_error *err) {
+  if (rmq_role_monitor_start_beside(m, err) != 0)
+    return -1;
   if (create_thread(m) != 0)
     return rmq_error_set(err, "no thread could be started");
   m->is_started = true;

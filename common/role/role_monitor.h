@@ -13,6 +13,7 @@
 
 #include "common/base/host.h"
 #include "common/base/options.h"
+#include "common/base/series.h"
 #include "common/broker/http.h"
 
 /* What rmq_role_monitor_options fills. */
@@ -47,6 +48,9 @@ extern const struct rmq_option rmq_role_monitor_options[];
  * Appends a line per error and returns -1, or returns 0. */
 int rmq_role_monitor_check(const void *config, struct rmq_buf *errors);
 
+/* Rows for all that it reports. */
+const struct rmq_series *rmq_role_monitor_series(void);
+
 struct rmq_role_monitor; /* opaque: locks, thread, memory of the last poll */
 
 /* In the init callback or later; starts nothing. host, name and config (which
@@ -67,6 +71,10 @@ int rmq_role_monitor_start(struct rmq_role_monitor *m, struct rmq_error *err);
  * were sent. One thread at a time. */
 size_t rmq_role_monitor_read(struct rmq_role_monitor *m);
 
+/* Without a start: begins what runs beside sample, the probe and the file of
+ * the hours of the week; to be stopped as a start is. 0, or -1 with err. */
+int rmq_role_monitor_start_beside(struct rmq_role_monitor *m,
+                                  struct rmq_error *err);
 /* Without a start: polls in the calling thread, at most Interval long, then
  * hands over as read does. */
 size_t rmq_role_monitor_sample(struct rmq_role_monitor *m);

@@ -56,10 +56,78 @@ static const struct rmq_option table_two[] = {
     RMQ_OPTIONS_END};
 static const char *const not_here[] = {"LogFile", NULL};
 
+/* A table with blocks. */
+struct inner {
+  char *kind, *password;
+  struct rmq_strings queues;
+  int64_t limit;
+  bool whole;
+};
+struct three {
+  struct rmq_blocks alerts, probes;
+};
+
+static const struct rmq_option inner_table[] = {
+    {.name = "Kind",
+     .type = RMQ_OPT_STRING,
+     .offset = offsetof(struct inner, kind),
+     .help = "What"},
+    {.name = "Password",
+     .type = RMQ_OPT_SECRET,
+     .offset = offsetof(struct inner, password),
+     .help = "Hush"},
+    {.name = "Queue",
+     .type = RMQ_OPT_LIST,
+     .offset = offsetof(struct inner, queues),
+     .help = "Whose"},
+    {.name = "TheLimit",
+     .type = RMQ_OPT_INTEGER,
+     .offset = offsetof(struct inner, limit),
+     .min = 1,
+     .max = 100,
+     .help = "From where"},
+    {.name = "Whole",
+     .type = RMQ_OPT_BOOLEAN,
+     .offset = offsetof(struct inner, whole),
+     .help = "Whether"},
+    RMQ_OPTIONS_END};
+
+static void prepare(void *object) { ((struct inner *)object)->limit = 7; }
+
+static int check_limit(const void *object, struct rmq_buf *errors) {
+  if (((const struct inner *)object)->limit != 13)
+    return 0;
+  rmq_buf_append_text(errors, "option TheLimit: not 13\nsecond line\n");
+  return -1;
+}
+
+static const struct rmq_option_block alert_block = {.table = inner_table,
+                                                    .size =
+                                                        sizeof(struct inner),
+                                                    .argument = "Kind",
+                                                    .max = 2,
+                                                    .prepare = prepare,
+                                                    .check = check_limit};
+static const struct rmq_option_block probe_block = {
+    .table = inner_table, .size = sizeof(struct inner), .max = 1};
+static const struct rmq_option table_three[] = {
+    {.name = "Alert",
+     .type = RMQ_OPT_BLOCKS,
+     .offset = offsetof(struct three, alerts),
+     .block = &alert_block,
+     .help = "When"},
+    {.name = "Probe",
+     .type = RMQ_OPT_BLOCKS,
+     .offset = offsetof(struct three, probes),
+     .block = &probe_block,
+     .help = "How"},
+    RMQ_OPTIONS_END};
+
 struct fixture {
   struct one one;
   struct two two;
-  struct rmq_execd_options options[3];
+  struct three three;
+  struct rmq_execd_options options[4];
   struct rmq_execd_args args;
   struct rmq_error err;
 };
@@ -68,6 +136,8 @@ static void set_up(struct fixture *f) {
   memset(f, 0, sizeof(*f));
   assert_int_equal(rmq_options_init(table_one, &f->one, NULL), 0);
   assert_int_equal(rmq_options_init(table_two, &f->two, NULL), 0);
+  assert_int_equal(rmq_options_init(table_three, &f->three, NULL), 0);
+  f->options[2] = (struct rmq_execd_options){"Three:", table_three, &f->three};
   f->options[0] = (struct rmq_execd_options){"One:", table_one, &f->one};
   f->options[1] = (struct rmq_execd_options){"Two:", table_two, &f->two};
   f->args = (struct rmq_execd_args){.usage = "x",
@@ -80,6 +150,7 @@ static void set_up(struct fixture *f) {
 static void tear_down(struct fixture *f) {
   rmq_options_fini(table_one, &f->one);
   rmq_options_fini(table_two, &f->two);
+  rmq_options_fini(table_three, &f->three);
 }
 
 /* Words of one line as arguments. */
@@ -140,6 +211,68 @@ static void what_is_wrong_is_named(void **state) {
   }
 }
 
+static void a_block_is_one_argument(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  f.args.has_blocks = true;
+  assert_int_equal(parse(&f,
+                         "--alert "
+                         "backlog:queue=/a{1\\,2}/,queue=b=c,the-limit=9,whole "
+                         "--probe --alert=lag --max-queues 7"),
+                   0);
+  assert_int_equal(f.three.alerts.count, 2);
+  const struct inner *first = f.three.alerts.items[0];
+  const struct inner *second = f.three.alerts.items[1];
+  assert_string_equal(first->kind, "backlog");
+  assert_int_equal(first->queues.count, 2);
+  assert_string_equal(first->queues.items[0], "/a{1,2}/");
+  assert_string_equal(first->queues.items[1], "b=c");
+  assert_int_equal(first->limit, 9);
+  assert_true(first->whole);
+  assert_string_equal(second->kind, "lag");
+  assert_int_equal(second->limit, 7); /* prepared */
+  assert_int_equal(f.three.probes.count, 1);
+  assert_int_equal(f.two.max_queues, 7);
+  tear_down(&f);
+}
+
+static void what_is_wrong_in_a_block_is_named(void **state) {
+  (void)state;
+  static const struct {
+    const char *line, *want;
+  } rows[] = {
+      {"--alert", "--alert needs a value"},
+      {"--alert x:limit=3", "there is no \"limit\""},
+      {"--alert x:the-limit=101", "1 to 100"},
+      {"--alert x:password=y", "password is not taken from an argument"},
+      {"--alert x:the-limit=13", "Alert \"x:the-limit=13\": option TheLimit: "
+                                 "not 13"},
+      {"--alert x --alert y --alert z", "at most 2"},
+      {"--probe whole=perhaps", "Whole"},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].line);
+    struct fixture f;
+    set_up(&f);
+    f.args.has_blocks = true;
+    assert_int_equal(parse(&f, rows[i].line), -1);
+    if (strstr(f.err.text, rows[i].want) == NULL)
+      fail_msg("%s", f.err.text);
+    assert_null(strchr(f.err.text, '\n'));
+    tear_down(&f);
+  }
+}
+
+static void blocks_are_for_those_who_want_them(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f);
+  assert_int_equal(parse(&f, "--probe"), -1);
+  assert_non_null(strstr(f.err.text, "no option --probe"));
+  tear_down(&f);
+}
+
 static void help_is_what_the_tables_say(void **state) {
   (void)state;
   struct fixture f;
@@ -162,6 +295,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(options_of_all_tables_are_taken),
       cmocka_unit_test(what_is_wrong_is_named),
+      cmocka_unit_test(a_block_is_one_argument),
+      cmocka_unit_test(what_is_wrong_in_a_block_is_named),
+      cmocka_unit_test(blocks_are_for_those_who_want_them),
       cmocka_unit_test(help_is_what_the_tables_say),
   };
   return run_all(tests);

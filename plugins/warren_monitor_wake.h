@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What warren monitor waits for: a line on standard input, one of Telegraf's
+ * signals (SIGHUP, SIGUSR1, SIGUSR2), a time, or the end.
+ */
+#ifndef RMQ_PLUGINS_WARREN_MONITOR_WAKE_H
+#define RMQ_PLUGINS_WARREN_MONITOR_WAKE_H
+
+#include "common/base/rmqtime.h"
+
+#include <stdbool.h>
+
+enum warren_wake {
+  WARREN_WAKE_SET,   /* write one; how often it was asked for meanwhile does
+                        not matter */
+  WARREN_WAKE_END,   /* standard input has ended, or SIGTERM or SIGINT came */
+  WARREN_WAKE_FAILED /* standard input cannot be read */
+};
+
+enum warren_input {
+  WARREN_INPUT_LINES,  /* each asks for a set; the end of it ends the command */
+  WARREN_INPUT_END,    /* only its end is looked for */
+  WARREN_INPUT_IGNORED /* not looked at */
+};
+
+/* From here on no signal of those kills the process. -1 with errno. */
+int warren_wake_init(void);
+/* due NULL = no time of its own. */
+enum warren_wake warren_wake_wait(enum warren_input input,
+                                  const struct rmq_mono *due);
+
+#endif
