@@ -20,6 +20,7 @@ from .waiting import wait_for
 CONTRIB = pathlib.Path(__file__).resolve().parents[2] / "contrib"
 PROMETHEUS = "/usr/bin/prometheus"
 ALERTMANAGER = "/usr/bin/prometheus-alertmanager"
+NODE_EXPORTER = "/usr/bin/prometheus-node-exporter"
 
 
 def replaced(text, *rules):
@@ -149,6 +150,33 @@ class Alertmanager(_Server):
             assert answer.status == 200, answer.read()
         finally:
             connection.close()
+
+
+class Textfile(_Server):
+    """warren monitor writes a file each second, and node_exporter's textfile
+    collector serves it."""
+
+    def __init__(self, directory, program, *arguments):
+        super().__init__(directory, "/metrics")
+        os.makedirs(f"{self.dir}/textfile", exist_ok=True)
+        self.file = f"{self.dir}/textfile/warren.prom"
+        self._argv = [program, "monitor", *arguments, "--interval", "1",
+                      "--output", "prometheus", "--file", self.file]
+        self._monitor = None
+
+    def __enter__(self):
+        with open(f"{self.dir}/log", "ab") as out:
+            self._monitor = spawn(
+                self._argv, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=out, env=dict(os.environ, WARREN_PASSWORD="guest"))
+        return self._run(
+            NODE_EXPORTER, "--collector.disable-defaults", "--collector.textfile",
+            f"--collector.textfile.directory={self.dir}/textfile",
+            "--web.disable-exporter-metrics", f"--web.listen-address={self.address}")
+
+    def __exit__(self, *_):
+        end(self._monitor)
+        super().__exit__()
 
 
 class Hooks:
