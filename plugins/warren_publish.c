@@ -10,6 +10,7 @@
 #include "common/host/host_execd.h"
 #include "plugins/warren.h"
 #include "plugins/warren_publish_input.h"
+#include "plugins/warren_publish_page.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ struct session {
   struct rmq_host host; /* execd's, with a log that says less */
   char hostname[256];
   struct rmq_role_publish *role;
+  struct warren_publish_page *page; /* with --listen */
   struct warren_publish_input in;
 };
 
@@ -122,22 +124,34 @@ static int run(struct session *s) {
   return status;
 }
 
+static int add_to_page(void *ctx, const struct rmq_sample *sample) {
+  struct session *s = ctx;
+  return warren_publish_page_sample(s->page, sample);
+}
+
 /* Instead of standard input. */
 static int run_by_http(struct session *s) {
   const struct warren_publish_options *o = &s->options;
   struct rmq_error err = {.text = ""};
   bool is_joined = true;
-  s->role = rmq_role_publish_new(&o->publish, o->cli.name, &s->host, &err);
+  s->page = warren_publish_page_new(o->cli.name);
+  s->host.sample = add_to_page;
+  if (s->page == NULL)
+    rmq_error_set(&err, "out of memory");
+  else
+    s->role = rmq_role_publish_new(&o->publish, o->cli.name, &s->host, &err);
   if (s->role == NULL) {
     fprintf(stderr, "%scannot start: %s\n", prefix, err.text);
+    warren_publish_page_free(s->page);
     return WARREN_EXIT_FAILED;
   }
   int status = warren_publish_listen_run(
-      &o->listen, &o->publish, s->role, &s->host,
+      &o->listen, &o->publish, s->role, &s->host, s->page,
       o->publish.connection.shutdown_timeout, &is_joined);
   if (!is_joined) /* its threads may use all of it */
     _exit(status);
   rmq_role_publish_free(s->role);
+  warren_publish_page_free(s->page);
   return status;
 }
 
@@ -166,7 +180,7 @@ static void init_host(struct session *s) {
                  (enum rmq_log_format)s->options.publish.connection.log_format);
   if (gethostname(s->hostname, sizeof(s->hostname) - 1) != 0)
     s->hostname[0] = '\0';
-  s->host = s->execd.host; /* its samples are never asked for */
+  s->host = s->execd.host;
   s->host.ctx = s;
   s->host.hostname = s->hostname;
   s->host.log = log_record;

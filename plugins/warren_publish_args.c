@@ -105,10 +105,8 @@ static const char *const not_here[] = {"RoutingKeyNotification",
  * waits. */
 static const struct {
   const char *name, *value;
-} defaults[] = {{"Exchange", ""},
-                {"AppId", "warren"},
-                {"OverflowPolicy", "drop-newest"},
-                {"ReportStats", "false"}};
+} defaults[] = {
+    {"Exchange", ""}, {"AppId", "warren"}, {"OverflowPolicy", "drop-newest"}};
 
 enum { ROWS_MAX = 96 };
 

@@ -111,6 +111,7 @@ struct session {
   const struct warren_publish_listen_options *options;
   struct rmq_role_publish *role;
   const struct rmq_host *host;
+  struct warren_publish_page *page;
   bool has_spool;
   struct warren_desk *desk;
   struct rmq_http_listen *server;
@@ -218,6 +219,23 @@ static void health(struct session *s, struct rmq_http_request *q) {
   warren_desk_answer(q, is_fine ? 200 : 503, NULL, &body);
 }
 
+static void metrics(struct session *s, struct rmq_http_request *q) {
+  struct rmq_http_listen_stats stats;
+  rmq_http_listen_stats(s->server, &stats);
+  const struct rmq_buf *page =
+      warren_publish_page_make(s->page, s->role, &stats);
+  if (page == NULL) {
+    refuse(q, 503, "there is no memory for the page");
+    return;
+  }
+  const struct rmq_http_answer a = {.status = 200,
+                                    .content_type =
+                                        warren_publish_page_content_type(),
+                                    .body = rmq_buf_bytes(page),
+                                    .body_len = page->len};
+  rmq_http_request_answer(q, &a);
+}
+
 static void wrong_method(struct rmq_http_request *q, const char *allowed) {
   static const char body[] = "{\"error\":\"the path has no such method\"}\n";
   struct rmq_http_answer a = {
@@ -239,8 +257,11 @@ static void on_request(void *ctx, struct rmq_http_request *q) {
     health(s, q);
     return;
   case RMQ_PUBLISH_WISH_METRICS:
+    metrics(s, q);
+    return;
   case RMQ_PUBLISH_WISH_UNKNOWN:
-    refuse(q, 404, "there is /publish/EXCHANGE/ROUTING-KEY and /health");
+    refuse(q, 404,
+           "there is /publish/EXCHANGE/ROUTING-KEY, /health and /metrics");
     return;
   case RMQ_PUBLISH_WISH_METHOD:
     wrong_method(q, strncmp(target, "/publish", 8) == 0 ? "POST, PUT"
@@ -320,6 +341,7 @@ int warren_publish_listen_run(const struct warren_publish_listen_options *o,
                               const struct rmq_publish_options *publish_options,
                               struct rmq_role_publish *role,
                               const struct rmq_host *host,
+                              struct warren_publish_page *page,
                               struct rmq_dur patience, bool *ret_is_joined) {
   sigset_t ends;
   int signal_number;
@@ -330,6 +352,7 @@ int warren_publish_listen_run(const struct warren_publish_listen_options *o,
   s->options = o;
   s->role = role;
   s->host = host;
+  s->page = page;
   s->has_spool = promises_the_disk(publish_options);
   s->instance =
       rmq_uuid_from_bits(host->random(host->ctx), host->random(host->ctx));

@@ -8,6 +8,7 @@
 
 #include "common/base/host.h"
 #include "common/role/role_publish.h"
+#include "plugins/warren_publish_page.h"
 
 struct warren_publish_listen_options {
   char *listen; /* NULL = from standard input */
@@ -24,13 +25,15 @@ int warren_publish_listen_check(const struct warren_publish_listen_options *o,
                                 const struct rmq_publish_options *publish,
                                 struct rmq_buf *errors);
 
-/* Starts the role, which is new, and serves until SIGTERM or SIGINT; then it
+/* Starts the role, which is new and whose host gives its samples to page, and
+ * serves until SIGTERM or SIGINT; then it
  * has patience for what is under way. The exit status; ret_is_joined says
  * whether the role may be freed. */
 int warren_publish_listen_run(const struct warren_publish_listen_options *o,
                               const struct rmq_publish_options *publish,
                               struct rmq_role_publish *role,
                               const struct rmq_host *host,
+                              struct warren_publish_page *page,
                               struct rmq_dur patience, bool *ret_is_joined);
 
 #endif

@@ -40,6 +40,8 @@ struct rmq_http_listen_config {
   void (*request)(void *ctx, struct rmq_http_request *q);
 };
 
+enum { RMQ_HTTP_STATUS_END = 600 };
+
 /* Sums since the start but the first two. */
 struct rmq_http_listen_stats {
   uint64_t connections, waiting; /* now: open; not yet answered */
@@ -48,6 +50,7 @@ struct rmq_http_listen_stats {
   uint64_t requests;      /* handed to the handler */
   uint64_t refused;       /* answered before */
   uint64_t expired, late; /* answered by their deadline; answers after it */
+  uint64_t answers[RMQ_HTTP_STATUS_END]; /* by their status */
 };
 
 /* Listens from here on, but answers nothing yet. NULL with err: also where

@@ -47,11 +47,17 @@ static void drop_reply(struct rmq_http_reply *reply) {
   reply->response = NULL;
 }
 
-static enum MHD_Result send_reply(struct MHD_Connection *c,
+static enum MHD_Result send_reply(struct rmq_http_request *q,
                                   struct rmq_http_reply *reply) {
   enum MHD_Result rc = MHD_NO;
   if (reply->response != NULL)
-    rc = MHD_queue_response(c, (unsigned)reply->status, reply->response);
+    rc = MHD_queue_response(q->connection, (unsigned)reply->status,
+                            reply->response);
+  if (rc == MHD_YES && reply->status < RMQ_HTTP_STATUS_END) {
+    pthread_mutex_lock(&q->l->lock);
+    q->l->stats.answers[reply->status]++;
+    pthread_mutex_unlock(&q->l->lock);
+  }
   drop_reply(reply);
   return rc;
 }
@@ -193,7 +199,7 @@ static enum MHD_Result begin(struct rmq_http_request *q, const char *method) {
     return MHD_YES;
   struct rmq_http_reply reply =
       rmq_http_request_refusal(q->refusal, q->refusal_text);
-  return send_reply(q->connection, &reply);
+  return send_reply(q, &reply);
 }
 
 static enum MHD_Result take_piece(struct rmq_http_request *q, const char *bytes,
@@ -233,7 +239,7 @@ static enum MHD_Result hand_over(struct rmq_http_request *q) {
     l->next_expiry = rmq_mono_min(l->next_expiry, q->deadline);
   }
   pthread_mutex_unlock(&l->lock);
-  return is_answered ? send_reply(q->connection, &q->reply) : MHD_YES;
+  return is_answered ? send_reply(q, &q->reply) : MHD_YES;
 }
 
 static enum MHD_Result end_of_body(struct rmq_http_request *q) {
@@ -243,7 +249,7 @@ static enum MHD_Result end_of_body(struct rmq_http_request *q) {
     return hand_over(q);
   struct rmq_http_reply reply =
       rmq_http_request_refusal(q->refusal, q->refusal_text);
-  return send_reply(q->connection, &reply);
+  return send_reply(q, &reply);
 }
 
 enum MHD_Result rmq_http_request_on_part(void *ctx,
@@ -258,7 +264,7 @@ enum MHD_Result rmq_http_request_on_part(void *ctx,
   if (!q->has_head)
     return begin(q, method);
   if (q->is_handed_over) /* and resumed, so it is answered */
-    return send_reply(q->connection, &q->reply);
+    return send_reply(q, &q->reply);
   if (*piece_len == 0)
     return end_of_body(q);
   size_t len = *piece_len;

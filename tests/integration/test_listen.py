@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -117,6 +118,36 @@ def test_what_is_refused_has_its_status_and_its_reason(spooling, vhost):
         "returned", 312, "NO_ROUTE")
     status, _, body = spooling.ask("POST", "/publish/e/k", b"x" * (1 << 20) + b"x")
     assert status == 413, body
+
+
+def test_the_page_for_prometheus_counts_what_was_asked(spooling, vhost):
+    vhost.queue("q")
+    for wait in "", "?wait=confirm", "?wait=confirm":
+        assert spooling.ask("POST", f"/publish/amq.default/q{wait}", "x")[0] // 100 == 2
+    assert spooling.ask("GET", "/nothing")[0] == 404
+
+    def page():
+        status, headers, body = spooling.ask("GET", "/metrics")
+        assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        text = body.decode()
+        return text, {name: float(value) for name, value in re.findall(
+            r'^(\w+)\{block="\w+"\} (\S+)$', text, re.M)}
+    wait_for(lambda: page()[1]["warren_publish_operations_confirmed_total"] == 3, 10,
+             "three confirms")
+    text, values = page()
+    assert values["warren_publish_bool_connected"] == 1
+    codes = {k: values[f"warren_publish_http_response_codes_{k}_total"]
+             for k in ("200", "202", "404", "503", "other")}
+    assert codes.pop("200") >= 3, "the page itself, too"
+    assert codes == {"202": 1, "404": 1, "503": 0, "other": 0}
+    assert values["warren_publish_requests_http_total"] >= 5
+    manual = PAGE.read_text()
+    for name in values:
+        if "http" in name:
+            assert re.sub(r"codes_\w+_total", "codes_STATUS_total", name) in manual
+    if shutil.which("promtool"):
+        subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                       timeout=20, check=True)
 
 
 def test_without_a_spool_nothing_is_promised_before_the_confirm(

@@ -284,6 +284,8 @@ static void a_body_over_the_bound_gets_413_however_it_comes(void **state) {
                             "{\"error\":\"the body is too large\"}\n");
     }
   assert_true(stats_of(f).requests == 2);
+  assert_true(stats_of(f).answers[200] == 2);
+  assert_true(stats_of(f).answers[413] == 2);
 }
 
 /* Three bodies that are announced fill the room for all. */
@@ -360,6 +362,7 @@ static void a_deadline_answers_and_what_comes_later_is_dropped(void **state) {
   rmq_http_request_answer(wait_kept(f, 0), &a);
   assert_true(stats_of(f).expired == 1);
   assert_true(stats_of(f).late == 1);
+  assert_true(stats_of(f).answers[504] == 1);
   tell(fd, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
   assert_string_equal(body_of(hear(fd)), "GET /now ");
   close(fd);
