@@ -93,8 +93,10 @@ enum { RMQ_KEPT_HEADERS_BYTES = 4096 }; /* their names and texts in all */
 
 /* Properties that nobody needs to handle a message, for who files it away. */
 struct rmq_kept {
-  char app_id[256], correlation_id[256], type[256];
+  char app_id[256], correlation_id[256], type[256], reply_to[256];
+  char expiration[256];  /* milliseconds, as the sender wrote them */
   uint8_t delivery_mode; /* 1 transient, 2 persistent, 0 = not given */
+  int priority;          /* -1 = not given */
   struct rmq_wire_header headers[RMQ_WIRE_HEADERS_MAX];
   size_t headers_count;
   bool is_cut; /* there were more headers */

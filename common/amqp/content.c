@@ -79,6 +79,9 @@ static void keep_properties(struct rmq_content *content,
   rmq_span_copy(p->correlation_id, k->correlation_id,
                 sizeof(k->correlation_id));
   rmq_span_copy(p->type, k->type, sizeof(k->type));
+  rmq_span_copy(p->reply_to, k->reply_to, sizeof(k->reply_to));
+  rmq_span_copy(p->expiration, k->expiration, sizeof(k->expiration));
+  k->priority = p->has_priority ? p->priority : -1;
   k->delivery_mode = p->has_delivery_mode ? p->delivery_mode : 0;
   k->headers_count = 0;
   k->is_cut = p->has_more_headers;

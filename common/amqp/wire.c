@@ -380,10 +380,14 @@ static void fill_properties(struct rmq_wire_properties *p,
       .type = optional(in, AMQP_BASIC_TYPE_FLAG, in->type),
       .correlation_id =
           optional(in, AMQP_BASIC_CORRELATION_ID_FLAG, in->correlation_id),
+      .reply_to = optional(in, AMQP_BASIC_REPLY_TO_FLAG, in->reply_to),
+      .expiration = optional(in, AMQP_BASIC_EXPIRATION_FLAG, in->expiration),
       .has_timestamp = (in->_flags & AMQP_BASIC_TIMESTAMP_FLAG) != 0,
       .timestamp = in->timestamp,
       .has_delivery_mode = (in->_flags & AMQP_BASIC_DELIVERY_MODE_FLAG) != 0,
       .delivery_mode = in->delivery_mode,
+      .has_priority = (in->_flags & AMQP_BASIC_PRIORITY_FLAG) != 0,
+      .priority = in->priority,
   };
   if ((in->_flags & AMQP_BASIC_HEADERS_FLAG) != 0)
     fill_headers(p, &in->headers);

@@ -89,11 +89,14 @@ struct rmq_wire_header {
 /* Of a received message; empty span or has_x false = absent. */
 struct rmq_wire_properties {
   struct rmq_span content_type, content_encoding, message_id, app_id, user_id,
-      type, correlation_id;
+      type, correlation_id, reply_to;
+  struct rmq_span expiration; /* milliseconds, as the sender wrote them */
   bool has_timestamp;
   uint64_t timestamp; /* seconds since 1970 */
   bool has_delivery_mode;
   uint8_t delivery_mode; /* 1 transient, 2 persistent */
+  bool has_priority;
+  uint8_t priority;
   struct rmq_wire_header headers[RMQ_WIRE_HEADERS_MAX];
   size_t headers_count;
   bool has_more_headers; /* than are looked at */

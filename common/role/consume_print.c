@@ -246,6 +246,18 @@ static void put_header(struct rmq_buf *out, const struct rmq_wire_header *h) {
   rmq_buf_append_char(out, '\0');
 }
 
+static void put_kept(struct rmq_buf *out, const struct rmq_kept *k) {
+  put_variable(out, "WARREN_CORRELATION_ID", k->correlation_id);
+  put_variable(out, "WARREN_REPLY_TO", k->reply_to);
+  put_variable(out, "WARREN_TYPE", k->type);
+  put_variable(out, "WARREN_APP_ID", k->app_id);
+  put_variable(out, "WARREN_EXPIRATION", k->expiration);
+  if (k->priority >= 0)
+    put_number(out, "WARREN_PRIORITY", k->priority);
+  for (size_t i = 0; i < k->headers_count; i++)
+    put_header(out, &k->headers[i]);
+}
+
 int rmq_consume_print_environment(const struct rmq_delivery *d,
                                   struct rmq_buf *out) {
   put_variable(out, "WARREN_EXCHANGE", d->exchange);
@@ -260,13 +272,8 @@ int rmq_consume_print_environment(const struct rmq_delivery *d,
     put_number(out, "WARREN_TIMESTAMP_MS", d->timestamp_ms);
   if (d->delivery_count >= 0)
     put_number(out, "WARREN_DELIVERY_COUNT", d->delivery_count);
-  if (d->kept != NULL) {
-    put_variable(out, "WARREN_CORRELATION_ID", d->kept->correlation_id);
-    put_variable(out, "WARREN_TYPE", d->kept->type);
-    put_variable(out, "WARREN_APP_ID", d->kept->app_id);
-    for (size_t i = 0; i < d->kept->headers_count; i++)
-      put_header(out, &d->kept->headers[i]);
-  }
+  if (d->kept != NULL)
+    put_kept(out, d->kept);
   return out->failed ? -1 : 0;
 }
 

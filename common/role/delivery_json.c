@@ -85,8 +85,12 @@ void rmq_delivery_json_properties(struct rmq_delivery_json *m,
   if (d->kept == NULL)
     return;
   rmq_delivery_json_given(m, "correlation_id", d->kept->correlation_id);
+  rmq_delivery_json_given(m, "reply_to", d->kept->reply_to);
   rmq_delivery_json_given(m, "type", d->kept->type);
   rmq_delivery_json_given(m, "app_id", d->kept->app_id);
+  rmq_delivery_json_given(m, "expiration", d->kept->expiration);
+  if (d->kept->priority >= 0)
+    rmq_delivery_json_number(m, "priority", d->kept->priority);
   if (d->kept->delivery_mode != 0)
     rmq_delivery_json_number(m, "delivery_mode", d->kept->delivery_mode);
 }

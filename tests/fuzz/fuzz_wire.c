@@ -19,10 +19,10 @@ static void touch(struct rmq_span s) {
 }
 
 static void touch_properties(const struct rmq_wire_properties *p) {
-  const struct rmq_span spans[] = {p->content_type,  p->content_encoding,
-                                   p->message_id,    p->app_id,
-                                   p->user_id,       p->type,
-                                   p->correlation_id};
+  const struct rmq_span spans[] = {
+      p->content_type,   p->content_encoding, p->message_id,
+      p->app_id,         p->user_id,          p->type,
+      p->correlation_id, p->reply_to,         p->expiration};
   for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++)
     touch(spans[i]);
   fuzz_must(p->headers_count <= RMQ_WIRE_HEADERS_MAX);

@@ -86,7 +86,8 @@ def test_json_tells_all_that_is_known(consume, vhost):
         connection.channel().basic_publish("e", "a.b", "gr\u00fc\u00df\n".encode(),
             pika.BasicProperties(
                 message_id="i", content_type="text/plain", app_id="app",
-                correlation_id="c", type="t", timestamp=1700000000, headers={
+                correlation_id="c", type="t", timestamp=1700000000,
+                reply_to="answers", expiration="60000", priority=3, headers={
                     "n": 5, "s": 'a"b', "traceparent":
                     "00-" + "1" * 32 + "-" + "2" * 16 + "-01"}))
         connection.channel().basic_publish("e", "x", b"\xff\x00")
@@ -97,7 +98,8 @@ def test_json_tells_all_that_is_known(consume, vhost):
         "exchange": "e", "routing_key": "a.b", "redelivered": False,
         "properties": {"content_type": "text/plain", "message_id": "i",
                        "timestamp_ms": 1700000000000, "correlation_id": "c",
-                       "type": "t", "app_id": "app"},
+                       "reply_to": "answers", "type": "t", "app_id": "app",
+                       "expiration": "60000", "priority": 3},
         "headers": {"n": 5, "s": 'a"b',
                     "traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01"},
         "trace_id": "1" * 32, "body": "gr\u00fc\u00df\n"}

@@ -1014,6 +1014,7 @@ static void properties_are_kept_for_who_asks(void **state) {
   struct fake_bytes props = {0};
   fake_bytes_printf(&props,
                     "app-id=maker correlation-id=c type=t delivery-mode=2 "
+                    "reply-to=answers expiration=60000 priority=0 "
                     "headers={a=S:one,n=l:7,x=F:{},large=S:%s,larger=S:%s,"
                     "z=S:last}",
                     text, text);
@@ -1028,6 +1029,9 @@ static void properties_are_kept_for_who_asks(void **state) {
   assert_string_equal(k->app_id, "maker");
   assert_string_equal(k->correlation_id, "c");
   assert_string_equal(k->type, "t");
+  assert_string_equal(k->reply_to, "answers");
+  assert_string_equal(k->expiration, "60000");
+  assert_int_equal(k->priority, 0);
   assert_int_equal(k->delivery_mode, 2);
   assert_int_equal(k->headers_count, 5);
   assert_true(k->is_cut); /* without the second large one */
@@ -1041,7 +1045,10 @@ static void properties_are_kept_for_who_asks(void **state) {
   assert_int_equal(r->deliveries, 2);
   assert_int_equal(k->headers_count, 0);
   assert_int_equal(k->delivery_mode, 0);
+  assert_int_equal(k->priority, -1);
   assert_string_equal(k->app_id, "");
+  assert_string_equal(k->reply_to, "");
+  assert_string_equal(k->expiration, "");
   assert_false(k->is_cut);
   fake_bytes_fini(&props);
   fake_rig_free(r);

@@ -111,6 +111,9 @@ static void the_environment_has_properties_and_plain_headers(void **state) {
   (void)state;
   static struct rmq_kept kept = {
       .app_id = "a",
+      .reply_to = "r",
+      .expiration = "60000",
+      .priority = 9,
       .headers = {{.name = {"x-y", 3},
                    .type = RMQ_HEADER_STRING,
                    .string = {"v\0w", 3}},
@@ -123,7 +126,9 @@ static void the_environment_has_properties_and_plain_headers(void **state) {
   static const char want[] = "WARREN_EXCHANGE=e\0WARREN_ROUTING_KEY=k\0"
                              "WARREN_REDELIVERED=1\0WARREN_MESSAGE_ID=m\0"
                              "TRACEPARENT=00-1\0WARREN_TIMESTAMP_MS=7\0"
-                             "WARREN_DELIVERY_COUNT=2\0WARREN_APP_ID=a\0"
+                             "WARREN_DELIVERY_COUNT=2\0WARREN_REPLY_TO=r\0"
+                             "WARREN_APP_ID=a\0WARREN_EXPIRATION=60000\0"
+                             "WARREN_PRIORITY=9\0"
                              "WARREN_HEADER_X_Y=v\0WARREN_HEADER_N=-5";
   struct rmq_delivery d = delivery("", "x", 1);
   struct rmq_buf out;

@@ -101,7 +101,7 @@ static void a_message_becomes_two_files_that_only_we_can_read(void **state) {
       {.name = rmq_span_of("three"), .type = RMQ_HEADER_OTHER},
   };
   struct rmq_kept kept = {
-      .app_id = "maker", .delivery_mode = 2, .is_cut = true};
+      .app_id = "maker", .priority = -1, .delivery_mode = 2, .is_cut = true};
   memcpy(kept.headers, headers, sizeof(headers));
   kept.headers_count = COUNT_OF(headers);
   struct rmq_delivery d = delivery("bad\0body\n", 9);
