@@ -188,10 +188,10 @@ static int run_once(struct session *s) {
  * of collectd's plugin exec is closed from the beginning. */
 static enum warren_input input_of(bool has_interval) {
   struct stat st;
-  if (getenv("COLLECTD_INTERVAL") != NULL)
-    return WARREN_INPUT_IGNORED;
   if (!has_interval)
     return WARREN_INPUT_LINES;
+  if (getenv("COLLECTD_INTERVAL") != NULL)
+    return WARREN_INPUT_IGNORED;
   return fstat(STDIN_FILENO, &st) == 0 &&
                  (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
              ? WARREN_INPUT_END
@@ -261,7 +261,10 @@ static int run(struct session *s) {
   }
   if (s->cli.once)
     return run_once(s);
-  return run_on(s, has_interval || s->cli.listen != NULL);
+  int status = run_on(s, has_interval || s->cli.listen != NULL);
+  if (s->cli.file != NULL) /* whoever reads it has no numbers, not old ones */
+    unlink(s->cli.file);
+  return status;
 }
 
 /* What collectd's plugin exec says is the interval, where nothing else does. */

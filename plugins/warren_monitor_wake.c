@@ -78,12 +78,14 @@ enum warren_wake warren_wake_wait(enum warren_input input,
     struct pollfd fds[2] = {{.fd = signal_pipe[0], .events = POLLIN},
                             {.fd = STDIN_FILENO, .events = POLLIN}};
     int ms = time_left(due);
-    if (ms == 0)
-      return WARREN_WAKE_SET;
+    /* Also when a set is due: where each is late, nothing else would be seen.
+     */
     int n = poll(fds, input == WARREN_INPUT_IGNORED ? 1 : 2, ms);
     if (n > 0 && fds[0].revents != 0)
       return read_signals();
     if (n > 0 && fds[1].revents != 0 && read_input(input, &wake))
       return wake;
+    if (ms == 0)
+      return WARREN_WAKE_SET;
   }
 }
