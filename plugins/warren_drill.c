@@ -184,7 +184,7 @@ static void print_result(enum rmq_drill_kind kind,
   printf("%-18s  %-25s  %9s  %9s  %9s\n", "DRILL", "INDICATOR", "MOVED",
          "FAILURE", "OKAY");
   printf("%-18s  %-25s  %9s  %9s  %9s\n", rmq_drill_kind_to_str(kind),
-         rmq_drill_series(kind), cell(r->moved_s, moved),
+         rmq_drill_kind_series(kind), cell(r->moved_s, moved),
          cell(r->raised_s, raised), cell(r->over_s, over));
 }
 
@@ -255,7 +255,7 @@ static int run(struct session *s, const struct warren_ask *ask,
 static int list(void) {
   for (int k = 0; k < RMQ_DRILLS_COUNT; k++)
     printf("%-18s  %s\n", rmq_drill_kind_to_str((enum rmq_drill_kind)k),
-           rmq_drill_help((enum rmq_drill_kind)k));
+           rmq_drill_kind_help((enum rmq_drill_kind)k));
   return WARREN_EXIT_OK;
 }
 

@@ -181,15 +181,32 @@ int rmq_admin_find_vhosts(struct rmq_admin *a, const char *prefix,
 /* ---- queues and messages ---- */
 
 int rmq_admin_create_queue(struct rmq_admin *a, const char *vhost,
-                           const char *queue, struct rmq_error *err) {
+                           const char *queue, unsigned max_length,
+                           struct rmq_error *err) {
   struct rmq_buf path = path_of("queues/", vhost, "/", queue, NULL);
-  return ask(a, "PUT", &path, "{\"durable\":true}", err);
+  struct rmq_buf body;
+  rmq_buf_init(&body, PATH_BYTES_MAX);
+  rmq_buf_append_text(&body, "{\"durable\":true");
+  if (max_length > 0)
+    rmq_buf_appendf(&body,
+                    ",\"arguments\":{\"x-queue-type\":\"classic\","
+                    "\"x-max-length\":%u,\"x-overflow\":\"reject-publish\"}",
+                    max_length);
+  rmq_buf_append_char(&body, '}');
+  int rc = ask(a, "PUT", &path, rmq_buf_text(&body), err);
+  rmq_buf_fini(&body);
+  return rc;
 }
 
 int rmq_admin_purge(struct rmq_admin *a, const char *vhost, const char *queue,
                     struct rmq_error *err) {
   struct rmq_buf path = path_of("queues/", vhost, "/", queue, "/contents");
   return ask(a, "DELETE", &path, NULL, err);
+}
+
+/* 400 with this reason is how the broker says that a queue nacked it. */
+static bool is_rejection(struct rmq_admin *a) {
+  return strstr(rmq_buf_text(&a->body), "\"reason\":\"rejected") != NULL;
 }
 
 int rmq_admin_publish(struct rmq_admin *a, const char *vhost, const char *key,
@@ -204,9 +221,10 @@ int rmq_admin_publish(struct rmq_admin *a, const char *vhost, const char *key,
   rmq_buf_append_text(&body, ",\"payload\":");
   rmq_quote_json(&body, payload);
   rmq_buf_append_char(&body, '}');
-  int rc = ask(a, "POST", &path, rmq_buf_text(&body), err);
+  struct rmq_error why = {.text = ""};
+  int rc = ask(a, "POST", &path, rmq_buf_text(&body), &why);
   rmq_buf_fini(&body);
-  return rc;
+  return rc == 0 || is_rejection(a) ? 0 : rmq_error_set(err, "%s", why.text);
 }
 
 int rmq_admin_requeue(struct rmq_admin *a, const char *vhost, const char *queue,

@@ -32,11 +32,14 @@ int rmq_admin_delete_vhost(struct rmq_admin *a, const char *vhost,
 int rmq_admin_find_vhosts(struct rmq_admin *a, const char *prefix,
                           void (*found)(void *ctx, const char *name), void *ctx,
                           struct rmq_error *err);
+/* With max_length messages it is full and rejects further ones; 0 = never. */
 int rmq_admin_create_queue(struct rmq_admin *a, const char *vhost,
-                           const char *queue, struct rmq_error *err);
+                           const char *queue, unsigned max_length,
+                           struct rmq_error *err);
 int rmq_admin_purge(struct rmq_admin *a, const char *vhost, const char *queue,
                     struct rmq_error *err);
-/* Through the default exchange, mandatory. */
+/* Through the default exchange, mandatory, with a confirm; that it was returned
+ * or rejected is no error. */
 int rmq_admin_publish(struct rmq_admin *a, const char *vhost, const char *key,
                       const char *payload, struct rmq_error *err);
 /* Takes up to count messages and puts them back. */

@@ -6,7 +6,9 @@
 #include "common/base/options.h"
 #include "common/broker/admin.h"
 #include "common/broker/http_curl.h"
+#include "common/broker/poll.h"
 #include "common/role/alert_options.h"
+#include "common/role/drill_watch.h"
 #include "common/role/probe_options.h"
 #include "common/role/secret.h"
 
@@ -19,13 +21,14 @@
 
 enum {
   TICK_MS = 200,
-  ERRORS = 10,        /* messages that go wrong, at once */
-  ERRORS_MAX = 100,   /* until it is noticed */
-  BACKLOG = 100,      /* messages in the queue */
-  GOOD_PER_TICK = 50, /* messages that go well afterwards */
+  ERRORS = 10,                           /* messages that go wrong, at once */
+  ERRORS_MAX = 100,                      /* until it is noticed */
+  BACKLOG = 2 * RMQ_DRILL_WATCH_BACKLOG, /* messages in the queue */
+  GOOD_PER_TICK = 50,                    /* messages that go well afterwards */
   REQUEST_S = 10
 };
 #define DRILL_QUEUE "q"
+#define FULL_QUEUE "full" /* with its one message */
 #define DRILL_NAME "drill"
 
 struct rmq_drill {
@@ -36,79 +39,21 @@ struct rmq_drill {
   struct rmq_admin admin;
   char vhost[64];
   enum rmq_drill_kind kind;
-  double value, first; /* of the series, now and before the fault */
-  bool is_reachable, is_raised, was_raised;
+  struct rmq_drill_watch seen;
   unsigned sent;
 };
 
-/* ---- the table ---- */
-
-static const struct {
-  const char *word, *series, *alert, *what;
-} drills[] = {
-#define RMQ_X(name, word, series, alert, what) {word, series, alert, what},
-    RMQ_DRILLS(RMQ_X)
-#undef RMQ_X
-};
-
-const char *rmq_drill_kind_to_str(enum rmq_drill_kind k) {
-  switch (k) {
-#define RMQ_X(name, word, series, alert, what)                                 \
-  case RMQ_DRILL_##name:                                                       \
-    return word;
-    RMQ_DRILLS(RMQ_X)
-#undef RMQ_X
-  }
-  return "unknown";
-}
-
-const char *rmq_drill_series(enum rmq_drill_kind k) { return drills[k].series; }
-const char *rmq_drill_help(enum rmq_drill_kind k) { return drills[k].what; }
-
-int rmq_drill_kind_from_str(const char *word, enum rmq_drill_kind *ret_kind) {
-  for (int k = 0; k < RMQ_DRILLS_COUNT; k++)
-    if (strcmp(word, drills[k].word) == 0) {
-      *ret_kind = (enum rmq_drill_kind)k;
-      return 0;
-    }
-  return -1;
-}
-
-bool rmq_drill_passed(const struct rmq_drill_result *r) {
-  return !isnan(r->moved_s) && !isnan(r->raised_s) && !isnan(r->over_s);
-}
-
 /* ---- what the monitor says ---- */
-
-static bool is_series(const struct rmq_drill *d, const struct rmq_sample *s) {
-  char name[256];
-  bool is_of_queue = d->kind == RMQ_DRILL_BACKLOG;
-  const char *vhost = rmq_sample_label(s, "vhost");
-  snprintf(name, sizeof(name), "%s-%s", s->id.type, s->id.type_instance);
-  if (strcmp(name, drills[d->kind].series) != 0)
-    return false;
-  return is_of_queue ? rmq_sample_label(s, "queue") != NULL &&
-                           strcmp(vhost, d->vhost) == 0
-                     : vhost == NULL;
-}
 
 static int take_sample(void *ctx, const struct rmq_sample *s) {
   struct rmq_drill *d = ctx;
-  if (s->values_count == 1 && is_series(d, s))
-    d->value = rmq_datum_number(&s->values[0]);
-  if (strcmp(s->id.type_instance, "reachable") == 0)
-    d->is_reachable = rmq_datum_number(&s->values[0]) > 0;
+  rmq_drill_watch_sample(&d->seen, s);
   return 0;
 }
 
 static void take_event(void *ctx, const struct rmq_event *event) {
   struct rmq_drill *d = ctx;
-  for (size_t i = 0; i < event->meta_count; i++)
-    if (strcmp(event->meta[i].key, "indicator") == 0 &&
-        strcmp(event->meta[i].value.string, drills[d->kind].alert) == 0) {
-      d->is_raised = event->severity == RMQ_FAILURE;
-      d->was_raised = d->was_raised || d->is_raised;
-    }
+  rmq_drill_watch_event(&d->seen, event);
 }
 
 static void pass_log(void *ctx, const struct rmq_log_record *record) {
@@ -144,11 +89,12 @@ static int add_alert(struct rmq_drill *d, struct rmq_error *err) {
   char hold[32], limit[32];
   snprintf(hold, sizeof(hold), "%.3f", rmq_dur_seconds(d->config->hold));
   snprintf(limit, sizeof(limit), "%g",
-           d->kind == RMQ_DRILL_BACKLOG ? BACKLOG / 2.0
+           d->kind == RMQ_DRILL_BACKLOG ? RMQ_DRILL_WATCH_BACKLOG
                                         : d->config->errors_limit);
-  bool has_limit = d->kind != RMQ_DRILL_CLOSED_CONNECTION;
+  bool has_limit =
+      d->kind == RMQ_DRILL_BACKLOG || rmq_drill_kind_is_share(d->kind);
   const struct setting settings[] = {
-      {"Kind", drills[d->kind].alert},
+      {"Kind", rmq_drill_kind_alert(d->kind)},
       {"Hold", hold},
       {"ClearHold", hold},
       {"Failure", has_limit ? limit : NULL},
@@ -210,27 +156,43 @@ static int publish(struct rmq_drill *d, const char *key, unsigned count,
   return 0;
 }
 
+static int requeue(struct rmq_drill *d, struct rmq_error *err) {
+  if (publish(d, DRILL_QUEUE, ERRORS, err) != 0)
+    return -1;
+  for (int i = 0; i < 3; i++)
+    if (rmq_admin_requeue(&d->admin, d->vhost, DRILL_QUEUE, ERRORS, err) != 0)
+      return -1;
+  return 0;
+}
+
+static int act(struct rmq_drill *d, bool is_on, struct rmq_error *err) {
+  const struct rmq_drill_owner *owner = d->config->owner;
+  return owner->act(owner->ctx, d->kind, is_on, err);
+}
+
 static int begin_fault(struct rmq_drill *d, struct rmq_error *err) {
   switch (d->kind) {
   case RMQ_DRILL_CLOSED_CONNECTION:
     return 0; /* go_on does it */
   case RMQ_DRILL_UNROUTABLE:
     return publish(d, "nowhere", ERRORS, err);
+  case RMQ_DRILL_NACK:
+    return publish(d, FULL_QUEUE, 1 + ERRORS, err);
   case RMQ_DRILL_REDELIVERY:
-    if (publish(d, DRILL_QUEUE, ERRORS, err) != 0)
-      return -1;
-    for (int i = 0; i < 3; i++)
-      if (rmq_admin_requeue(&d->admin, d->vhost, DRILL_QUEUE, ERRORS, err) != 0)
-        return -1;
-    return 0;
+    return requeue(d, err);
   case RMQ_DRILL_BACKLOG:
     return publish(d, DRILL_QUEUE, BACKLOG, err);
+  case RMQ_DRILL_MEMORY_ALARM:
+  case RMQ_DRILL_DISK_ALARM:
+  case RMQ_DRILL_KILL:
+    return act(d, true, err);
   }
   return 0;
 }
 
 /* A client connects anew: its connection is closed until that is noticed. A
- * counter that is seen for the first time counts from then on. */
+ * counter that is seen for the first time counts from then on; that of nacks is
+ * there from the start, and takes its time. */
 static int go_on(struct rmq_drill *d, struct rmq_error *err) {
   size_t count = 0;
   if (d->kind == RMQ_DRILL_CLOSED_CONNECTION)
@@ -246,6 +208,8 @@ static int go_on(struct rmq_drill *d, struct rmq_error *err) {
 }
 
 static int end_fault(struct rmq_drill *d, struct rmq_error *err) {
+  if (rmq_drill_kind_is_private(d->kind))
+    return act(d, false, err);
   return d->kind == RMQ_DRILL_BACKLOG
              ? rmq_admin_purge(&d->admin, d->vhost, DRILL_QUEUE, err)
              : 0;
@@ -253,62 +217,49 @@ static int end_fault(struct rmq_drill *d, struct rmq_error *err) {
 
 /* Traffic that goes well again, until the errors are few among it. */
 static int go_well(struct rmq_drill *d, struct rmq_error *err) {
-  bool is_share = strcmp(drills[d->kind].alert, "errors") == 0;
-  return is_share ? publish(d, DRILL_QUEUE, GOOD_PER_TICK, err) : 0;
+  return rmq_drill_kind_is_share(d->kind)
+             ? publish(d, DRILL_QUEUE, GOOD_PER_TICK, err)
+             : 0;
 }
 
 /* ---- one drill ---- */
-
-static bool has_moved(const struct rmq_drill *d) {
-  switch (d->kind) {
-  case RMQ_DRILL_CLOSED_CONNECTION:
-    return d->value <= 0;
-  case RMQ_DRILL_UNROUTABLE:
-  case RMQ_DRILL_REDELIVERY:
-    return d->value > d->first;
-  case RMQ_DRILL_BACKLOG:
-    return d->value >= BACKLOG / 2.0;
-  }
-  return false;
-}
 
 /* The series is known, and no alert is raised from before. */
 static int await_calm(struct rmq_drill *d, struct rmq_role_monitor *m,
                       struct rmq_error *err) {
   struct rmq_mono begun = now_of(d);
-  bool needs_value = d->kind == RMQ_DRILL_CLOSED_CONNECTION;
-  while (!d->is_reachable || (needs_value && isnan(d->value)) ||
-         (d->kind == RMQ_DRILL_CLOSED_CONNECTION && d->value <= 0)) {
+  while (!rmq_drill_watch_is_well(&d->seen)) {
     if (seconds_since(d, begun) > rmq_dur_seconds(d->config->limit))
-      return rmq_error_set(err, "%s is not told, before anything is done",
-                           drills[d->kind].series);
+      return rmq_error_set(err, "%s is not told to be well before the fault",
+                           rmq_drill_kind_series(d->kind));
     if (!tick(d, m))
       return rmq_error_set(err, "stopped");
   }
-  double settle = 2 * rmq_dur_seconds(d->config->hold);
+  /* Two polls: what they grow by is known then. */
+  double settle = 2 * fmax(rmq_dur_seconds(d->config->hold),
+                           rmq_dur_seconds(d->config->monitor->interval));
   for (begun = now_of(d); seconds_since(d, begun) < settle;)
     if (!tick(d, m))
       return rmq_error_set(err, "stopped");
-  if (d->is_raised)
+  if (d->seen.is_raised)
     return rmq_error_set(err,
                          "the alert \"%s\" is raised before anything is done",
-                         drills[d->kind].alert);
-  d->first = isnan(d->value) ? 0 : d->value;
-  d->was_raised = false;
+                         rmq_drill_kind_alert(d->kind));
+  rmq_drill_watch_begin(&d->seen);
   return 0;
 }
 
 static int provoke(struct rmq_drill *d, struct rmq_role_monitor *m,
                    struct rmq_drill_result *r, struct rmq_error *err) {
-  struct rmq_mono begun = now_of(d);
   if (begin_fault(d, err) != 0)
     return -1;
+  struct rmq_mono begun = now_of(d);
   while (seconds_since(d, begun) <= rmq_dur_seconds(d->config->limit)) {
     if ((isnan(r->raised_s) || isnan(r->moved_s)) && go_on(d, err) != 0)
       return -1;
-    if (isnan(r->moved_s) && has_moved(d))
+    if (isnan(r->moved_s) && rmq_drill_watch_has_moved(&d->seen))
       r->moved_s = seconds_since(d, begun);
-    if (isnan(r->raised_s) && d->was_raised)
+    if (isnan(r->raised_s) && d->seen.was_raised)
       r->raised_s = seconds_since(d, begun);
     if (!isnan(r->moved_s) && !isnan(r->raised_s))
       return 0;
@@ -320,11 +271,11 @@ static int provoke(struct rmq_drill *d, struct rmq_role_monitor *m,
 
 static int recover(struct rmq_drill *d, struct rmq_role_monitor *m,
                    struct rmq_drill_result *r, struct rmq_error *err) {
-  struct rmq_mono ended = now_of(d);
   if (end_fault(d, err) != 0)
     return -1;
+  struct rmq_mono ended = now_of(d);
   while (seconds_since(d, ended) <= rmq_dur_seconds(d->config->limit)) {
-    if (!d->is_raised) {
+    if (!d->seen.is_raised) {
       r->over_s = seconds_since(d, ended);
       return 0;
     }
@@ -356,26 +307,51 @@ static int watch(struct rmq_drill *d, struct rmq_drill_result *r,
   return rc;
 }
 
+/* What this kind needs is there. */
+static int check(struct rmq_drill *d, struct rmq_error *err) {
+  const char *word = rmq_drill_kind_to_str(d->kind);
+  if (rmq_drill_kind_is_private(d->kind) && d->config->owner == NULL)
+    return rmq_error_set(
+        err,
+        "%s would hurt all who use the broker; --private starts one for it",
+        word);
+  if (d->kind != RMQ_DRILL_NACK)
+    return 0;
+  /* Only there the broker shows nacks. */
+  if (d->config->monitor->metrics_urls.count == 0)
+    return rmq_error_set(err, "%s needs --metrics-url of each node", word);
+  d->config->monitor->source = RMQ_SOURCE_PROMETHEUS;
+  return 0;
+}
+
+static int make_queues(struct rmq_drill *d, struct rmq_error *err) {
+  if (rmq_admin_create_queue(&d->admin, d->vhost, DRILL_QUEUE, 0, err) != 0)
+    return -1;
+  return d->kind == RMQ_DRILL_NACK
+             ? rmq_admin_create_queue(&d->admin, d->vhost, FULL_QUEUE, 1, err)
+             : 0;
+}
+
 int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
                   struct rmq_drill_result *ret_result, struct rmq_error *err) {
   *ret_result =
       (struct rmq_drill_result){(double)NAN, (double)NAN, (double)NAN};
   d->kind = kind;
-  d->value = (double)NAN;
-  d->is_reachable = d->is_raised = d->was_raised = false;
   d->sent = 0;
   snprintf(d->vhost, sizeof(d->vhost), RMQ_DRILL_VHOST "%016" PRIx64,
            d->outer->random(d->outer->ctx));
-  if (add_alert(d, err) != 0 ||
+  rmq_drill_watch_init(&d->seen, kind, d->vhost);
+  if (check(d, err) != 0 || add_alert(d, err) != 0 ||
       (kind == RMQ_DRILL_CLOSED_CONNECTION && add_probe(d, err) != 0))
     return -1;
   int rc = rmq_admin_create_vhost(&d->admin, d->vhost, err);
   if (rc == 0)
-    rc = rmq_admin_create_queue(&d->admin, d->vhost, DRILL_QUEUE, err);
+    rc = make_queues(d, err);
   if (rc == 0)
     rc = watch(d, ret_result, err);
   struct rmq_error left = {.text = ""};
-  if (rmq_admin_delete_vhost(&d->admin, d->vhost, &left) != 0 && rc == 0)
+  if (d->config->owner == NULL && /* else all of it goes */
+      rmq_admin_delete_vhost(&d->admin, d->vhost, &left) != 0 && rc == 0)
     rc = rmq_error_set(err, "%s is left, --cleanup removes it: %s", d->vhost,
                        left.text);
   return rc;

@@ -3,12 +3,14 @@
  * Drills: one fault at a time, made in a virtual host of its own, and whether
  * the monitor's indicator and alert come and go. Nothing outside of that
  * virtual host is touched, and no drill sends more than RMQ_DRILL_MESSAGES_MAX
- * small messages. One thread; blocks for as long as a drill takes.
+ * small messages; what would hurt a whole broker is done only by who owns it.
+ * One thread; blocks for as long as a drill takes.
  */
 #ifndef RMQ_ROLE_DRILL_H
 #define RMQ_ROLE_DRILL_H
 
 #include "common/base/host.h"
+#include "common/role/drill_kind.h"
 #include "common/role/role_monitor.h"
 
 #include <signal.h>
@@ -16,28 +18,13 @@
 #define RMQ_DRILL_VHOST "warren-drill-"
 enum { RMQ_DRILL_MESSAGES_MAX = 2000 };
 
-/* X(enum suffix, word, series, kind of alert, what is done) */
-#define RMQ_DRILLS(X)                                                          \
-  X(CLOSED_CONNECTION, "closed-connection", "bool-amqp_usable", "connection",  \
-    "the connection of a probe of its own is closed, again and again")         \
-  X(UNROUTABLE, "unroutable", "total_events-returned", "errors",               \
-    "mandatory messages that no queue takes")                                  \
-  X(REDELIVERY, "redelivery", "total_events-redelivered", "errors",            \
-    "messages that are taken and put back")                                    \
-  X(BACKLOG, "backlog", "queue_length-ready", "backlog",                       \
-    "messages in a queue that nobody reads")
-
-enum rmq_drill_kind {
-#define RMQ_X(name, word, series, alert, what) RMQ_DRILL_##name,
-  RMQ_DRILLS(RMQ_X)
-#undef RMQ_X
+/* Faults of a private broker, by who has started it: makes one, or ends it. 0,
+ * or -1 with err. */
+struct rmq_drill_owner {
+  void *ctx;
+  int (*act)(void *ctx, enum rmq_drill_kind kind, bool is_on,
+             struct rmq_error *err);
 };
-enum { RMQ_DRILLS_COUNT = RMQ_DRILL_BACKLOG + 1 };
-const char *rmq_drill_kind_to_str(enum rmq_drill_kind k);
-const char *rmq_drill_series(enum rmq_drill_kind k);
-const char *rmq_drill_help(enum rmq_drill_kind k);
-/* 0, or -1 for an unknown word. */
-int rmq_drill_kind_from_str(const char *word, enum rmq_drill_kind *ret_kind);
 
 /* Borrowed. */
 struct rmq_drill_config {
@@ -48,14 +35,8 @@ struct rmq_drill_config {
   struct rmq_dur limit; /* for each of: moved, raised, over */
   double errors_limit;  /* percent of the alert errors */
   const volatile sig_atomic_t *is_stopping;
+  const struct rmq_drill_owner *owner; /* NULL: the broker is not ours */
 };
-
-/* Seconds since the fault began (moved, raised) or ended (over); NaN = it did
- * not. */
-struct rmq_drill_result {
-  double moved_s, raised_s, over_s;
-};
-bool rmq_drill_passed(const struct rmq_drill_result *r);
 
 struct rmq_drill; /* opaque: requests, the drill that is running */
 

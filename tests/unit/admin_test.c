@@ -83,11 +83,47 @@ static void what_the_broker_refuses_is_an_error_that_says_it(void **state) {
   rmq_admin_fini(&a);
 }
 
+/* As RabbitMQ 3.10 answers when the only queue is full. */
+static void that_a_full_queue_rejects_a_message_is_no_error(void **state) {
+  static const struct fake_web_rule rules[] = {
+      {"/api/exchanges/full/", 400,
+       "{\"error\":\"bad_request\",\"reason\":\"rejected Unable to publish "
+       "message. Check queue limits.\"}",
+       0},
+      {"/api/exchanges/bad/", 400,
+       "{\"error\":\"bad_request\",\"reason\":\"key_missing\"}", 0},
+      {"/api/exchanges/gone/", 404, "{\"error\":\"Object Not Found\"}", 0},
+      {"/api/exchanges/away/", 0, "connection refused", 0},
+      {NULL, 0, NULL, 0}};
+  static const struct {
+    const char *vhost;
+    int want;
+    const char *want_error;
+  } rows[] = {{"full", 0, ""},
+              {"bad", -1, "key_missing"},
+              {"gone", -1, "status 404"},
+              {"away", -1, "refused"}};
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct fake_web w;
+    struct rmq_admin a;
+    struct rmq_error err = {.text = ""};
+    SHOW_ROW("%s", rows[i].vhost);
+    begin(&a, &w, rules);
+    assert_int_equal(rmq_admin_publish(&a, rows[i].vhost, "q", "x", &err),
+                     rows[i].want);
+    assert_non_null(strstr(err.text, rows[i].want_error));
+    assert_int_equal(rmq_error_is_set(&err), rows[i].want != 0);
+    rmq_admin_fini(&a);
+  }
+}
+
 int main(void) {
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(only_vhosts_with_the_prefix_are_found),
       cmocka_unit_test(names_are_encoded_and_every_connection_is_closed),
-      cmocka_unit_test(what_the_broker_refuses_is_an_error_that_says_it)};
+      cmocka_unit_test(what_the_broker_refuses_is_an_error_that_says_it),
+      cmocka_unit_test(that_a_full_queue_rejects_a_message_is_no_error)};
   cmocka_set_message_output(CM_OUTPUT_TAP);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
