@@ -93,7 +93,13 @@ static struct rmq_mono turn(struct rmq_http_listen *l, struct rmq_mono now) {
     give_up(l);
   resume_ready(l);
   pthread_mutex_unlock(&l->lock);
-  MHD_run(l->daemon);
+  /* At a bound, of connections or of descriptors, the library looks at the
+   * listening socket no more until the round after one has ended, and does not
+   * say that this round is due. */
+  do {
+    l->has_room = false;
+    MHD_run(l->daemon);
+  } while (l->has_room);
   struct rmq_mono due = RMQ_NEVER;
   if (MHD_get_timeout(l->daemon, &ms) == MHD_YES)
     due = rmq_mono_add(now, rmq_ms(ms > 60000 ? 60000 : (int64_t)ms));
@@ -168,6 +174,7 @@ static void on_connection(void *ctx, struct MHD_Connection *connection,
       l->stats.at_bound++;
   } else {
     l->stats.connections--;
+    l->has_room = true;
   }
   pthread_mutex_unlock(&l->lock);
 }

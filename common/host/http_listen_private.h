@@ -58,6 +58,7 @@ struct rmq_http_listen {
   size_t active; /* requests that are not over */
   size_t bodies; /* bytes charged */
   bool is_over;  /* what comes now is refused */
+  bool has_room; /* a connection ended: another may be accepted */
   /* Under the lock. */
   pthread_mutex_t lock;
   unsigned owners; /* the creator, and each request that a handler has */

@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BODY_MAX = 1000, ANSWER_MAX = 65536 };
+enum { BODY_MAX = 1000, ANSWER_MAX = 65536, CONNECTIONS_MAX = 20 };
 
 struct fixture {
   struct rmq_host host;
@@ -95,16 +95,17 @@ static int set_up(void **state) {
                               .log = no_log,
                               .mono = rmq_host_mono,
                               .wall = rmq_host_wall};
-  f->config = (struct rmq_http_listen_config){.host = &f->host,
-                                              .plugin = "test",
-                                              .address = f->address,
-                                              .socket_mode = 0600,
-                                              .connections_max = 100,
-                                              .body_max = BODY_MAX,
-                                              .bodies_max = 3 * BODY_MAX,
-                                              .idle_timeout = rmq_s(20),
-                                              .ctx = f,
-                                              .request = on_request};
+  f->config =
+      (struct rmq_http_listen_config){.host = &f->host,
+                                      .plugin = "test",
+                                      .address = f->address,
+                                      .socket_mode = 0600,
+                                      .connections_max = CONNECTIONS_MAX,
+                                      .body_max = BODY_MAX,
+                                      .bodies_max = 3 * BODY_MAX,
+                                      .idle_timeout = rmq_s(20),
+                                      .ctx = f,
+                                      .request = on_request};
   f->server = rmq_http_listen_new(&f->config, &err);
   if (f->server == NULL)
     SHOW_ROW("%s", err.text);
@@ -351,6 +352,27 @@ static void a_client_that_is_gone_costs_nothing(void **state) {
                    200);
 }
 
+static void whoever_waits_at_the_bound_is_next_when_one_goes(void **state) {
+  struct fixture *f = *state;
+  static const char request[] = "GET /now HTTP/1.1\r\nHost: a\r\n\r\n";
+  int fds[CONNECTIONS_MAX];
+  for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+    fds[i] = dial(f);
+    tell(fds[i], request);
+    assert_int_equal(status_of(hear(fds[i])), 200);
+  }
+  struct pollfd next = {.fd = dial(f), .events = POLLIN};
+  tell(next.fd, request);
+  assert_int_equal(poll(&next, 1, 20), 0);
+  assert_true(stats_of(f).at_bound == 1);
+  close(fds[0]);
+  assert_int_equal(poll(&next, 1, 10000), 1); /* idle ones go after 20 s */
+  assert_int_equal(status_of(hear(next.fd)), 200);
+  close(next.fd);
+  for (size_t i = 1; i < CONNECTIONS_MAX; i++)
+    close(fds[i]);
+}
+
 static void a_deadline_answers_and_what_comes_later_is_dropped(void **state) {
   struct fixture *f = *state;
   int fd = dial(f);
@@ -464,6 +486,7 @@ int main(void) {
       WITH_SERVER(bodies_together_are_bounded),
       WITH_SERVER(an_answer_may_come_later_and_from_another_thread),
       WITH_SERVER(a_client_that_is_gone_costs_nothing),
+      WITH_SERVER(whoever_waits_at_the_bound_is_next_when_one_goes),
       WITH_SERVER(a_deadline_answers_and_what_comes_later_is_dropped),
       WITH_SERVER(the_end_waits_for_answers),
       WITH_SERVER(the_end_does_not_wait_for_ever),
