@@ -7,9 +7,11 @@
 
 #include "plugins/warren.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct command {
   const char *name;
@@ -49,8 +51,22 @@ static void ignore_broken_pipes(void) {
   sigaction(SIGPIPE, &ignore, NULL);
 }
 
+/* What is opened later would else take the place of a standard descriptor that
+ * is closed, and get, or be read as, somebody's messages. Opened the wrong way
+ * round, so that using it is an error. */
+static int fill_closed_descriptors(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    int way = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", way) != fd)
+      return -1;
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
   const char *name = argc > 1 ? argv[1] : "";
+  if (fill_closed_descriptors() != 0)
+    return WARREN_EXIT_FAILED;
   ignore_broken_pipes();
   if (strcmp(name, "--version") == 0) {
     printf("warren %s\n", RMQ_VERSION);

@@ -27,6 +27,11 @@ static void on_signal(int number) {
   errno = error;
 }
 
+bool warren_publish_outlives_hangup(void) {
+  struct sigaction action;
+  return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static int catch_signals(void) {
   struct sigaction action = {.sa_handler = on_signal};
   signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -35,6 +40,8 @@ static int catch_signals(void) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
+  if (!warren_publish_outlives_hangup())
+    sigaction(SIGHUP, &action, NULL);
   return 0;
 }
 

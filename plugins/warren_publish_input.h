@@ -41,6 +41,8 @@ void warren_publish_input_fini(struct warren_publish_input *s);
  * said and counted as lost. */
 void warren_publish_read(struct warren_publish_input *s);
 
+/* Whether SIGHUP is ignored, as under nohup, and is to stay so. */
+bool warren_publish_outlives_hangup(void);
 bool warren_publish_is_told_to_end(const struct warren_publish_input *s);
 /* Until a signal, the last message's end, or input where that is wanted. True
  * when there is input. */

@@ -5,6 +5,7 @@
 
 #include "plugins/warren.h"
 #include "plugins/warren_publish_desk.h"
+#include "plugins/warren_publish_input.h"
 
 #include "common/base/uuid.h"
 #include "common/host/http_listen.h"
@@ -359,6 +360,8 @@ int warren_publish_listen_run(const struct warren_publish_listen_options *o,
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
+  if (!warren_publish_outlives_hangup())
+    sigaddset(&ends, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &ends, NULL);
   int status =
       start(s, publish_options) == 0 ? WARREN_EXIT_OK : WARREN_EXIT_FAILED;

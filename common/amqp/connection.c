@@ -9,8 +9,9 @@
 #include <string.h>
 
 enum {
-  OUT_MAX = 256 << 20,       /* hard limit: one message of the largest size */
-  OUT_HIGH_WATER = 512 << 10 /* no more publishing above this */
+  OUT_MAX = 256 << 20,        /* hard limit: one message of the largest size */
+  OUT_HIGH_WATER = 512 << 10, /* no more publishing above this */
+  REOPEN_SOON_MS = 20         /* no busy loop, and nobody notices */
 };
 /* A topology error waits, and a failed host is shunned, this many times longer
  * than a broken link. */
@@ -159,7 +160,15 @@ static struct rmq_dur after_refusal(struct rmq_connection *c,
   return next_attempt(c, true, now);
 }
 
+static bool is_fault_of_chooser(const struct rmq_connection *c) {
+  int code = c->reply_code;
+  return c->has_choosers && c->refused_method == RMQ_WIRE_BASIC_PUBLISH &&
+         (code == 403 || code == 404 || code == 406);
+}
+
 static struct rmq_dur reopen_delay(struct rmq_connection *c, bool was_up) {
+  if (was_up && is_fault_of_chooser(c))
+    return rmq_ms(REOPEN_SOON_MS);
   struct rmq_backoff *b = was_up ? &c->retry : &c->topology;
   return rmq_backoff_next(b, rmq_prng_next(&c->prng));
 }
@@ -200,6 +209,7 @@ static void perform(struct rmq_connection *c, unsigned actions, bool was_up,
     rmq_idle_reset(c);
     c->is_cancelling = false;
     c->consumer_tag[0] = '\0';
+    c->has_choosers = false;
     c->handlers.lost(c->handlers.ctx, now);
   }
   if ((actions & RMQ_DO_DROP_LINK) != 0)
@@ -318,6 +328,10 @@ bool rmq_connection_may_answer(struct rmq_connection *c, struct rmq_mono now) {
 
 /* ------------------------------------------------------------------------
  * What the owner says */
+
+void rmq_connection_has_choosers(struct rmq_connection *c) {
+  c->has_choosers = true;
+}
 
 void rmq_connection_start(struct rmq_connection *c, struct rmq_mono now) {
   rmq_hosts_begin_round(&c->hosts);

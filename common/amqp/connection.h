@@ -188,6 +188,11 @@ void rmq_connection_stay(struct rmq_connection *c);
 void rmq_connection_fail(struct rmq_connection *c, const char *reason,
                          struct rmq_mono now);
 
+/* While the handler lost runs: of what was in flight some chose the exchange
+ * themselves. If the channel was closed over such a message, it is opened again
+ * at once: everybody else's need not wait for one that names a wrong one. */
+void rmq_connection_has_choosers(struct rmq_connection *c);
+
 /* Closes the channel, as for a consumer that was cancelled, and opens another;
  * reason is a sentence. Nothing when no channel is up. */
 void rmq_connection_reopen(struct rmq_connection *c, const char *reason,

@@ -101,6 +101,7 @@ struct rmq_connection {
 
   int reply_code; /* of the change that is under way */
   uint32_t refused_method;
+  bool has_choosers; /* see rmq_connection_has_choosers */
   char reason[512];
   const char *remedy;
 };

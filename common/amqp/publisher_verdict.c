@@ -262,6 +262,8 @@ void rmq_publisher_lost(struct rmq_publisher *p, struct rmq_mono now) {
   rmq_confirms_lose(&p->confirms, &unknown);
   p->lost_in_flight = unknown.count;
   p->lost_choosers = count_choosers(p, &unknown);
+  if (p->lost_choosers > 0)
+    rmq_connection_has_choosers(p->connection);
   pthread_mutex_lock(&p->lock);
   rmq_outbox_unpop_all(&p->fifo.outbox, &unknown);
   p->in_flight = 0;

@@ -154,11 +154,13 @@ static void refuse(struct rmq_http_request *q, int status, const char *text) {
   rmq_http_request_forget_body(q);
 }
 
+static const char too_large[] = "the body is too large";
+
 /* False when there is no room, and the request is refused. */
 static bool charge(struct rmq_http_request *q, size_t bytes) {
   struct rmq_http_listen *l = q->l;
   if (bytes > l->config.body_max - q->charged)
-    refuse(q, HTTP_TOO_LARGE, "the body is too large");
+    refuse(q, HTTP_TOO_LARGE, too_large);
   else if (l->bodies + bytes > l->config.bodies_max)
     refuse(q, HTTP_UNAVAILABLE, "too many bytes are being received at once");
   if (q->refusal != 0)
@@ -180,8 +182,8 @@ static void judge(struct rmq_http_request *q, const struct head *h,
            "the Host header is neither localhost nor an address");
   if (h->is_from_page)
     refuse(q, HTTP_FORBIDDEN, "web pages have no access");
-  if (q->refusal == 0)
-    charge(q, *ret_length);
+  if (*ret_length > q->l->config.body_max)
+    refuse(q, HTTP_TOO_LARGE, too_large);
 }
 
 /* An answer before the body is read costs the connection, and a client that
@@ -210,9 +212,8 @@ static enum MHD_Result take_piece(struct rmq_http_request *q, const char *bytes,
     return MHD_NO;
   if (q->refusal != 0)
     return MHD_YES;
-  /* Charged already as far as its length was announced. */
-  size_t known = q->charged - q->body.len;
-  if (len > known && !charge(q, len - known))
+  /* What came, not what was announced: that costs its sender nothing. */
+  if (!charge(q, len))
     return MHD_YES;
   if (rmq_buf_append(&q->body, bytes, len) != 0)
     refuse(q, HTTP_UNAVAILABLE, "out of memory");

@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -118,6 +119,23 @@ def test_what_is_refused_has_its_status_and_its_reason(spooling, vhost):
         "returned", 312, "NO_ROUTE")
     status, _, body = spooling.ask("POST", "/publish/e/k", b"x" * (1 << 20) + b"x")
     assert status == 413, body
+
+
+def test_a_wrong_exchange_delays_nobody_else(spooling, vhost):
+    vhost.queue("q")
+    for _ in range(20):
+        assert spooling.ask("POST", "/publish/missing/k", "bad")[0] == 202
+    slowest = 0
+    for number in range(20):
+        assert spooling.ask("POST", "/publish/missing/k?wait=confirm", "bad")[0] == 502
+        begun = time.monotonic()
+        status, _, body = spooling.ask("POST", "/publish/amq.default/q?wait=confirm",
+                                       str(number))
+        assert status == 200, body
+        slowest = max(slowest, time.monotonic() - begun)
+    assert slowest < 3, "a channel is opened again at once"
+    assert {body for _, body in vhost.take_all("q")} == {
+        str(number).encode() for number in range(20)}
 
 
 def test_the_page_for_prometheus_counts_what_was_asked(spooling, vhost):
