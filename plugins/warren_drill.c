@@ -6,6 +6,7 @@
 
 #include "plugins/warren.h"
 #include "plugins/warren_ask.h"
+#include "plugins/warren_drill_broker.h"
 
 #include "common/base/options.h"
 #include "common/host/host_clock.h"
@@ -21,10 +22,10 @@ enum { NAME_BYTES_MAX = 1024, HOST_BYTES_MAX = 300, CELL_SIZE = 16 };
 
 /* What only this command has. */
 struct cli {
-  char *yes_on, *amqp;
+  char *yes_on, *amqp, *rabbitmq_bin;
   struct rmq_dur hold, limit;
   double errors;
-  bool amqp_tls, cleanup, verbose, help;
+  bool amqp_tls, is_private, cleanup, verbose, help;
 };
 
 static const struct rmq_option cli_options[] = {
@@ -64,6 +65,16 @@ static const struct rmq_option cli_options[] = {
      .max = 100,
      .help = "Limit of the alert about errors, in percent of the operations of "
              "the last minute; lower on a busy cluster"},
+    {.name = "Private",
+     .type = RMQ_OPT_BOOLEAN,
+     .offset = offsetof(struct cli, is_private),
+     .default_value = "false",
+     .help = "Starts a broker of its own for the drill, and ends it"},
+    {.name = "RabbitmqBin",
+     .type = RMQ_OPT_STRING,
+     .offset = offsetof(struct cli, rabbitmq_bin),
+     .default_value = "/usr/lib/rabbitmq/bin",
+     .help = "Where Private finds rabbitmq-server and rabbitmqctl"},
     {.name = "Cleanup",
      .type = RMQ_OPT_BOOLEAN,
      .offset = offsetof(struct cli, cleanup),
@@ -92,7 +103,7 @@ static volatile sig_atomic_t is_stopping;
 static struct warren_ask ask_of(struct session *s) {
   return (struct warren_ask){
       .name = "warren drill",
-      .usage = "warren drill list|NAME [--url URL]... [OPTIONS]",
+      .usage = "warren drill list|NAME [--url URL]...|--private [OPTIONS]",
       .description =
           "Makes one fault, in a virtual host of its own, and reports whether "
           "indicator and\nalert came and went. warren drill --cleanup removes "
@@ -211,9 +222,23 @@ static int run_cleanup(struct rmq_drill *d, const struct warren_ask *ask) {
   return WARREN_EXIT_OK;
 }
 
-/* kind NULL = cleanup */
+static void prepare(struct session *s) {
+  s->host = (struct rmq_host){.ctx = s,
+                              .service = "warren",
+                              .hostname = "",
+                              .log = host_log,
+                              .mono = rmq_host_mono,
+                              .wall = rmq_host_wall,
+                              .random = rmq_host_random};
+  s->config.has_no_checks = true;
+  if (s->config.interval.ns == 0)
+    s->config.interval = rmq_s(1);
+}
+
+/* kind NULL = cleanup; owner NULL = somebody's broker */
 static int run(struct session *s, const struct warren_ask *ask,
-               const enum rmq_drill_kind *kind) {
+               const enum rmq_drill_kind *kind,
+               const struct rmq_drill_owner *owner) {
   char host[HOST_BYTES_MAX];
   struct rmq_error err = {.text = ""};
   struct rmq_buf cluster;
@@ -225,23 +250,15 @@ static int run(struct session *s, const struct warren_ask *ask,
       .hold = s->cli.hold,
       .limit = s->cli.limit,
       .errors_limit = s->cli.errors,
-      .is_stopping = &is_stopping};
-  s->host = (struct rmq_host){.ctx = s,
-                              .service = "warren",
-                              .hostname = "",
-                              .log = host_log,
-                              .mono = rmq_host_mono,
-                              .wall = rmq_host_wall,
-                              .random = rmq_host_random};
-  s->config.has_no_checks = true;
-  if (s->config.interval.ns == 0)
-    s->config.interval = rmq_s(1);
+      .is_stopping = &is_stopping,
+      .owner = owner};
+  prepare(s);
   struct rmq_drill *d = rmq_drill_new(&s->host, &config, &err);
   rmq_buf_init(&cluster, NAME_BYTES_MAX);
   int status = WARREN_EXIT_FAILED;
   if (d == NULL || rmq_drill_cluster(d, &cluster, &err) != 0) {
     warren_ask_complain(ask, err.text);
-  } else if (confirm(s, ask, rmq_buf_text(&cluster)) != 0) {
+  } else if (owner == NULL && confirm(s, ask, rmq_buf_text(&cluster)) != 0) {
     status = WARREN_EXIT_USAGE;
   } else {
     catch_signals();
@@ -249,6 +266,55 @@ static int run(struct session *s, const struct warren_ask *ask,
   }
   rmq_buf_fini(&cluster);
   rmq_drill_free(d);
+  return status;
+}
+
+/* What names another broker would not be what it is about. */
+static int check_private(const struct session *s,
+                         const struct warren_ask *ask) {
+  if (!s->config.urls.is_default || s->config.metrics_urls.count > 0 ||
+      s->config.password_file != NULL || s->cli.amqp != NULL ||
+      s->cli.amqp_tls || s->cli.yes_on != NULL || s->cli.cleanup) {
+    warren_ask_complain(ask, "--private starts its own broker: no --url, "
+                             "--metrics-url, --password-file, --amqp, "
+                             "--amqp-tls, --yes-on or --cleanup with it");
+    return -1;
+  }
+  return 0;
+}
+
+static int set_access(struct session *s, const struct warren_drill_access *a,
+                      struct rmq_error *err) {
+  const struct rmq_option *const table = rmq_role_monitor_options;
+  return rmq_options_set_text(table, &s->config, "URL", a->url, NULL, err) ||
+                 rmq_options_set_text(table, &s->config, "MetricsURL",
+                                      a->metrics_url, NULL, err) ||
+                 rmq_options_set_text(table, &s->config, "User", a->user, NULL,
+                                      err) ||
+                 rmq_options_set_text(table, &s->config, "Password",
+                                      a->password, NULL, err) ||
+                 rmq_options_set_text(cli_options, &s->cli, "Amqp", a->amqp,
+                                      NULL, err)
+             ? -1
+             : 0;
+}
+
+static int run_private(struct session *s, const struct warren_ask *ask,
+                       const enum rmq_drill_kind *kind) {
+  struct rmq_error err = {.text = ""};
+  int status = WARREN_EXIT_FAILED;
+  if (check_private(s, ask) != 0)
+    return WARREN_EXIT_USAGE;
+  catch_signals();
+  struct warren_drill_broker *b =
+      warren_drill_broker_start(s->cli.rabbitmq_bin, &is_stopping, &err);
+  if (b == NULL || set_access(s, warren_drill_broker_get(b), &err) != 0) {
+    warren_ask_complain(ask, err.text);
+  } else {
+    const struct rmq_drill_owner owner = warren_drill_broker_owner(b);
+    status = run(s, ask, kind, &owner);
+  }
+  warren_drill_broker_end(b);
   return status;
 }
 
@@ -278,7 +344,9 @@ static int read_and_run(struct session *s, int argc, char *const *argv) {
     warren_ask_complain(&ask, "name one drill, or --cleanup");
     return WARREN_EXIT_USAGE;
   }
-  return run(s, &ask, has_name ? &kind : NULL);
+  if (s->cli.is_private)
+    return run_private(s, &ask, has_name ? &kind : NULL);
+  return run(s, &ask, has_name ? &kind : NULL, NULL);
 }
 
 int warren_drill(int argc, char *const *argv) {

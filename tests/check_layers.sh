@@ -133,7 +133,7 @@ foreign_headers_have_one_place() {
 # libc's or POSIX's, or be named above.
 other_headers_are_the_system_s() {
   grep -E ':<' <<<"$includes" | grep -vE \
-    ':<(assert|ctype|errno|float|inttypes|langinfo|limits|locale|malloc|math|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|time|arpa/inet|dirent|fcntl|getopt|net/if|netdb|netinet/(in|tcp)|poll|pthread|pwd|grp|regex|sched|sys/(eventfd|file|ioctl|mman|random|resource|socket|stat|time|types|uio|un|wait)|syslog|termios|unistd|wchar)\.h>$' |
+    ':<(assert|ctype|errno|float|inttypes|langinfo|limits|locale|malloc|math|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|time|arpa/inet|dirent|fcntl|ftw|getopt|net/if|netdb|netinet/(in|tcp)|poll|pthread|pwd|grp|regex|sched|sys/(eventfd|file|ioctl|mman|prctl|random|resource|socket|stat|time|types|uio|un|wait)|syslog|termios|unistd|wchar)\.h>$' |
     grep -vE ':<(rabbitmq-c/.*|amqp(_[a-z_]+)?\.h|openssl/.*|curl/.*|jansson\.h|zlib\.h|sqlite3\.h|microhttpd\.h|collectd/.*)>$'
   true
 }

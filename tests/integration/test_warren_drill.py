@@ -17,6 +17,7 @@ from rig.waiting import wait_for
 DRILLS = ["backlog", "closed-connection"]
 if IS_LONG:
     DRILLS += ["unroutable", "nack", "redelivery"]
+PRIVATE = ["memory-alarm", "disk-alarm", "kill"]
 
 
 def command(build, broker, *args):
@@ -38,6 +39,72 @@ def left(broker):
 
 def name_of(broker):
     return broker.must("GET", "cluster-name")["name"]
+
+
+def private(build, tmp_path, *args):
+    """Its files are below tmp_path."""
+    return subprocess.Popen(
+        [built_program(build, "warren"), "drill", *args, "--private",
+         "--hold", "0.3"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+        env=dict(os.environ, TMPDIR=str(tmp_path)))
+
+
+def running(tmp_path):
+    """Names of the processes with a directory of a private broker in their
+    environment or arguments."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            what = b""
+            for name in ("environ", "cmdline"):
+                with open(f"/proc/{pid}/{name}", "rb") as f:
+                    what += f.read()
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+                name = f.read().strip()
+        except OSError:
+            continue
+        if f"{tmp_path}/warren-drill.".encode() in what:
+            found.append(name)
+    return found
+
+
+@pytest.mark.skipif(not IS_LONG, reason="a broker for each: WARREN_LONG=1")
+@pytest.mark.parametrize("name", PRIVATE)
+def test_a_private_broker_comes_and_goes_with_its_drill(build, tmp_path, name,
+                                                        figure):
+    p = private(build, tmp_path, name)
+    wait_for(lambda: running(tmp_path), 20, "something of it runs")
+    out, err = p.communicate(timeout=200)
+    assert p.returncode == 0, out + err
+    assert re.search(rf"^{name} +\S+ +[\d.]+ s +[\d.]+ s +[\d.]+ s$", out, re.M), out
+    figure(f"warren drill {' '.join(out.splitlines()[1].split())}")
+    wait_for(lambda: not running(tmp_path), 10, "nothing of it runs")
+    assert os.listdir(tmp_path) == []
+
+
+def test_of_a_private_broker_that_is_stopped_early_nothing_is_left(build, tmp_path):
+    for end in (signal.SIGTERM, signal.SIGKILL):
+        p = private(build, tmp_path, "kill")
+        wait_for(lambda: {"epmd", "beam.smp", "erl_child_setup"} <=
+                 set(running(tmp_path)), 30, "epmd and the server run")
+        p.send_signal(end)
+        out, err = p.communicate(timeout=30)
+        wait_for(lambda: not running(tmp_path), 10, "nothing of it runs")
+        if end == signal.SIGTERM:
+            assert p.returncode == 1 and "stopped" in err, out + err
+            assert os.listdir(tmp_path) == []
+
+
+def test_a_private_broker_that_cannot_be_started_is_said(build, tmp_path):
+    for args, status, want in (
+            (["--rabbitmq-bin", "/nowhere"], 1, "/nowhere/rabbitmq-server"),
+            (["--url", "http://127.0.0.1:1"], 2, "starts its own broker"),
+            (["--yes-on", "x"], 2, "starts its own broker")):
+        p = private(build, tmp_path, "kill", *args)
+        out, err = p.communicate(timeout=30)
+        assert p.returncode == status and want in err and out == "", out + err
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", DRILLS)
