@@ -22,7 +22,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MONITOR_INTERVAL_S = 10 }; /* where it is needed and not given */
+enum {
+  MONITOR_INTERVAL_S = 10, /* where it is needed and not given */
+  MONITOR_PATIENCE_S = 3   /* with a reader of standard output that hangs */
+};
 
 /* What only the command has. */
 struct cli {
@@ -253,7 +256,7 @@ static int run(struct session *s) {
     s->config.interval = rmq_s(MONITOR_INTERVAL_S);
   if (set_format(s) != 0)
     rmq_error_set(&err, "out of memory");
-  else if (warren_wake_init() != 0)
+  else if (warren_wake_init(goes_to_stdout(s) ? MONITOR_PATIENCE_S : 0) != 0)
     rmq_error_set(&err, "signals cannot be taken");
   if (rmq_error_is_set(&err) || start(s, &err) != 0) {
     complain(err.text);
@@ -261,7 +264,7 @@ static int run(struct session *s) {
   }
   if (s->cli.once)
     return run_once(s);
-  int status = run_on(s, has_interval || s->cli.listen != NULL);
+  int status = run_on(s, has_interval || !goes_to_stdout(s));
   if (s->cli.file != NULL) /* whoever reads it has no numbers, not old ones */
     unlink(s->cli.file);
   return status;

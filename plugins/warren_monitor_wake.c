@@ -9,23 +9,36 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* Signals come in as bytes; any thread may be the one that gets them. */
 static int signal_pipe[2] = {-1, -1};
+static unsigned end_patience_s;
 
 static void take_signal(int number) {
   int saved = errno;
   char byte = (char)number;
+  if (end_patience_s > 0 && (number == SIGTERM || number == SIGINT))
+    alarm(end_patience_s);
   /* A full pipe has enough in it. */
   (void)!write(signal_pipe[1], &byte, 1);
   errno = saved;
 }
 
-int warren_wake_init(void) {
+static void give_up(int number) {
+  (void)number;
+  _exit(EXIT_FAILURE);
+}
+
+int warren_wake_init(unsigned patience_s) {
   static const int numbers[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
   struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
+  const struct sigaction last = {.sa_handler = give_up};
+  end_patience_s = patience_s;
+  if (patience_s > 0 && sigaction(SIGALRM, &last, NULL) != 0)
+    return -1;
   if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
     return -1;
   sigemptyset(&action.sa_mask);

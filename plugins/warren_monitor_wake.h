@@ -23,8 +23,10 @@ enum warren_input {
   WARREN_INPUT_IGNORED /* not looked at */
 };
 
-/* From here on no signal of those kills the process. -1 with errno. */
-int warren_wake_init(void);
+/* From here on no signal of those kills the process; but so many seconds after
+ * SIGTERM or SIGINT it exits with 1, whatever it hangs in: 0 = never. -1 with
+ * errno. */
+int warren_wake_init(unsigned patience_s);
 /* due NULL = no time of its own. */
 enum warren_wake warren_wake_wait(enum warren_input input,
                                   const struct rmq_mono *due);

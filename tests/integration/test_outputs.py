@@ -3,6 +3,7 @@
 backlog that comes and goes, and all forms beside each other."""
 
 import contextlib
+import fcntl
 import getpass
 import http.client
 import json
@@ -25,6 +26,7 @@ from rig.ports import free_ports
 from rig.process import end, spawn
 from rig.waiting import wait_for
 
+SOURCES = pathlib.Path(__file__).resolve().parents[2]
 EVIL = 'quo"te\\ba ck,x=1 \u00fc\u2603{}'
 READY = 5
 READY_OF = "warren_monitor_queue_length_ready"
@@ -421,7 +423,25 @@ def test_a_page_without_a_set_is_503_and_a_silent_broker_is_not_reachable(
             lambda: (p := page()) and p[0] == 200 and p, 10, "a set")
         assert of(exposition(text), "warren_monitor_bool_reachable") == [0]
         assert not re.search("queue_length|nodes_running", text)
-        end(c.process, ((signal.SIGKILL, 10),))
+        assert c.stop() < 10, "SIGTERM ends it while the broker hangs"
+
+
+def test_a_reader_that_hangs_does_not_keep_it_from_ending(build, broker, tmp_path):
+    reading, writing = os.pipe()
+    os.write(writing, b"x" * fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096))
+    with open(tmp_path / "err", "wb") as err:
+        process = spawn([built_program(build, "warren"), "monitor", "--url", broker.url,
+                         "--interval", "1"], stdin=subprocess.DEVNULL, stdout=writing,
+                        stderr=err, env=dict(os.environ, WARREN_PASSWORD="guest"))
+    os.close(writing)
+    try:
+        wait_for(lambda: b"answers" in (tmp_path / "err").read_bytes(), 20,
+                 "it has something to write")
+        assert end(process, ((signal.SIGTERM, 15), (signal.SIGKILL, 5))) < 12
+        assert process.returncode == 1
+    finally:
+        end(process, ((signal.SIGKILL, 5),))
+        os.close(reading)
 
 
 def test_each_of_telegrafs_signals_is_one_set(build, broker, vhost, tmp_path):
@@ -462,6 +482,23 @@ def test_what_comes_while_a_set_is_late_is_one_more(build, tmp_path):
         c.process.stdin.close()
         assert c.process.wait(10) == 0
         assert len(c.objects("set")) <= 3, "lines and signals, each once"
+
+
+def test_the_manuals_file_is_one_that_the_rule_watches():
+    manual = (SOURCES / "plugins" / "warren.pod").read_text("utf-8")
+    rules = (SOURCES / "contrib" / "prometheus" / "rules.yml").read_text("utf-8")
+    pattern, = re.findall(r'node_textfile_mtime_seconds\{file=~"(.*?)"\}', rules)
+    files = re.findall(r"--file (\S+\.prom)", manual)
+    assert files and all(re.fullmatch(pattern, f) for f in files), files
+
+
+def test_without_an_interval_the_file_is_written_nevertheless(
+        build, broker, vhost, tmp_path):
+    file = tmp_path / "warren.prom"
+    with Command(build, tmp_path, "a", "--url", broker.url, "--include-vhost",
+                 vhost.name, "--output", "prometheus", "--file", str(file)) as c:
+        wait_for(file.exists, 20, "it writes")
+        c.stop()
 
 
 def test_with_once_the_file_stays_and_the_status_tells(build, broker, vhost, tmp_path):

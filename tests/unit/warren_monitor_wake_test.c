@@ -111,7 +111,7 @@ int main(void) {
       TEST(what_is_no_line_asks_for_nothing),
       TEST(input_that_is_not_looked_at_ends_nothing),
   };
-  if (warren_wake_init() != 0)
+  if (warren_wake_init(0) != 0)
     return 1;
   return run_all(tests);
 }
