@@ -37,6 +37,7 @@ ELSEWHERE = [
      "root"),
     (r"contrib/(demo|run-tests)", "contrib/run-tests is what runs this"),
     (r"contrib/graph/warren-graph", "test_graph"),
+    (r'\{"time":|<Plugin exec>|warren monitor --output prometheus', "test_outputs"),
     (r"warren publish --listen|curl .*publish\.sock", "test_listen"),
     (r"cp /usr/share/", "contrib/run-tests --packages"),
 ]
