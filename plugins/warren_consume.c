@@ -40,6 +40,7 @@ struct session {
   struct rmq_mono deadline; /* of the stop */
   uint64_t seen;            /* messages; of the drain */
   struct rmq_mono idle_since;
+  uint64_t rejected; /* at the end */
 };
 
 static volatile sig_atomic_t wants_end;
@@ -263,6 +264,7 @@ static bool close_session(struct session *s) {
       !rmq_role_consume_join(s->role,
                              rmq_mono_add(s->deadline, rmq_ms(BEYOND_MS))))
     return false;
+  s->rejected = s->role == NULL ? 0 : rmq_role_consume_rejected(s->role);
   rmq_role_consume_free(s->role);
   rmq_consume_print_free(s->print);
   rmq_host_types_free(s->types);
@@ -285,7 +287,11 @@ static int run(struct session *s) {
   if (!close_session(s))
     _exit(WARREN_EXIT_FAILED);
   warren_basket_fini(&s->basket);
-  return status;
+  if (s->rejected == 0 || wants_end || status != WARREN_EXIT_OK)
+    return status;
+  complain("messages were rejected, and are lost where their queue has no "
+           "dead-letter exchange");
+  return WARREN_EXIT_FAILED;
 }
 
 int warren_consume(int argc, char *const *argv) {

@@ -269,9 +269,9 @@ int warren_consume_args_read(struct warren_consume_args *a, int argc,
           "variable\nWARREN_PASSWORD, never from an argument.\n\n"
           "Exit status: 0 ended by a signal, --count or --drain, 1 not "
           "started, "
-          "standard\noutput gone, the command cannot be run, or not all in "
-          "hand "
-          "was finished in time,\n2 wrong arguments."};
+          "standard\noutput gone, the command cannot be run, not all in hand "
+          "was finished in time, or,\nwith --count and --drain, a message was "
+          "rejected, 2 wrong arguments."};
   int status = parse(a, &args, argc, argv);
   if (status >= 0)
     return status;

@@ -262,14 +262,25 @@ void rmq_role_consume_stop(struct rmq_role_consume *r,
     rmq_worker_stop(r->worker, deadline);
 }
 
+static uint64_t sum_rejected(const struct rmq_consume_counters *c) {
+  uint64_t rejected = 0;
+  for (int i = 0; i < RMQ_REJECTIONS_COUNT; i++)
+    rejected += c->rejected[i];
+  return rejected;
+}
+
+uint64_t rmq_role_consume_rejected(struct rmq_role_consume *r) {
+  rmq_consume_lock(r);
+  uint64_t rejected = sum_rejected(&r->shared);
+  rmq_consume_unlock(r);
+  return rejected;
+}
+
 /* The last report is up to an interval old when the daemon ends. */
 static void log_totals(struct rmq_role_consume *r) {
   rmq_consume_lock(r);
   struct rmq_consume_counters c = r->shared;
   rmq_consume_unlock(r);
-  uint64_t rejected = 0;
-  for (int i = 0; i < RMQ_REJECTIONS_COUNT; i++)
-    rejected += c.rejected[i];
   struct rmq_error text = {""};
   rmq_error_set(&text,
                 "ended: %" PRIu64 " messages delivered, %" PRIu64
@@ -277,7 +288,7 @@ static void log_totals(struct rmq_role_consume *r) {
                 " of them as duplicates, %" PRIu64 " requeued, %" PRIu64
                 " rejected",
                 c.consumer.delivered, c.consumer.redelivered, c.consumer.acked,
-                c.flow.deduplicated, c.consumer.requeued, rejected);
+                c.flow.deduplicated, c.consumer.requeued, sum_rejected(&c));
   rmq_session_log_write(&r->session,
                         &(struct rmq_log_record){.level = RMQ_LOG_NOTICE,
                                                  .event = "ended",

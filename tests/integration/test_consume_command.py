@@ -205,7 +205,7 @@ def test_commands_answer_with_their_exit_status(consume, vhost, tmp_path):
     c = consume(vhost, "--exec", str(script), "--on-failure", "dead-letter",
                 "--timeout", "1", "--parallel", "3", "--redelivery-delay",
                 "100ms", "--drain", "1500ms")
-    assert c.wait(30) == 0, c.log()
+    assert c.wait(30) == 1, "two were rejected"
     done = collections.Counter((tmp_path / "handler.done").read_text().split("\n"))
     assert done == collections.Counter(
         ["ok1 q m0 z none", "later1 q m2 z none", "ok2 q m4 z none", ""])
@@ -227,6 +227,27 @@ def test_a_command_that_always_fails_ends_at_max_redeliveries(consume, vhost):
     out, _ = c.communicate(timeout=30)
     assert out == b"try\n" * 3
     assert left(vhost, "dead") == [b"x"]
+
+
+def test_a_message_that_is_too_large_is_not_a_success(consume, vhost):
+    vhost.queue("q")
+    publish_all(vhost, lines(1, 200000))
+    c = consume(vhost, "--max-message-bytes", "100000", "--drain", "300ms")
+    assert c.wait(30) == 1
+    assert "messages were rejected" in c.log()
+
+
+def test_a_closed_standard_output_costs_no_message(build, broker, vhost, tmp_path):
+    vhost.queue("q")
+    publish_all(vhost, [b"1234567"])  # with its newline what an eventfd takes
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", built_program(build, "warren"), "consume",
+         "--port", str(broker.amqp_port), "--vhost", vhost.name, "--queue", "q",
+         "--queue-passive", "--drain", "300ms"],
+        env=dict(os.environ, WARREN_PASSWORD="guest"), timeout=30, check=False,
+        capture_output=True)
+    assert done.returncode == 1, done.stderr
+    assert left(vhost) == [b"1234567"]
 
 
 def test_a_command_that_is_missing_costs_no_message(consume, vhost):
