@@ -44,9 +44,12 @@ static int ask(struct rmq_admin *a, const char *method, struct rmq_buf *path,
                                .method = method,
                                .body = body};
   rmq_buf_clear(&a->body);
+  a->status = 0;
   bool is_done =
       a->http.get_all(a->http.ctx, &r, 1, a->timeout) == RMQ_HTTP_ANSWERED &&
       r.outcome == RMQ_HTTP_ANSWERED;
+  if (is_done)
+    a->status = r.status;
   if (!is_done)
     rmq_error_set(err, "%s: %s", r.url, r.error.text);
   else if (r.status < 200 || r.status > 299)
@@ -153,7 +156,10 @@ int rmq_admin_create_vhost(struct rmq_admin *a, const char *vhost,
 int rmq_admin_delete_vhost(struct rmq_admin *a, const char *vhost,
                            struct rmq_error *err) {
   struct rmq_buf path = path_of("vhosts/", vhost, NULL, NULL, NULL);
-  return ask(a, "DELETE", &path, NULL, err);
+  struct rmq_error cause = {.text = ""};
+  if (ask(a, "DELETE", &path, NULL, &cause) == 0 || a->status == 404)
+    return 0;
+  return rmq_error_set(err, "%s", cause.text);
 }
 
 struct wanted {

@@ -14,6 +14,7 @@ struct rmq_admin {
   const char *url; /* borrowed */
   struct rmq_dur timeout;
   struct rmq_buf body; /* the last answer */
+  int status;          /* of it, 0 = none came */
 };
 
 void rmq_admin_init(struct rmq_admin *a, const struct rmq_http *http,
@@ -26,6 +27,7 @@ int rmq_admin_cluster_name(struct rmq_admin *a, struct rmq_buf *out,
 /* With all permissions for the user who asks. */
 int rmq_admin_create_vhost(struct rmq_admin *a, const char *vhost,
                            struct rmq_error *err);
+/* 0 also where there is none of that name. */
 int rmq_admin_delete_vhost(struct rmq_admin *a, const char *vhost,
                            struct rmq_error *err);
 /* Those whose name begins with prefix. */

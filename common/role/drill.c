@@ -25,7 +25,9 @@ enum {
   ERRORS_MAX = 100,                      /* until it is noticed */
   BACKLOG = 2 * RMQ_DRILL_WATCH_BACKLOG, /* messages in the queue */
   GOOD_PER_TICK = 50,                    /* messages that go well afterwards */
-  REQUEST_S = 10
+  REQUEST_S = 10,
+  REMOVALS = 3, /* tries to remove the virtual host */
+  REMOVAL_PAUSE_MS = 1000
 };
 #define DRILL_QUEUE "q"
 #define FULL_QUEUE "full" /* with its one message */
@@ -332,6 +334,27 @@ static int make_queues(struct rmq_drill *d, struct rmq_error *err) {
              : 0;
 }
 
+/* Whatever went wrong before, a virtual host that stays is said. Returns rc, or
+ * -1. */
+static int remove_vhost(struct rmq_drill *d, int rc, struct rmq_error *err) {
+  struct rmq_error left = {.text = ""};
+  bool is_gone = false;
+  const int tries = *d->config->is_stopping ? 1 : REMOVALS;
+  for (int i = 0; i < tries && !is_gone; i++) {
+    if (i > 0) /* a broker that restarts may be back */
+      poll(NULL, 0, REMOVAL_PAUSE_MS);
+    rmq_error_clear(&left);
+    is_gone = rmq_admin_delete_vhost(&d->admin, d->vhost, &left) == 0;
+  }
+  if (is_gone)
+    return rc;
+  struct rmq_error cause = *err;
+  rmq_error_clear(err);
+  return rmq_error_set(err, "%.200s%s%s is left, --cleanup removes it: %.200s",
+                       cause.text, cause.text[0] == '\0' ? "" : "; ", d->vhost,
+                       left.text);
+}
+
 int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
                   struct rmq_drill_result *ret_result, struct rmq_error *err) {
   *ret_result =
@@ -345,16 +368,18 @@ int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
       (kind == RMQ_DRILL_CLOSED_CONNECTION && add_probe(d, err) != 0))
     return -1;
   int rc = rmq_admin_create_vhost(&d->admin, d->vhost, err);
+  /* Refused: most likely there is none. No answer: there may be one. */
+  if (rc != 0 && d->admin.status >= 400 && d->admin.status <= 499) {
+    rmq_admin_delete_vhost(&d->admin, d->vhost, NULL);
+    return rc;
+  }
   if (rc == 0)
     rc = make_queues(d, err);
   if (rc == 0)
     rc = watch(d, ret_result, err);
-  struct rmq_error left = {.text = ""};
-  if (d->config->owner == NULL && /* else all of it goes */
-      rmq_admin_delete_vhost(&d->admin, d->vhost, &left) != 0 && rc == 0)
-    rc = rmq_error_set(err, "%s is left, --cleanup removes it: %s", d->vhost,
-                       left.text);
-  return rc;
+  return d->config->owner == NULL /* else all of it goes */
+             ? remove_vhost(d, rc, err)
+             : rc;
 }
 
 /* ---- what is left ---- */

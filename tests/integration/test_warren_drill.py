@@ -11,6 +11,7 @@ import pytest
 from conftest import IS_LONG
 from rig.collectd import built_program
 from rig.waiting import wait_for
+from rig.web import Web
 
 
 # Two that are soon over; CI has no time for more.
@@ -155,3 +156,20 @@ def test_what_a_killed_one_leaves_is_removed_and_a_signal_leaves_nothing(
     done = drill(build, broker, "--cleanup", "--yes-on", name_of(broker))
     assert done.returncode == 0 and "1 virtual hosts removed" in done.stdout
     assert left(broker) == []
+
+
+def test_a_vhost_that_cannot_be_removed_is_said_beside_the_cause(build):
+    def answer(handler):
+        """Makes a virtual host, but no queue, and removes nothing."""
+        made = handler.command == "PUT" and "/queues/" not in handler.path
+        told = handler.command == "GET"
+        handler.reply(201 if made else 200 if told else 503, b'{"name":"guest"}')
+    with Web(answer) as web:
+        done = subprocess.run(
+            [built_program(build, "warren"), "drill", "backlog", "--url", web.url,
+             "--yes-on", "guest"],
+            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+            env=dict(os.environ, WARREN_PASSWORD="guest"))
+    assert done.returncode == 1, done
+    assert re.search(r"queues/.*503.*; warren-drill-[0-9a-f]{16} is left, "
+                     "--cleanup removes it: .*503", done.stderr), done.stderr

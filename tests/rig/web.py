@@ -25,6 +25,12 @@ class Web:
                 except OSError:
                     pass  # the client has had enough
 
+            do_DELETE = do_GET
+
+            def do_PUT(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.do_GET()
+
             def reply(self, status, body=b"", **headers):
                 self.send_response(status)
                 for key, value in headers.items():
