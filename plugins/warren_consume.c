@@ -41,6 +41,7 @@ struct session {
   uint64_t seen;            /* messages; of the drain */
   struct rmq_mono idle_since;
   uint64_t rejected; /* at the end */
+  uint64_t failed;   /* commands, at the end */
 };
 
 static volatile sig_atomic_t wants_end;
@@ -258,6 +259,8 @@ static bool close_session(struct session *s) {
   struct rmq_mono now = clock_now(s);
   if (s->role != NULL)
     stop(s, now);
+  if (s->outlet.failed != NULL)
+    s->failed = s->outlet.failed(s->outlet.ctx);
   if (s->outlet.free != NULL)
     s->outlet.free(s->outlet.ctx);
   if (s->role != NULL &&
@@ -269,6 +272,21 @@ static bool close_session(struct session *s) {
   rmq_consume_print_free(s->print);
   rmq_host_types_free(s->types);
   return true;
+}
+
+/* What --count and --drain ask for is done messages. A command that failed may
+ * be tried again, but --count does not wait for that. A daemon that is ended by
+ * a signal has said it in the log. */
+static bool is_all_done(const struct session *s) {
+  if (wants_end)
+    return true;
+  bool has_failed = s->args.cli.count > 0 && s->failed > 0;
+  if (s->rejected > 0)
+    complain("messages were rejected, and are lost where their queue has no "
+             "dead-letter exchange");
+  if (has_failed)
+    complain("a command failed: not all of --count was done");
+  return s->rejected == 0 && !has_failed;
 }
 
 static int run(struct session *s) {
@@ -287,11 +305,9 @@ static int run(struct session *s) {
   if (!close_session(s))
     _exit(WARREN_EXIT_FAILED);
   warren_basket_fini(&s->basket);
-  if (s->rejected == 0 || wants_end || status != WARREN_EXIT_OK)
-    return status;
-  complain("messages were rejected, and are lost where their queue has no "
-           "dead-letter exchange");
-  return WARREN_EXIT_FAILED;
+  if (status == WARREN_EXIT_OK && !is_all_done(s))
+    status = WARREN_EXIT_FAILED;
+  return status;
 }
 
 int warren_consume(int argc, char *const *argv) {

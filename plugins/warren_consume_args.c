@@ -12,6 +12,9 @@
 #include <string.h>
 
 enum { PREFETCH = 256, PREFETCH_OF_EACH = 4 };
+/* Of a message, where it is only handed on: the most that a broker takes by
+ * itself. And where it is read. */
+enum { WHOLE_BYTES = 128 * 1024 * 1024, READ_BYTES = 1024 * 1024 };
 
 static const char types_db[] = "/usr/share/collectd/types.db";
 
@@ -154,6 +157,9 @@ static void settle_options(struct warren_consume_args *a) {
     o->prefetch_count = prefetch;
   if (cli->count > 0 && o->prefetch_count > cli->count)
     o->prefetch_count = cli->count;
+  if (o->max_message_bytes == 0)
+    o->max_message_bytes =
+        cli->output == RMQ_PRINT_INFLUX ? READ_BYTES : WHOLE_BYTES;
   o->backpressure_queue_length = 0;
   o->on_dispatch_error = RMQ_FAILURE_REQUEUE;
   if (o->queue.type == RMQ_QUEUE_TYPE_STREAM) {
@@ -208,6 +214,7 @@ static int parse(struct warren_consume_args *a,
     return WARREN_EXIT_FAILED;
   }
   a->options.prefetch_count = 0; /* by the other options, unless it is given */
+  a->options.max_message_bytes = 0;
   if (rmq_execd_parse(args, own, argv, &err) != 0) {
     complain(err.text);
     return WARREN_EXIT_USAGE;
@@ -271,7 +278,7 @@ int warren_consume_args_read(struct warren_consume_args *a, int argc,
           "started, "
           "standard\noutput gone, the command cannot be run, not all in hand "
           "was finished in time, or,\nwith --count and --drain, a message was "
-          "rejected, 2 wrong arguments."};
+          "rejected, or with --count\na command failed, 2 wrong arguments."};
   int status = parse(a, &args, argc, argv);
   if (status >= 0)
     return status;

@@ -35,6 +35,7 @@ struct exec {
   struct warren_exec_config config;
   struct slot *slots;
   bool is_stopping;
+  uint64_t failed; /* commands */
 };
 
 /* ---- the start ---- */
@@ -187,6 +188,7 @@ static void settle(struct exec *e, struct slot *s, int status) {
   say_end(s, status, how, sizeof(how));
   snprintf(f.about, sizeof(f.about), "%s: %.180s", how, s->item->about);
   rmq_role_consume_message_failed(role, &f);
+  e->failed++;
 }
 
 static void release(struct slot *s) {
@@ -267,6 +269,11 @@ static bool is_idle(const void *ctx) {
   return true;
 }
 
+static uint64_t failed(const void *ctx) {
+  const struct exec *e = ctx;
+  return e->failed;
+}
+
 static void stop(void *ctx) {
   struct exec *e = ctx;
   e->is_stopping = true;
@@ -309,6 +316,7 @@ bool warren_exec_open(const struct warren_exec_config *config,
                                        .work = work,
                                        .wait_for = wait_for,
                                        .is_idle = is_idle,
+                                       .failed = failed,
                                        .stop = stop,
                                        .free = free_exec};
   return true;

@@ -32,6 +32,8 @@ struct warren_outlet {
                      struct rmq_mono *due);
   /* Whether nothing is in hand. */
   bool (*is_idle)(const void *ctx);
+  /* Commands that have failed. NULL = there are none. */
+  uint64_t (*failed)(const void *ctx);
   /* Nothing new is begun; what was not begun goes back. */
   void (*stop)(void *ctx);
   /* The end: what is still in hand goes back. NULL ctx is fine. */

@@ -79,6 +79,9 @@ static bool print_totals(struct session *s) {
             " dropped, %" PRIu64 " unknown\n",
             prefix, failed + unknown, t.returned, t.rejected, t.expired,
             t.dropped, unknown);
+  if ((failed > 0 || t.spooled > 0) && t.last_refusal[0] != '\0')
+    fprintf(stderr, "%c! warren publish: the broker's last refusal: %s\n",
+            failed > 0 ? 'E' : 'W', t.last_refusal);
   if (t.spooled > 0)
     fprintf(stderr,
             "W! warren publish: %" PRIu64 " messages wait in %s/%s.spool for "

@@ -8,6 +8,7 @@
 #include "common/base/uuid.h"
 #include "common/role/publish_spool.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct rmq_publish_lane {
   struct rmq_worker *worker;
   bool is_started;
   struct rmq_complain refused, given_up; /* the worker's thread */
+  _Atomic(const char *) last_refusal;    /* static; "" = none */
 };
 
 /* ------------------------------------------------------------------------
@@ -115,23 +117,6 @@ static const char *refusal_text(enum rmq_publish_refusal why) {
   return "refused";
 }
 
-static void refused(void *ctx, const struct rmq_message *m,
-                    enum rmq_publish_refusal why) {
-  struct rmq_publish_lane *l = ctx;
-  const struct rmq_host *host = l->config.host;
-  uint64_t missed = 0;
-  if (!rmq_complain_report(&l->refused, host->mono(host->ctx), &missed))
-    return;
-  char text[640];
-  snprintf(text, sizeof(text),
-           "the broker %s a message of %zu bytes to exchange \"%s\" with "
-           "routing key \"%s\" (%llu others since the last such line)",
-           refusal_text(why), m->body_len,
-           rmq_message_exchange(m, l->config.options->exchange.name), m->key,
-           (unsigned long long)missed);
-  log_message(l, RMQ_LOG_WARNING, rmq_publish_refusal_to_str(why), m, text);
-}
-
 static const char *remedy(enum rmq_publish_refusal why) {
   switch (why) {
   case RMQ_REFUSED_NACK:
@@ -143,6 +128,24 @@ static const char *remedy(enum rmq_publish_refusal why) {
            "and BatchBytes, and whether the exchange exists";
   }
   return "the broker refuses it";
+}
+
+static void refused(void *ctx, const struct rmq_message *m,
+                    enum rmq_publish_refusal why) {
+  struct rmq_publish_lane *l = ctx;
+  const struct rmq_host *host = l->config.host;
+  uint64_t missed = 0;
+  atomic_store(&l->last_refusal, remedy(why));
+  if (!rmq_complain_report(&l->refused, host->mono(host->ctx), &missed))
+    return;
+  char text[640];
+  snprintf(text, sizeof(text),
+           "the broker %s a message of %zu bytes to exchange \"%s\" with "
+           "routing key \"%s\" (%llu others since the last such line)",
+           refusal_text(why), m->body_len,
+           rmq_message_exchange(m, l->config.options->exchange.name), m->key,
+           (unsigned long long)missed);
+  log_message(l, RMQ_LOG_WARNING, rmq_publish_refusal_to_str(why), m, text);
 }
 
 static void given_up(void *ctx, const struct rmq_publisher_given_up *g) {
@@ -282,6 +285,7 @@ rmq_publish_lane_new(const struct rmq_publish_lane_config *config,
   }
   l->config = *config;
   name_it(l);
+  atomic_init(&l->last_refusal, "");
   rmq_session_log_init(&l->session, config->host, plugin_name, l->label);
   rmq_complain_init(&l->refused, rmq_s(REPEAT_AFTER_S));
   rmq_complain_init(&l->given_up, rmq_s(REPEAT_AFTER_S));
@@ -325,6 +329,10 @@ enum rmq_publisher_offer rmq_publish_lane_offer(struct rmq_publish_lane *l,
 
 void rmq_publish_lane_wake(struct rmq_publish_lane *l) {
   rmq_worker_wake(l->worker);
+}
+
+const char *rmq_publish_lane_last_refusal(struct rmq_publish_lane *l) {
+  return atomic_load(&l->last_refusal);
 }
 
 struct rmq_publisher *

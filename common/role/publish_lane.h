@@ -50,6 +50,9 @@ enum rmq_publisher_offer rmq_publish_lane_offer(struct rmq_publish_lane *l,
 /* Any thread. */
 void rmq_publish_lane_wake(struct rmq_publish_lane *l);
 
+/* Any thread: see struct rmq_publish_totals. */
+const char *rmq_publish_lane_last_refusal(struct rmq_publish_lane *l);
+
 struct rmq_publisher *
 rmq_publish_lane_publisher(const struct rmq_publish_lane *l);
 struct rmq_session_log *rmq_publish_lane_session(struct rmq_publish_lane *l);

@@ -349,8 +349,8 @@ static void log_abandoned(struct rmq_role_publish *r) {
   uint64_t left = s.counters.dropped[RMQ_PUBLISHER_DROP_shutdown];
   struct rmq_error text = {""};
   rmq_error_set(&text,
-                "%" PRIu64 " messages were not confirmed when the daemon "
-                "ended, and are lost unless the broker already had them",
+                "%" PRIu64 " messages were not confirmed at the end, and "
+                "are lost unless the broker already had them",
                 left);
   if (left > 0)
     log_line(r, RMQ_LOG_ERROR, "abandoned", text.text);
@@ -552,6 +552,9 @@ void rmq_role_publish_totals(struct rmq_role_publish *r,
                                      .is_connected = sessions(r).is_connected};
   for (int i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
     ret->dropped += c->dropped[i];
+  ret->last_refusal = "";
+  for (unsigned i = 0; i < r->lanes_count && ret->last_refusal[0] == '\0'; i++)
+    ret->last_refusal = rmq_publish_lane_last_refusal(r->lanes[i]);
 }
 
 static double spool_bytes(const struct rmq_role_publish *r) {

@@ -119,6 +119,9 @@ struct rmq_publish_totals {
   uint64_t waiting; /* in memory, also in flight */
   uint64_t spooled; /* on the disk only */
   bool is_connected;
+  /* Why the broker refused a message last, also one that was tried again;
+   * static, "" = it has refused none. */
+  const char *last_refusal;
 };
 /* Any thread. */
 void rmq_role_publish_totals(struct rmq_role_publish *r,

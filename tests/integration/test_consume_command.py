@@ -229,6 +229,26 @@ def test_a_command_that_always_fails_ends_at_max_redeliveries(consume, vhost):
     assert left(vhost, "dead") == [b"x"]
 
 
+@pytest.mark.parametrize("policy, remains", (("requeue", 1), ("drop", 0)))
+def test_a_command_of_the_count_that_failed_is_status_1(
+        consume, vhost, policy, remains):
+    vhost.queue("q")
+    publish_all(vhost, lines(1))
+    c = consume(vhost, "--count", "1", "--on-failure", policy, "--exec", "false")
+    assert c.wait(20) == 1
+    assert "a command failed: not all of --count" in c.log()
+    assert len(left(vhost)) == remains
+
+
+def test_a_large_body_is_handed_on_as_it_is(consume, vhost):
+    vhost.queue("q")
+    publish_all(vhost, [b"x" * 3000000])
+    c = consume(vhost, "--drain", "500ms")
+    out, _ = c.communicate(timeout=30)
+    assert c.returncode == 0, c.log()
+    assert out == b"x" * 3000000 + b"\n"
+
+
 def test_a_message_that_is_too_large_is_not_a_success(consume, vhost):
     vhost.queue("q")
     publish_all(vhost, lines(1, 200000))

@@ -102,6 +102,16 @@ def test_what_no_queue_takes_is_an_error_that_says_so(broker, queue, warren):
     assert "1 messages did not arrive: 1 returned" in said
 
 
+def test_what_was_refused_until_the_end_is_told_with_the_cause(
+        broker, queue, warren, tmp_path):
+    for spool in ((), ("--spool-dir", str(tmp_path / "spool"))):
+        said = end(warren("--exchange", "events", "--routing-key", "nobody",
+                          "--max-attempts", "1000", "--shutdown-timeout", "1",
+                          *spool, at=broker), b"one\n", status=not spool)
+        assert ("1 messages wait" if spool else "1 dropped") in said
+        assert "the broker's last refusal: no queue takes it" in said
+
+
 def test_what_the_queue_refuses_is_an_error_that_says_so(broker, queue, warren):
     queue.queue("full", **{"x-max-length": 1, "x-overflow": "reject-publish"})
     said = end(warren("--routing-key", "full", "--wait", "--confirm-window", "1",
@@ -227,6 +237,35 @@ def test_a_full_spool_makes_the_input_wait(broker, queue, warren, tmp_path):
         said = feed_through(gate, p, joined(sent), shut_for=1)
     assert p.returncode == 0, said
     assert bodies(queue) == sent
+
+
+def test_a_hangup_tells_what_is_lost_and_nohup_ignores_it(
+        broker, queue, warren):
+    with Gate(broker.amqp_port, is_open=False) as gate:
+        p = warren("--routing-key", "q", "--shutdown-timeout", "0.3", at=gate)
+        p.stdin.write(joined(lines(5)))
+        p.stdin.flush()
+        wait_for(lambda: catches(p, signal.SIGHUP), 20, "it is ready")
+        time.sleep(0.2)
+        p.send_signal(signal.SIGHUP)
+        assert p.wait(20) == 1
+        assert b"5 messages did not arrive" in p.stderr.read()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        p = warren("--routing-key", "q", "--wait", at=broker)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(lambda: catches(p, signal.SIGTERM), 20, "it is ready")
+    p.send_signal(signal.SIGHUP)
+    end(p, joined(lines(5)))
+    assert bodies(queue) == lines(5)
+
+
+def catches(p, number):
+    with open(f"/proc/{p.pid}/status", encoding="utf-8") as status:
+        [mask] = [line.split()[1] for line in status
+                  if line.startswith("SigCgt:")]
+    return int(mask, 16) >> (number - 1) & 1
 
 
 def test_sigterm_drains_and_ends(broker, queue, warren):
