@@ -463,8 +463,8 @@ static void garbage_is_survived(void **state) {
       "GET / HTTP/9.9\r\n\r\n",
       "\x16\x03\x01\x02\x01\x01\x01\xfc\x03\x03",
       "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-      "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
-      "Content-Length: 3\r\n\r\nabc",
+      ("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+       "Content-Length: 3\r\n\r\nabc"),
       "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
       "GET /x HTTP/1.1\r\n: \r\n\r\n",
       "GET /x HTTP/1.1\r\nHost: a\r\n broken: fold\r\n\r\n",
