@@ -127,6 +127,15 @@ static int add_probe(struct rmq_drill *d, struct rmq_error *err) {
   return add_block(d->config->monitor, "Probe", settings, err) != NULL ? 0 : -1;
 }
 
+/* Of a cluster with more queues than are looked at, those of the drill are. */
+static int look_at_own(struct rmq_drill *d, struct rmq_error *err) {
+  return d->kind == RMQ_DRILL_BACKLOG
+             ? rmq_options_set_text(rmq_role_monitor_options,
+                                    d->config->monitor, "IncludeVHost",
+                                    d->vhost, NULL, err)
+             : 0;
+}
+
 /* ---- time ---- */
 
 static struct rmq_mono now_of(const struct rmq_drill *d) {
@@ -364,7 +373,8 @@ int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
   snprintf(d->vhost, sizeof(d->vhost), RMQ_DRILL_VHOST "%016" PRIx64,
            d->outer->random(d->outer->ctx));
   rmq_drill_watch_init(&d->seen, kind, d->vhost);
-  if (check(d, err) != 0 || add_alert(d, err) != 0 ||
+  if (check(d, err) != 0 || look_at_own(d, err) != 0 ||
+      add_alert(d, err) != 0 ||
       (kind == RMQ_DRILL_CLOSED_CONNECTION && add_probe(d, err) != 0))
     return -1;
   int rc = rmq_admin_create_vhost(&d->admin, d->vhost, err);

@@ -118,6 +118,15 @@ def test_it_comes_and_goes_and_nothing_is_left(build, broker, name, figure):
     assert left(broker) == []
 
 
+def test_a_backlog_is_seen_among_more_queues_than_are_looked_at(build, broker):
+    with broker.vhost("drilled/many") as vhost:
+        for i in range(12):
+            vhost.queue(f"q{i}")
+        done = drill(build, broker, "backlog", "--max-queues", "5", "--limit", "20",
+                     "--yes-on", name_of(broker))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_without_a_confirmation_nothing_is_done(build, broker):
     for args in (["backlog"], ["backlog", "--yes-on", "another"],
                  ["nothing", "--yes-on", name_of(broker)],
