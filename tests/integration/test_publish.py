@@ -2,6 +2,7 @@
 """warren publish: what standard input brings is in the queue, or standard error
 and the exit status say what is not."""
 
+import contextlib
 import json
 import signal
 import sqlite3
@@ -242,7 +243,8 @@ def test_a_full_spool_makes_the_input_wait(broker, queue, warren, tmp_path):
 def test_a_hangup_tells_what_is_lost_and_nohup_ignores_it(
         broker, queue, warren):
     with Gate(broker.amqp_port, is_open=False) as gate:
-        p = warren("--routing-key", "q", "--shutdown-timeout", "0.3", at=gate)
+        with hangup(signal.SIG_DFL):
+            p = warren("--routing-key", "q", "--shutdown-timeout", "0.3", at=gate)
         p.stdin.write(joined(lines(5)))
         p.stdin.flush()
         wait_for(lambda: catches(p, signal.SIGHUP), 20, "it is ready")
@@ -250,15 +252,22 @@ def test_a_hangup_tells_what_is_lost_and_nohup_ignores_it(
         p.send_signal(signal.SIGHUP)
         assert p.wait(20) == 1
         assert b"5 messages did not arrive" in p.stderr.read()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with hangup(signal.SIG_IGN):
         p = warren("--routing-key", "q", "--wait", at=broker)
-    finally:
-        signal.signal(signal.SIGHUP, before)
     wait_for(lambda: catches(p, signal.SIGTERM), 20, "it is ready")
     p.send_signal(signal.SIGHUP)
     end(p, joined(lines(5)))
     assert bodies(queue) == lines(5)
+
+
+@contextlib.contextmanager
+def hangup(disposition):
+    """What a child inherits: under nohup these tests ignore it themselves."""
+    before = signal.signal(signal.SIGHUP, disposition)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def catches(p, number):
