@@ -17,6 +17,23 @@ void warren_ask_complain(const struct warren_ask *ask, const char *text) {
   fprintf(stderr, "E! %s: %s\n", ask->name, text);
 }
 
+enum { ROWS_MAX = 48 };
+
+/* The module's rows. Without --interval each command has a time of its own. */
+static const struct rmq_option *module_rows(void) {
+  static struct rmq_option rows[ROWS_MAX];
+  size_t n = 0;
+  for (const struct rmq_option *row = rmq_role_monitor_options;
+       row->name != NULL && n < ROWS_MAX - 1; row++) {
+    rows[n] = *row;
+    if (strcmp(row->name, "Interval") == 0)
+      rows[n].default_value = NULL;
+    n++;
+  }
+  rows[n] = (struct rmq_option)RMQ_OPTIONS_END;
+  return rows;
+}
+
 static struct rmq_execd_args make_args(struct rmq_execd_options options[3],
                                        const struct warren_ask *ask,
                                        struct rmq_role_monitor_config *config) {
@@ -24,7 +41,7 @@ static struct rmq_execd_args make_args(struct rmq_execd_options options[3],
                                           ask->object};
   options[1] = (struct rmq_execd_options){
       "Options of the monitor, as in collectd's module rabbitmq_monitor:",
-      rmq_role_monitor_options, config};
+      module_rows(), config};
   options[2] = (struct rmq_execd_options){NULL, NULL, NULL};
   return (struct rmq_execd_args){.usage = ask->usage,
                                  .description = ask->description,

@@ -64,8 +64,8 @@ static const struct rmq_option cli_options[] = {
     {.name = "TypesDB",
      .type = RMQ_OPT_STRING,
      FIELD(types_db),
-     .help = "collectd's list of types, for --output influx [the one of "
-             "collectd's package, if it is there]"},
+     .help = "collectd's list of types, for --output influx; without it the "
+             "one of collectd's package, if it is there"},
     {.name = "Exec",
      .type = RMQ_OPT_STRING,
      FIELD(exec),
@@ -119,6 +119,23 @@ static const char *const not_here[] = {"LogFile",
                                        "Notifications",
                                        "NotificationRate",
                                        NULL};
+
+enum { ROWS_MAX = 112 };
+
+/* The module's rows with our default. */
+static const struct rmq_option *module_rows(void) {
+  static struct rmq_option rows[ROWS_MAX];
+  size_t n = 0;
+  for (const struct rmq_option *row = rmq_consume_option_table;
+       row->name != NULL && n < ROWS_MAX - 1; row++) {
+    rows[n] = *row;
+    if (strcmp(row->name, "MaxMessageBytes") == 0)
+      rows[n].default_value = "128MiB";
+    n++;
+  }
+  rows[n] = (struct rmq_option)RMQ_OPTIONS_END;
+  return rows;
+}
 
 static void complain(const char *text) {
   fprintf(stderr, "E! warren consume: %s\n", text);
@@ -260,7 +277,7 @@ int warren_consume_args_read(struct warren_consume_args *a, int argc,
   struct rmq_execd_options options[] = {
       {"Options of the command:", cli_options, &a->cli},
       {"Options of the consumer, as in collectd's module rabbitmq_consume:",
-       rmq_consume_option_table, &a->options},
+       module_rows(), &a->options},
       {NULL, NULL, NULL}};
   struct rmq_execd_args args = {
       .usage = "warren consume --queue NAME [OPTIONS] [--exec COMMAND [-- "

@@ -63,6 +63,7 @@ static const struct rmq_option cli_options[] = {
      .default_value = "3",
      .min = 0.001,
      .max = 100,
+     .unit = "percent",
      .help = "Limit of the alert about errors, in percent of the operations of "
              "the last minute; lower on a busy cluster"},
     {.name = "Private",

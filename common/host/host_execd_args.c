@@ -118,12 +118,21 @@ static const char *value_word(const struct rmq_option *row) {
   return "";
 }
 
+/* Whether there is more to say than what every option of its type takes. */
+static bool has_bounds(const struct rmq_option *row) {
+  return row->type == RMQ_OPT_ENUM || row->type == RMQ_OPT_INTEGER ||
+         row->type == RMQ_OPT_DURATION ||
+         ((row->type == RMQ_OPT_NUMBER || row->type == RMQ_OPT_BYTES) &&
+          row->max > 0);
+}
+
 static void help_row(const struct rmq_option *row, struct rmq_buf *out) {
   rmq_buf_append_text(out, "  --");
   rmq_option_kebab(row->name, out);
-  rmq_buf_appendf(out, "%s\n      %s", value_word(row), row->help);
-  if (row->type == RMQ_OPT_ENUM || row->type == RMQ_OPT_INTEGER ||
-      row->type == RMQ_OPT_DURATION) {
+  size_t len = strlen(row->help);
+  int help_len = (int)(row->help[len - 1] == '.' ? len - 1 : len);
+  rmq_buf_appendf(out, "%s\n      %.*s", value_word(row), help_len, row->help);
+  if (has_bounds(row)) {
     rmq_buf_append_text(out, "; ");
     rmq_option_allowed(row, out);
   }

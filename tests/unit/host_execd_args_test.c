@@ -14,7 +14,8 @@ struct one {
   struct rmq_dur interval;
 };
 struct two {
-  int64_t max_queues;
+  int64_t max_queues, max_bytes;
+  double share;
   char *log_file;
 };
 
@@ -48,7 +49,22 @@ static const struct rmq_option table_two[] = {
      .default_value = "5000",
      .min = 0,
      .max = 10000,
-     .help = "How many"},
+     .help = "How many."},
+    {.name = "MaxBytes",
+     .type = RMQ_OPT_BYTES,
+     .offset = offsetof(struct two, max_bytes),
+     .default_value = "1KiB",
+     .min = 1,
+     .max = 4096,
+     .help = "How large"},
+    {.name = "Share",
+     .type = RMQ_OPT_NUMBER,
+     .offset = offsetof(struct two, share),
+     .default_value = "3",
+     .min = 0.5,
+     .max = 100,
+     .unit = "percent",
+     .help = "How much"},
     {.name = "LogFile",
      .type = RMQ_OPT_STRING,
      .offset = offsetof(struct two, log_file),
@@ -285,6 +301,8 @@ static void help_is_what_the_tables_say(void **state) {
   assert_non_null(strstr(text, "[http://localhost:15672]"));
   assert_non_null(strstr(text, "  --max-queues NUMBER\n      How many; 0 to "
                                "10000 [5000]\n"));
+  assert_non_null(strstr(text, "How large; 1 to 4096 bytes, also as"));
+  assert_non_null(strstr(text, "How much; 0.5 to 100 percent [3]\n"));
   assert_null(strstr(text, "--password"));
   assert_null(strstr(text, "--log-file"));
   rmq_buf_fini(&b);
