@@ -11,6 +11,7 @@
 #include <strings.h>
 
 enum { SAMPLE_VALUES_MAX = 8, SAMPLE_TEXT_MAX = 2000 };
+enum { BLOCK_DEPTH = 2 }; /* in <Plugin ...>, in <BLOCK "NAME"> */
 
 /* One option of the sample, its texts unquoted. */
 struct sample_line {
@@ -101,24 +102,28 @@ static void apply(const struct rmq_option *table, void *object,
     fail_msg("%s has no default, and the sample does not say so", l->name);
 }
 
-/* The options between <BLOCK "NAME"> and its end. */
+/* The options between <BLOCK "NAME"> and its end, without those of blocks that
+ * it holds. What the sample shows "in place of" something that it has cannot be
+ * there beside it; it is read into spare. */
 static void apply_all(const char *text, const struct rmq_option *table,
-                      void *object, bool also_commented) {
+                      void *object, void *spare, bool also_commented) {
   char *copy = strdup(text), *rest = copy, *line;
   char prose[SAMPLE_TEXT_MAX] = "";
-  bool is_inside = false, was_option = true;
+  bool was_option = true;
+  int depth = 0;
   while ((line = strsep(&rest, "\n")) != NULL) {
     struct sample_line l;
     const char *p = line + strspn(line, " \t");
     if (*p == '<')
-      is_inside = strchr(p, '"') != NULL;
+      depth += p[1] == '/' ? -1 : 1;
     else if (p[0] == '#' && (p[1] == ' ' || p[1] == '\0')) {
       add_prose(p, was_option, prose);
       was_option = false;
-    } else if (is_inside && read_line(line, &l)) {
+    } else if (depth == BLOCK_DEPTH && read_line(line, &l)) {
       was_option = true;
       if (l.is_active || also_commented)
-        apply(table, object, &l, prose);
+        apply(table, strstr(prose, "in place of") == NULL ? object : spare, &l,
+              prose);
     }
   }
   free(copy);
@@ -131,12 +136,13 @@ void sample_is_valid(const char *sample, const struct rmq_option *table,
   for (int all = 0; all < 2; all++) {
     struct rmq_error err = {""};
     struct rmq_buf errors;
-    void *object = calloc(1, size);
+    void *object = calloc(1, size), *spare = calloc(1, size);
     rmq_buf_init(&errors, 4096);
     SHOW_ROW("%s, %s", sample, all == 1 ? "uncommented" : "as it is");
-    assert_non_null(object);
+    assert_true(object != NULL && spare != NULL);
     assert_int_equal(rmq_options_init(table, object, &err), 0);
-    apply_all(text, table, object, all == 1);
+    assert_int_equal(rmq_options_init(table, spare, &err), 0);
+    apply_all(text, table, object, spare, all == 1);
     /* The files of TLS, which are examples, need it. */
     if (all == 1)
       rmq_options_set_text(table, object, "TLSEnabled", "true", NULL, &err);
@@ -144,7 +150,9 @@ void sample_is_valid(const char *sample, const struct rmq_option *table,
       fail_msg("%s", rmq_buf_text(&errors));
     rmq_buf_fini(&errors);
     rmq_options_fini(table, object);
+    rmq_options_fini(table, spare);
     free(object);
+    free(spare);
   }
   free(text);
 }

@@ -88,6 +88,8 @@ static void monitor_manual_explains_every_option(void **state) {
   (void)state;
   manual_has_options("plugins/rabbitmq_monitor.pod", "options",
                      rmq_role_monitor_options);
+  manual_has_ranges("plugins/rabbitmq_monitor.pod", "options",
+                    rmq_role_monitor_options);
   manual_has_options("plugins/rabbitmq_monitor.pod", "probe options",
                      rmq_probe_option_table);
   manual_has_ranges("plugins/rabbitmq_monitor.pod", "probe options",
@@ -106,6 +108,9 @@ static void monitor_sample_shows_every_option(void **state) {
   (void)state;
   sample_has_options("conf.d/rabbitmq_monitor.conf", rmq_role_monitor_options,
                      "rabbitmq_monitor", "Cluster");
+  sample_is_valid("conf.d/rabbitmq_monitor.conf", rmq_role_monitor_options,
+                  sizeof(struct rmq_role_monitor_config),
+                  rmq_role_monitor_check);
 }
 
 int main(void) {
