@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # warren(7) says what is promised and names a test for each promise: the test is
-# there under that name, and no promise is without one. README.md and warren(1)
-# name every command, conf.d/README.conf every sample.
+# there under that name, no promise is without one, and no command without a
+# promise. README.md and warren(1) name every command, conf.d/README.conf every
+# sample.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -41,11 +42,14 @@ blind() {
   local pod
   pod=$(mktemp) || return 1
   sed 's/^    no_password_is_in_a_log/    no_word_is_in_a_log/
-    s/^    what_is_not_known_neither_raises_nor_clears/&\n\n=item Nothing./' \
+    s/^    what_is_not_known_neither_raises_nor_clears/&\n\n=item Nothing./
+    s/B<warren drill> does/It does/' \
     plugins/warren.7.pod >"$pod"
   [ "$(not_there "$pod" | wc -l)" -eq 1 ] || echo "a wrong name is not seen"
   [ "$(without_test "$pod" | wc -l)" -eq 1 ] ||
     echo "a promise without a test is not seen"
+  [ "$(command_unpromised "$pod" | wc -l)" -eq 1 ] ||
+    echo "a command without a promise is not seen"
   rm -f "$pod"
 }
 
@@ -64,6 +68,14 @@ command_unnamed() {
   [ "$(commands | wc -l)" -ge 3 ] || echo "plugins/warren.c: no table is found"
 }
 
+command_unpromised() { # [POD]
+  local command
+  for command in $(commands); do
+    promises "$@" | grep -q "^=item.*B<warren ${command}[ >]" ||
+      echo "warren $command"
+  done
+}
+
 sample_unlisted() {
   local sample
   for sample in conf.d/*.conf; do
@@ -75,6 +87,7 @@ sample_unlisted() {
 
 tap_silent "every test that warren(7) names is there" not_there
 tap_silent "every promise of warren(7) names a test" without_test
+tap_silent "warren(7) promises something of every command" command_unpromised
 tap_silent "warren(7) names tests" few
 tap_silent "README.md and warren(1) name every command" command_unnamed
 tap_silent "conf.d/README.conf lists every sample" sample_unlisted
