@@ -7,7 +7,7 @@ what warren, collectd's write_prometheus and Telegraf's prometheus_client bring,
 and ../prometheus/rules.yml of RabbitMQ's own: one set for all four. Colours
 change at the limits of the rules.
 
-Not opened in a Grafana here. tests/integration/test_dashboards.py checks their
+Not opened in a Grafana here. tests/integration/test_prometheus.py checks their
 shape, and asks a Prometheus that real series feed for every query.
 """
 
