@@ -223,11 +223,7 @@ def test_what_was_answered_arrives_whoever_is_killed(
             listener.start()
             wait_for(lambda: crowd.count(202) > accepted + 100, 30,
                      "202 after the restart")
-
-        def is_empty():
-            said = json.loads(listener.ask("GET", "/health")[2])
-            return said["connected"] and not said["waiting"] + said["spooled"]
-        wait_for(is_empty, 60, "the spool is empty")
+        wait_for(listener.is_idle, 60, "the spool is empty")
         assert listener.stop()[0] == 0
     arrived = [p.message_id for p, _ in victim_vhost.take_all("q")]
     told = crowd.told

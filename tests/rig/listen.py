@@ -2,6 +2,7 @@
 """warren publish --listen, and applications that hand messages to it."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -21,13 +22,15 @@ class Listener:
     started again."""
 
     def __init__(self, build, at, vhost, where, address="127.0.0.1:0", argv=(),
-                 **options):
+                 environment=None, **options):
         self._argv = [built_program(build, "warren"), "publish",
                       *(argv or ("--listen", address)), "--port", str(at.amqp_port),
                       "--vhost", getattr(vhost, "name", vhost), "--user", "guest",
                       "--retry-delay", "0.2", "--retry-delay-max", "1"]
         for name, value in options.items():
             self._argv += [f"--{name.replace('_', '-')}", str(value)]
+        self._environment = dict(os.environ, WARREN_PASSWORD="guest",
+                                 **(environment or {}))
         self._log = os.path.join(where, "warren.log")
         self._process = None
         self.address = None
@@ -37,7 +40,7 @@ class Listener:
         with open(self._log, "ab") as log:
             self._process = spawn(self._argv, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=log,
-                                  env=dict(os.environ, WARREN_PASSWORD="guest"))
+                                  env=self._environment)
 
         def listens():
             said = re.search(r"listens on (\S+)", self.log()[before:])
@@ -68,6 +71,11 @@ class Listener:
 
     def __exit__(self, *_):
         end(self._process)
+
+    def is_idle(self):
+        """It is connected, and all that it took has ended."""
+        said = json.loads(self.ask("GET", "/health")[2])
+        return said["connected"] and not said["waiting"] + said["spooled"]
 
     # -- clients -------------------------------------------------------------
 
@@ -100,11 +108,12 @@ class _Unix(http.client.HTTPConnection):
 class Crowd:
     """`count` clients, each with one connection and ids of its own; every second
     one waits for confirms. `told` has the ids of each status, `broken` counts
-    requests of which nothing was heard."""
+    requests of which nothing was heard. A body is at least `size` bytes."""
 
-    def __init__(self, listener, target, count=64, pause=0.05):
+    def __init__(self, listener, target, count=64, pause=0.05, size=0):
         self.told = {}
         self.broken = 0
+        self._size = size
         self._listener, self._target, self._pause = listener, target, pause
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -130,7 +139,8 @@ class Crowd:
             name = f"{who}-{number}"
             try:
                 client = client or self._listener.client()
-                client.request("POST", target, name, {"X-Message-Id": name})
+                client.request("POST", target, name.ljust(self._size),
+                               {"X-Message-Id": name})
                 answer = client.getresponse()
                 answer.read()
             except (OSError, http.client.HTTPException):
