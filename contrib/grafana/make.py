@@ -276,6 +276,7 @@ def clients():
     name = "{{block}} on {{instance}}"
     gone = [f"{P}operations_{w}_total" for w in
             ("returned", "rejected", "expired", "dropped_overflow")]
+    failed = [f"{P}http_response_codes_{status}_total" for status in (502, 503, 504)]
     refused = [f"{C}operations_rejected_{w}_total" for w in
                ("parse", "malformed", "refused", "dispatch")]
     return dashboard("warren-clients", "RabbitMQ: publishers and consumers", [
@@ -297,6 +298,22 @@ def clients():
         graph("Time to confirm", "", "s",
               *((block(f"{P}latency_confirm_{p}"), f"{name}: {p}")
                 for p in ("p50", "p95", "p99")), width=8),
+        row("Messages by HTTP"),
+        bars("Answers", "Each warren publish --listen that Prometheus asks.",
+             "bool_yes_no", 'max by (instance) (up{job="warren_publish"})',
+             "{{instance}}", FALLEN, width=6),
+        graph("Answers by status", "A second. 200 is confirmed, 202 on disk, 502 "
+              "refused by the broker, 503 no room, 504 nothing heard in time.", "cps",
+              *((block_rate(f"{P}http_response_codes_{status}_total"),
+                 f"{name}: {status}")
+                for status in (200, 202, 400, 413, 502, 503, 504)), width=18),
+        graph("Not taken", "Share of the requests that were answered 502, 503 or 504.",
+              "percent", (f"100 * {block_rate(*failed)} / "
+                          f"{block_rate(f'{P}requests_http_total')}", name),
+              limits=rising(None, 3)),
+        graph("Clients", "Connected, and requests that wait for their answer.", "short",
+              (block(f"{P}current_connections_http"), f"{name}: connected"),
+              (block(f"{P}queue_length_http_waiting"), f"{name}: waiting")),
         row("Consumers"),
         bars("Connected", "Of each consumer.", "bool_yes_no",
              block(f"{C}bool_connected"), name, FALLEN, width=6),

@@ -14,6 +14,7 @@ import pytest
 
 from rig import modules as warren
 from rig.collectd import Daemon, block, built_program, plugin
+from rig.listen import Listener
 from rig.ports import free_ports
 from rig.prometheus import CONTRIB, Alertmanager, Hooks, Prometheus, Textfile
 from rig.traffic import Consumer, Publisher
@@ -72,8 +73,8 @@ def telegraf_said(handler):
 class World:
     """What the tests look at."""
 
-    def __init__(self, vhost, collectd, prometheus, hooks, alertmanager):
-        self.vhost, self.collectd = vhost, collectd
+    def __init__(self, vhost, collectd, listener, prometheus, hooks, alertmanager):
+        self.vhost, self.collectd, self.listener = vhost, collectd, listener
         self.prometheus, self.hooks = prometheus, hooks
         self.alertmanager = alertmanager
 
@@ -99,14 +100,17 @@ def world(broker, build, built, tmp_path_factory):
                 Textfile(where / "warren", built_program(build, "warren"),
                          "--name", "warren", "--url", broker.url,
                          "--metrics-url", broker.metrics_url) as textfile, \
+                Listener(build, broker, vhost, str(where), spool_dir=where / "spool",
+                         spool_mode="always") as listener, \
                 Web(telegraf_said) as telegraf, \
                 Prometheus(where / "prometheus", alertmanager.address,
                            warren=textfile.address, collectd=collectd_at,
+                           warren_publish=listener.address,
                            telegraf=telegraf.url.removeprefix("http://"),
                            rabbitmq=f"127.0.0.1:{broker.prometheus_port}",
                            rabbitmq_queues=f"127.0.0.1:{broker.prometheus_port}",
                            ) as prometheus:
-            yield World(vhost, collectd, prometheus, hooks, alertmanager)
+            yield World(vhost, collectd, listener, prometheus, hooks, alertmanager)
 
 
 # -- the files by themselves --------------------------------------------------
@@ -333,6 +337,12 @@ def test_each_series_has_the_name_that_the_manual_tells(world):
         names = {labels["__name__"] for labels, _ in world.prometheus.query(
             f'group by (__name__) ({{__name__=~"warren_.*",job="{job}"}})')}
         assert len(names) > 50 and names <= told, (job, names - told)
+    server = (SOURCES / "plugins" / "warren.pod").read_text("utf-8")
+    told |= set(re.findall(r"(?m)^  (warren_publish_\w+) ", server))
+    names = {re.sub(r"codes_\w+_total", "codes_STATUS_total", labels["__name__"])
+             for labels, _ in world.prometheus.query(
+                 'group by (__name__) ({__name__=~"warren_.*",job="warren_publish"})')}
+    assert len(names) > 35 and names <= told, names - told
     # Nothing is left under its old name, and what is not ours has kept its own.
     assert not world.prometheus.query(
         '{__name__=~"(collectd_)?rabbitmq_(monitor|publish|consume)_.*"}')
@@ -365,6 +375,21 @@ def test_a_backlog_is_told_to_the_team_and_so_is_its_end(world):
     assert not told("resolved")
     world.vhost.delete_queue(queue)
     wait_for(lambda: told("resolved"), 20, "its end is told")
+
+
+def test_what_applications_cannot_hand_over_is_told_to_the_team(world):
+    """Of a real answer; that a server is gone is in rules_test.yml."""
+    def told():
+        return world.hooks.heard("/team", "WarrenHandoverFails", "firing")
+    wait_for(lambda: world.prometheus.get(
+        "warren_publish_http_response_codes_502_total") == 0, 20, "none so far")
+    assert not told()
+    for _ in range(10):
+        assert world.listener.ask(
+            "POST", "/publish/amq.default/nobody?wait=confirm", "x")[0] == 502
+    alert = wait_for(told, 20, "the team is told")[0]
+    assert alert["labels"]["block"] == "publish"
+    assert alert["labels"]["instance"] == world.listener.address
 
 
 def test_an_outage_pages_and_what_follows_from_it_is_not_told(world):
