@@ -88,18 +88,29 @@ static void add(struct turn *t, enum subject subject, size_t target,
           (subject == LISTENERS || subject == PEER) && is_https(base)};
 }
 
+/* They cost the broker most, and are left out of a turn that comes early. */
+static void add_connections(struct turn *t, const char *current) {
+  struct rmq_checks *c = t->checks;
+  double count = t->in->connections;
+  if (count > RMQ_CHECKS_CONNECTIONS_MAX)
+    c->blocked.value = (double)NAN;
+  if (c->connections_wait > 0)
+    return;
+  rmq_error_clear(&c->connections_error);
+  if (!(count <= RMQ_CHECKS_CONNECTIONS_MAX))
+    return;
+  add(t, CONNECTIONS, 0, current, CHECKS_CONNECTIONS);
+  c->connections_wait = RMQ_CHECKS_EVERY;
+}
+
 static void add_numbers(struct turn *t) {
   const struct rmq_checks_input *in = t->in;
   struct rmq_checks *c = t->checks;
   if (count_of(in->urls) == 0)
     return;
-  rmq_error_clear(&c->connections_error);
   rmq_error_clear(&c->queues_error);
   const char *current = in->urls->items[in->current % in->urls->count];
-  if (in->connections <= RMQ_CHECKS_CONNECTIONS_MAX)
-    add(t, CONNECTIONS, 0, current, CHECKS_CONNECTIONS);
-  else if (!isnan(in->connections))
-    c->blocked.value = (double)NAN;
+  add_connections(t, current);
   add(t, LEADERLESS, 0, current, CHECKS_LEADERLESS);
   for (size_t i = 0; i < in->urls->count; i++)
     add(t, CRITICAL, 0, in->urls->items[i], CHECKS_CRITICAL);
@@ -260,6 +271,7 @@ static void read_all(struct turn *t, struct rmq_checks_result *result) {
 
 static void grow_older(struct rmq_checks *c) {
   c->patience -= c->patience > 0;
+  c->connections_wait -= c->connections_wait > 0;
   c->blocked.age++;
   c->critical.age++;
   c->leaderless.age++;

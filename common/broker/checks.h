@@ -43,6 +43,7 @@ struct rmq_checks {
   /* Polls until that may be done once more: an API that answers every other
    * time is not to be asked every other time. */
   unsigned patience;
+  unsigned connections_wait; /* polls until they may be listed again */
   struct rmq_checks_value blocked, critical, leaderless;
   struct rmq_checks_target *targets; /* owned; one per URL, then MetricsURL */
   size_t targets_count;
@@ -78,7 +79,8 @@ void rmq_checks_run(struct rmq_checks *c, const struct rmq_checks_input *in,
                     struct rmq_checks_result *ret_result);
 /* After each poll that was not: what the outage may have changed is unknown
  * until it is asked with the next one that is, or with the next turn where that
- * was done less than a turn ago. */
+ * was done less than a turn ago. Connections are never listed more often than
+ * every RMQ_CHECKS_EVERY polls. */
 void rmq_checks_miss(struct rmq_checks *c);
 /* What is known now. */
 void rmq_checks_report(const struct rmq_checks *c, struct rmq_wall now,

@@ -67,13 +67,32 @@ static json_t *load(const char *bytes, size_t len, json_type type,
   return NULL;
 }
 
+/* 1000000 for each major version, 1000 for each minor one; 0 = not known. */
+static int number_of(const char *version) {
+  int major = 0, minor = 0, patch = 0;
+  if (sscanf(version, "%2d.%3d.%3d", &major, &minor, &patch) < 2)
+    return 0;
+  return major * 1000000 + minor * 1000 + patch;
+}
+
 /* RabbitMQ 3.8 says 0, however many are dropped; 3.10 counts them. */
 static void forget_zeroed(const char *version, int64_t stats[RMQ_STATS_COUNT]) {
-  int major = 0, minor = 0;
-  bool is_old = sscanf(version, "%d.%d", &major, &minor) == 2 &&
-                (major < 3 || (major == 3 && minor < 10));
+  int number = number_of(version);
+  bool is_old = number > 0 && number < 3010000;
   if (is_old && stats[RMQ_STAT_DROPPED] == 0)
     stats[RMQ_STAT_DROPPED] = RMQ_ABSENT;
+}
+
+void rmq_management_forget_zeroed(struct rmq_snapshot *s) {
+  int number = number_of(s->version);
+  for (size_t i = 0; number >= 4003000 && i < s->nodes_count; i++)
+    if (s->nodes[i].partitions == 0)
+      s->nodes[i].partitions = (double)NAN;
+  for (size_t i = 0; number >= 4003001 && i < s->queues_count; i++) {
+    struct rmq_snapshot_queue *q = &s->queues[i];
+    if (q->is_quorum && q->consumer_capacity == 0 && q->consumers > 0)
+      q->consumer_capacity = (double)NAN;
+  }
 }
 
 int rmq_management_overview(const char *bytes, size_t len,
@@ -229,6 +248,7 @@ int rmq_management_queue(const char *bytes, size_t len,
   const char *type = get_name(doc, "type");
   if (type != NULL && strcmp(type, "stream") == 0)
     rmq_snapshot_mark_stream(q);
+  q->is_quorum = type != NULL && strcmp(type, "quorum") == 0;
   json_decref(doc);
   return 0;
 }

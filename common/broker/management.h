@@ -86,6 +86,12 @@ int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
 int rmq_management_queue(const char *bytes, size_t len,
                          struct rmq_snapshot_queue *q, struct rmq_error *err);
 
+/* Once the version and all parts are there, whatever told them: what it gives
+ * as 0 and does not know is absent. From 4.3 on no partition is told, and from
+ * 4.3.1 on the capacity of quorum queues' consumers is 0 (server's issue
+ * 16649). */
+void rmq_management_forget_zeroed(struct rmq_snapshot *s);
+
 /* The broker's own words in an error's body ("Not monitor user"), appended;
  * nothing when it has none. */
 void rmq_management_reason(const char *bytes, size_t len, char *ret_text,

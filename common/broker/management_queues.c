@@ -26,7 +26,8 @@ struct list {
   rmq_management_want want;
   void *ctx;
   struct rmq_snapshot *snapshot;
-  int64_t pages;
+  int64_t pages, total;       /* of pages; of queues in all of them */
+  int64_t count;              /* of queues that were read */
   bool has_items, has_others; /* others: elements that are no queues */
   struct rmq_error *err;
 };
@@ -153,6 +154,7 @@ static int add_item(struct list *l, struct item *item) {
   const char *type = to_name(&item->type);
   add_length(&s->listed_ready, item->values.ready);
   add_length(&s->listed_unacked, item->values.unacked);
+  l->count++;
   if (vhost == NULL || name == NULL ||
       (l->want != NULL && !l->want(l->ctx, vhost, name)))
     return 0;
@@ -169,6 +171,7 @@ static int add_item(struct list *l, struct item *item) {
   *q = item->values;
   if (type != NULL && strcmp(type, "stream") == 0)
     rmq_snapshot_mark_stream(q);
+  q->is_quorum = type != NULL && strcmp(type, "quorum") == 0;
   return 0;
 }
 
@@ -204,11 +207,14 @@ static int read_page(struct list *l) {
     if (rmq_json_key(&l->json, &key) != 0)
       return -1;
     bool is_pages = is_key(&key, "page_count");
+    bool is_total = is_key(&key, "total_count");
     if (is_key(&key, "items") ? read_items(l) != 0
                               : rmq_json_value(&l->json, &value) != 0)
       return -1;
     if (is_pages)
       l->pages = to_counter(&value);
+    if (is_total)
+      l->total = to_counter(&value);
   }
   return more;
 }
@@ -218,6 +224,7 @@ static int read_whole(struct list *l) {
   l->pages = 1;
   if (read_items(l) != 0)
     return -1;
+  l->total = l->count;
   return l->has_others
              ? rmq_error_set(l->err, "it has other elements than queues")
              : 0;
@@ -232,6 +239,7 @@ int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
                    .ctx = ctx,
                    .snapshot = s,
                    .pages = RMQ_ABSENT,
+                   .total = RMQ_ABSENT,
                    .err = &cause};
   rmq_json_init(&l.json, bytes == NULL ? nothing : bytes, len, &cause);
   bool is_whole = rmq_json_peek(&l.json) == '[';
@@ -240,6 +248,8 @@ int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
     return rmq_error_set(err, "the list of queues: %s", cause.text);
   if (l.pages == RMQ_ABSENT || !l.has_items)
     return rmq_error_set(err, "the list of queues is not in pages");
+  if (l.total != RMQ_ABSENT)
+    s->queues_listed = (double)l.total;
   *ret_pages = (size_t)l.pages;
   return 0;
 }

@@ -473,6 +473,7 @@ static void take_kind(const struct rmq_exposition_sample *s,
   if (s->family == FAMILY_SEGMENTS ||
       (type != NULL && is_text("rabbit_stream_queue", *type)))
     rmq_snapshot_mark_stream(q);
+  q->is_quorum |= type != NULL && is_text("rabbit_quorum_queue", *type);
 }
 
 static bool is_length_value(double value) {

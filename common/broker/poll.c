@@ -11,7 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { POLL_URL_SIZE = 2048, POLL_KEEP_BYTES = 256 * 1024 };
+enum {
+  POLL_URL_SIZE = 2048,
+  POLL_KEEP_BYTES = 256 * 1024,
+  /* Of a poll's time: a URL is not asked for less than this part of it. */
+  POLL_LEAST_PART = 20
+};
 
 const char *rmq_poll_outcome_to_str(enum rmq_poll_outcome o) {
   switch (o) {
@@ -313,12 +318,16 @@ static double ask_queues_at(struct run *r, enum rmq_detail_level level,
   return 0;
 }
 
-/* When queues have to be there, so that there is time for the rest. */
+/* When queues have to be there, so that there is time for the rest: half of
+ * what the budget leaves, of the time in which nobody was waited for in vain.
+ */
 static struct rmq_mono queues_deadline(const struct run *r) {
-  int64_t budget = r->poll->budget.ns;
-  struct rmq_mono half = {r->start.ns +
-                          (r->deadline.ns - r->start.ns + budget) / 2};
-  return budget > 0 && half.ns < r->deadline.ns ? half : r->deadline;
+  double all = rmq_dur_seconds(rmq_mono_since(r->deadline, r->start));
+  double budget = rmq_dur_seconds(r->poll->budget), left = all - r->wasted;
+  double share = (1 + budget / all) / 2;
+  if (!(budget > 0 && share < 1 && left > 0))
+    return r->deadline;
+  return rmq_mono_add(r->start, rmq_dur_from_seconds(r->wasted + share * left));
 }
 
 /* Lengths are not asked for where no queue would be kept. */
@@ -430,24 +439,43 @@ static void ask_streams(struct run *r, struct rmq_error *err) {
     rmq_error_set(err, "%s: %s", r->base, cause.text);
 }
 
-/* One URL whose overview answers, or why there is none. */
+/* Until when a URL may take that another one is to be asked after: one that
+ * hangs has half of what is left. False when that is next to nothing. */
+static bool share_time(struct run *r, struct rmq_mono deadline, bool is_last) {
+  int64_t now = r->poll->mono(r->poll->clock_ctx).ns;
+  int64_t share = (deadline.ns - now) / (is_last ? 1 : 2);
+  r->deadline.ns = now + share;
+  return share >= (deadline.ns - r->start.ns) / POLL_LEAST_PART;
+}
+
+/* One URL whose overview answers, or why there is none. Where none does, the
+ * next poll begins with the one that was asked last and had the least time. */
 static void find_url(struct run *r, struct rmq_poll_result *result) {
   struct rmq_poll *p = r->poll;
-  size_t first = p->current;
+  struct rmq_mono deadline = r->deadline;
+  size_t first = p->current, asked = 0;
   result->outcome = RMQ_POLL_UNREACHABLE;
-  for (size_t i = 0; i < p->urls->count; i++) {
-    size_t url = (first + i) % p->urls->count;
+  while (asked < p->urls->count) {
+    size_t url = (first + asked) % p->urls->count;
+    bool has_time = share_time(r, deadline, asked + 1 == p->urls->count);
+    if (!has_time && asked > 0) {
+      if (asked == 1)
+        p->current = url;
+      break;
+    }
+    asked++;
+    p->current = url;
     r->base = p->urls->items[url];
     enum rmq_poll_outcome outcome = ask_overview(r, &result->error);
-    if (outcome == RMQ_POLL_ANSWERED || outcome == RMQ_POLL_CANCELLED) {
-      result->outcome = outcome;
-      p->current = url;
-      result->url = r->base;
-      return;
-    }
     if (outcome == RMQ_POLL_REFUSED)
       result->outcome = RMQ_POLL_REFUSED;
+    if (outcome == RMQ_POLL_ANSWERED || outcome == RMQ_POLL_CANCELLED) {
+      result->outcome = outcome;
+      result->url = r->base;
+      break;
+    }
   }
+  r->deadline = deadline;
 }
 
 /* ---- sources ---- */
@@ -618,6 +646,7 @@ void rmq_poll_run(struct rmq_poll *p, struct rmq_mono deadline,
   }
   if (rmq_error_is_set(&r.details_error))
     rmq_error_set(&result.queues_error, "%s", r.details_error.text);
+  rmq_management_forget_zeroed(s);
   rmq_vhosts_end(s);
   if (s->vhosts_failed)
     rmq_error_set(&result.vhosts_error, "no memory for the list of vhosts");

@@ -4,7 +4,8 @@
  *
  * Management: overview, queues page by page, nodes last (members.h says why).
  * The URL that answered last is asked first; when it does not answer, the
- * others are tried in turn.
+ * others are tried in turn, each within half of the time that is left (the last
+ * one within all of it), so that one that hangs hides none behind it.
  *
  * Prometheus: scrape.h. AUTO takes it when every running node that the
  * management API names answers at a MetricsURL, and finds that out in the first
@@ -64,7 +65,8 @@ struct rmq_poll {
   double report_seconds;        /* that handing over the last result took */
   double extra_seconds;         /* of what is asked now and then, after polls */
   struct rmq_detail details[2]; /* of the management API; of the nodes */
-  size_t current;               /* index of the URL to ask first */
+  size_t current;               /* index of the URL to ask first; after an
+                                   answer the one that gave it */
   struct rmq_buf body;
   struct rmq_scrape scrape;
   /* What AUTO took; AUTO = nothing yet. */

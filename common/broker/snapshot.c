@@ -67,6 +67,7 @@ static void reset(struct rmq_snapshot *s, const struct rmq_snapshot *before) {
                              .unacked = (double)NAN,
                              .connections = (double)NAN,
                              .queues_total = (double)NAN,
+                             .queues_listed = (double)NAN,
                              .detail = RMQ_DETAIL_ALL,
                              .unconfirmed = (double)NAN,
                              .stream_lag = (double)NAN,

@@ -90,6 +90,7 @@ struct rmq_snapshot_queue {
    * its whole log. Of one that is known to be a stream the lengths are absent.
    */
   bool is_stream;
+  bool is_quorum;                   /* as far as the source tells */
   double ready, unacked, consumers; /* messages, messages, count */
   double memory;                    /* bytes */
   double consumer_capacity;         /* share of time, 0 to 1 */
@@ -120,7 +121,9 @@ struct rmq_snapshot {
   double response_time; /* of the management API's first answer, seconds */
   double metrics_time;  /* of the slowest /metrics that answered, seconds */
   double ready, unacked, connections;
-  double queues_total; /* all there are, whatever is asked for of them */
+  double queues_total;  /* all there are, whatever is asked for of them */
+  double queues_listed; /* those of the management API's list, wanted or not:
+                           of virtual hosts that the user may see */
   enum rmq_detail_level detail; /* at which queues were asked for */
   double unconfirmed;           /* published and not confirmed yet */
   /* The cluster's counters, or where is_per_node those of its nodes. */

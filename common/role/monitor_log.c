@@ -3,11 +3,15 @@
 
 #include "common/role/monitor_log.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
-enum { MONITOR_COMPLAIN_S = 60 /* first repeat of a lasting fault */ };
+enum {
+  MONITOR_COMPLAIN_S = 60, /* first repeat of a lasting fault */
+  MONITOR_HIDDEN_POLLS = 10
+};
 
 const char *rmq_monitor_state_to_str(enum rmq_monitor_state s) {
   switch (s) {
@@ -122,6 +126,29 @@ static const char *missing_vhosts(const struct rmq_monitor_log *l,
   return text;
 }
 
+/* The broker counts more queues than it lists for our user. Between the two
+ * requests queues come and go, so it takes some polls to be sure; a virtual
+ * host that nobody wants is nobody's loss. */
+static void say_hidden(struct rmq_monitor_log *l, const struct rmq_snapshot *s,
+                       struct rmq_mono now) {
+  const struct rmq_role_monitor_config *c = l->config;
+  double hidden = s->queues_total - s->queues_listed;
+  char why[160] = "";
+  if (isnan(hidden) || c->include_vhost.count + c->exclude_vhost.count > 0)
+    return;
+  bool is_first = l->hidden_polls == 0;
+  l->hidden_least = is_first ? hidden : fmin(l->hidden_least, hidden);
+  l->hidden_polls = hidden > 0 ? l->hidden_polls + 1 : 0;
+  if (hidden > 0 && l->hidden_polls < MONITOR_HIDDEN_POLLS)
+    return;
+  if (hidden > 0)
+    snprintf(why, sizeof(why),
+             "%.0f of %.0f are in virtual hosts on which the user has no "
+             "permission; give it an empty one, or choose with IncludeVHost",
+             l->hidden_least, s->queues_total);
+  say_part(l, &l->hidden, "queues", why, now);
+}
+
 /* Each change of how much is asked for; nothing else is lost by it. */
 static void say_detail(struct rmq_monitor_log *l,
                        const struct rmq_poll_result *poll,
@@ -160,6 +187,7 @@ void rmq_monitor_log_poll(struct rmq_monitor_log *l,
   say_part(l, &l->nodes, "nodes", poll->nodes_error.text, now);
   say_part(l, &l->queues, "queues", poll->queues_error.text, now);
   say_part(l, &l->too_many, "queues", more, now);
+  say_hidden(l, s, now);
   say_part(l, &l->vhosts, "virtual hosts", missing_vhosts(l, poll, s, more),
            now);
   say_part(l, &l->streams, "the lag of stream consumers",
@@ -215,6 +243,7 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
   init_part(&l->nodes, "nodes_missing");
   init_part(&l->queues, "queues_missing");
   init_part(&l->too_many, "too_many_queues");
+  init_part(&l->hidden, "queues_hidden");
   init_part(&l->statistics, "statistics_missing");
   init_part(&l->vhosts, "vhosts_missing");
   init_part(&l->streams, "streams_missing");

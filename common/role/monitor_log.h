@@ -44,8 +44,10 @@ struct rmq_monitor_log {
   struct rmq_complain unreachable;
   enum rmq_detail_level detail; /* that was told last */
   enum rmq_source source;       /* of the last poll; AUTO = none was answered */
-  struct rmq_monitor_part nodes, queues, too_many, vhosts, streams, metrics,
-      statistics;
+  struct rmq_monitor_part nodes, queues, too_many, hidden, vhosts, streams,
+      metrics, statistics;
+  unsigned hidden_polls; /* in a row in which queues were not listed for us */
+  double hidden_least;   /* the fewest of them in one of these */
   struct rmq_monitor_part connections, quorum, certificates;
   int64_t certificate_s; /* end of the one that was said last; 0 = none was */
 };

@@ -139,7 +139,7 @@ def test_node_stopped(watch, whole, figure):
     gone = whole.nodes[-1]
     d = Drill(watch, figure, f"node of three stopped, {watch.source}",
               "bool-running of the node", NODE_IS_AWAY,
-              detect_s=DETECT_S + TICK_S * 1.25 + 2)
+              detect_s=DETECT_S + TICK_S * 1.25 + 2, assert_bound=True)
     see_sign(watch, figure, d.name, SIGNS[watch.source], gone.hang)
     d.provoke(lambda: None, lambda: running(watch, gone) == 0)
     # One that wakes up too late is a partition, and stays one.
@@ -179,9 +179,10 @@ def test_partition(watch, whole, figure):
     gone = whole.nodes[-1]
     handle_partitions(whole, "ignore")
     d = Drill(watch, figure, f"node of three cut off, {watch.source}",
-              "bool-running of the node", "node is (not )?running")
+              "bool-running of the node", "node is (not )?running",
+              assert_bound=True)
     p = Drill(watch, figure, f"partition, {watch.source}", "gauge-partitions",
-              "network partition", detect_s=DETECT_S + 10)
+              "network partition", assert_bound=True)
     d.provoke(lambda: cut_off(whole, gone), lambda: running(watch, gone) == 0)
     p.provoke(lambda: heal(whole, gone),
               lambda: (watch.series(MAIN + "gauge-partitions") or 0) > 0)
@@ -224,13 +225,15 @@ def test_network_cut(watch, whole, figure, handling):
     handle_partitions(whole, handling)
     how = f"{handling}, {watch.source}"
     d = Drill(watch, figure, f"network cut, {how}", "bool-running of the node",
-              "node is (not )?running", detect_s=DETECT_S + TICK_S * 1.25 + 2)
+              "node is (not )?running", detect_s=DETECT_S + TICK_S * 1.25 + 2,
+              assert_bound=True)
     see_sign(watch, figure, d.name, SIGNS_OF_CUT[watch.source],
              lambda: whole.network.cut(gone.host))
     d.provoke(lambda: None, lambda: running(watch, gone) == 0)
     if handling == "ignore":
         p = Drill(watch, figure, f"partition by network, {watch.source}",
-                  "gauge-partitions", "network partition", detect_s=DETECT_S + 10)
+                  "gauge-partitions", "network partition",
+                  detect_s=DETECT_S + 2, assert_bound=True)
         p.provoke(lambda: whole.network.heal(gone.host),
                   lambda: (watch.series(MAIN + "gauge-partitions") or 0) > 0)
         p.end(gone.restart, okay_s=90).note()

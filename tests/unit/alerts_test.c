@@ -216,6 +216,14 @@ static void every_kind_is_raised_by_its_own_value(void **state) {
       {"alarm", &t.nodes[0].disk_alarm, 1, 0, 0, RMQ_FAILURE, "rabbit@a"},
       {"no-consumer", &t.queues[0].consumers, 0, 1, 300, RMQ_FAILURE, "q000"},
       {"delay", &t.queues[1].head_age, 300, 20, 300, RMQ_FAILURE, "q001"},
+      {"delay", &c->probe_delivery, 300, 20, 300, RMQ_FAILURE, ""},
+      {"delay", &c->consumer_delivery, 300, 20, 300, RMQ_FAILURE, ""},
+      {"auth-failed", &c->auth_failed_minute, 10, 8, 60, RMQ_WARNING, ""},
+      {"auth-failed", &c->auth_failed_minute, 60, 0, 60, RMQ_FAILURE, ""},
+      {"channel-closed", &c->channel_closed_minute, 600, 500, 300, RMQ_WARNING,
+       ""},
+      {"channel-closed", &c->channel_closed_minute, 6000, 1, 300, RMQ_FAILURE,
+       ""},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     SHOW_ROW("%s, row %zu", rows[i].kind, i);

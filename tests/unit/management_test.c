@@ -477,6 +477,86 @@ static void an_old_broker_counts_no_dropped_messages(void **state) {
   }
 }
 
+/* What it does not know, later versions give as 0. */
+static void what_a_version_zeroes_is_absent(void **state) {
+  (void)state;
+  static const struct {
+    const char *version;
+    bool has_partitions, has_capacity; /* of quorum queues, as 0 */
+  } rows[] = {{"3.10.8", true, true},       {"4.2.9", true, true},
+              {"4.3.0", false, true},       {"4.3.1", false, false},
+              {"4.3.12", false, false},     {"4.4.0", false, false},
+              {"5.0.0-rc.1", false, false}, {"", true, true}};
+  static const char nodes[] = "[{\"name\":\"a\",\"partitions\":[]},"
+                              "{\"name\":\"b\",\"partitions\":[\"a\"]}]";
+#define CAPACITY(name, type, consumers, capacity)                              \
+  "{\"name\":\"" name "\",\"vhost\":\"/\",\"type\":\"" type                    \
+  "\",\"consumers\":" #consumers ",\"consumer_capacity\":" #capacity "}"
+  static const char list[] =
+      "[" CAPACITY("quorum", "quorum", 1, 0) "," CAPACITY(
+          "used", "quorum", 1,
+          0.5) "," CAPACITY("none", "quorum", 0,
+                            0) "," CAPACITY("classic", "classic", 1, 0) "]";
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_snapshot s;
+    struct rmq_error err = {.text = ""};
+    char body[sizeof(list)];
+    size_t pages = 0;
+    SHOW_ROW("%s", rows[i].version);
+    rmq_snapshot_init(&s, 10);
+    assert_int_equal(rmq_management_nodes(nodes, strlen(nodes), &s, &err), 0);
+    memcpy(body, list, sizeof(list));
+    assert_int_equal(
+        rmq_management_queues(body, strlen(body), NULL, NULL, &s, &pages, &err),
+        0);
+    snprintf(s.version, sizeof(s.version), "%s", rows[i].version);
+    rmq_management_forget_zeroed(&s);
+    assert_int_equal(!isnan(s.nodes[0].partitions), rows[i].has_partitions);
+    assert_true(s.nodes[1].partitions == 1);
+    assert_int_equal(!isnan(find(&s, "quorum")->consumer_capacity),
+                     rows[i].has_capacity);
+    assert_true(find(&s, "used")->consumer_capacity == 0.5);
+    assert_true(find(&s, "none")->consumer_capacity == 0);
+    assert_true(find(&s, "classic")->consumer_capacity == 0);
+    rmq_snapshot_fini(&s);
+  }
+}
+
+/* The overview's number is that of all of them, the list's that of those which
+ * the user may see. */
+static void both_numbers_of_queues_are_read(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(versions); i++) {
+    const struct version *v = &versions[i];
+    struct rmq_snapshot s;
+    SHOW_ROW("%s", v->name);
+    rmq_snapshot_init(&s, 3);
+    load_overview(file_of(v, "overview.json"), &s);
+    assert_true(isnan(s.queues_listed));
+    load_queues(file_of(v, "queues-page1.json"), want_in, &s);
+    assert_true(s.queues_listed == (double)v->queues);
+    assert_true(s.queues_total == s.queues_listed);
+    rmq_snapshot_fini(&s);
+  }
+  char whole[] = "[{\"vhost\":\"/\",\"name\":\"in\"},"
+                 "{\"vhost\":\"/\",\"name\":\"unwanted\"}]";
+  char wrong[] = "{\"items\":[],\"page_count\":1,\"total_count\":\"7\"}";
+  struct rmq_snapshot s;
+  struct rmq_error err = {.text = ""};
+  size_t pages = 0;
+  rmq_snapshot_init(&s, 10);
+  assert_int_equal(rmq_management_queues(whole, strlen(whole), want_in, NULL,
+                                         &s, &pages, &err),
+                   0);
+  assert_true(s.queues_listed == 2 && s.queues_count == 1);
+  rmq_snapshot_clear(&s);
+  assert_int_equal(
+      rmq_management_queues(wrong, strlen(wrong), NULL, NULL, &s, &pages, &err),
+      0);
+  assert_true(isnan(s.queues_listed));
+  rmq_snapshot_fini(&s);
+}
+
 static void fields_are_taken_in_any_order_and_others_read_over(void **state) {
   (void)state;
   char body[] =
@@ -581,6 +661,7 @@ static void an_answer_about_one_queue_says_that_it_is_a_stream(void **state) {
         rmq_management_queue(rows[i].body, strlen(rows[i].body), q, &err), 0);
     assert_int_equal(q->is_stream, rows[i].want);
     assert_int_equal(isnan(q->ready), rows[i].want);
+    assert_int_equal(q->is_quorum, strstr(rows[i].body, "quorum") != NULL);
     assert_true(q->consumers == 2);
     rmq_snapshot_fini(&s);
   }
@@ -598,6 +679,8 @@ int main(void) {
       cmocka_unit_test(an_endless_list_of_nodes_is_refused),
       cmocka_unit_test(the_brokers_own_reason_is_found),
       cmocka_unit_test(an_old_broker_counts_no_dropped_messages),
+      cmocka_unit_test(what_a_version_zeroes_is_absent),
+      cmocka_unit_test(both_numbers_of_queues_are_read),
       cmocka_unit_test(fields_are_taken_in_any_order_and_others_read_over),
       cmocka_unit_test(a_list_that_breaks_off_is_refused_wherever_it_does),
       cmocka_unit_test(a_stream_has_no_lengths),

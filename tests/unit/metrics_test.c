@@ -442,6 +442,7 @@ a_stream_has_no_lengths_where_the_node_tells_the_type(void **state) {
     assert_true(isnan(stream->ready) && isnan(stream->unacked));
     assert_true(stream->consumers == 2);
     assert_false(find(&s, "q")->is_stream);
+    assert_true(find(&s, "q")->is_quorum && !stream->is_quorum);
     assert_true(find(&s, "q")->ready == 7 && find(&s, "q")->unacked == 1);
   }
   rmq_metrics_queues_fini(&q);

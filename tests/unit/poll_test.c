@@ -283,6 +283,106 @@ static void what_no_url_answers_is_said_by_the_first_one(void **state) {
   }
 }
 
+/* With a poll that ends after so many seconds. */
+static void run_within(struct fixture *f, int64_t seconds) {
+  f->server.asked_count = 0;
+  rmq_poll_run(&f->poll, rmq_mono_add(fake.now, rmq_s(seconds)), &f->s, &f->r);
+}
+
+/* However few seconds there are, and whatever one request may take. */
+static void urls_that_hang_hide_none_behind_them(void **state) {
+  (void)state;
+  static const struct fake_web_rule last_one[] = {
+      {"http://a", 200, OVERVIEW, 1000},
+      {"http://b", 200, OVERVIEW, 1000},
+      {"/p/api/overview", 200, OVERVIEW, 0.1},
+      {"/p/api/queues", 200, PAGE(1, 1, QUEUE("q")), 0.1},
+      {"/p/api/nodes", 200, NODES, 0.1},
+      {NULL, 0, NULL, 0}};
+  static const struct fake_web_rule second[] = {
+      {"http://a", 200, OVERVIEW, 1000},
+      {"b/api/overview", 200, OVERVIEW, 0.1},
+      {"b/api/queues", 200, PAGE(1, 1, QUEUE("q")), 0.1},
+      {"b/api/nodes", 200, NODES, 0.1},
+      {NULL, 0, NULL, 0}};
+  static const struct fake_web_rule slow[] = {
+      {"http://a", 200, OVERVIEW, 1000},
+      {"http://b", 200, OVERVIEW, 1000},
+      {"/p/api/overview", 200, OVERVIEW, 4},
+      {"/p/api/queues", 200, PAGE(1, 1, QUEUE("q")), 0.1},
+      {"/p/api/nodes", 200, NODES, 0.1},
+      {NULL, 0, NULL, 0}};
+  static const struct {
+    const char *name;
+    const struct fake_web_rule *rules;
+    int64_t interval, timeout;
+    int want_polls; /* until one is answered */
+    const char *want_url;
+  } rows[] = {
+      {"two of three, the defaults", last_one, 10, 5, 1, "http://c/p"},
+      {"two of three, no longer than a request", last_one, 5, 5, 1,
+       "http://c/p"},
+      {"one of three, no longer than a request", second, 5, 5, 1, "http://b"},
+      {"one of three, shorter than a request", second, 2, 5, 1, "http://b"},
+      {"two of three, and the third is slow", slow, 10, 5, 2, "http://c/p"},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    struct fixture f;
+    set_up(&f, rows[i].rules, 100);
+    f.poll.timeout = rmq_s(rows[i].timeout);
+    f.poll.budget.ns = rows[i].interval * RMQ_NS_PER_S / 2;
+    for (int poll = 1; poll <= rows[i].want_polls; poll++) {
+      struct rmq_mono before = fake.now;
+      run_within(&f, rows[i].interval);
+      assert_true(rmq_mono_since(fake.now, before).ns <=
+                  rows[i].interval * RMQ_NS_PER_S);
+      assert_int_equal(f.r.outcome, poll == rows[i].want_polls
+                                        ? RMQ_POLL_ANSWERED
+                                        : RMQ_POLL_UNREACHABLE);
+    }
+    assert_string_equal(f.r.url, rows[i].want_url);
+    /* and there was time for the rest */
+    assert_int_equal(f.s.queues_count, 1);
+    assert_true(f.s.has_all_queues && f.s.has_nodes);
+    run_within(&f, rows[i].interval);
+    assert_string_equal(f.r.url, rows[i].want_url);
+    assert_int_equal(f.server.asked_count, 3);
+    tear_down(&f);
+  }
+}
+
+/* More of them than one poll has time for: each one's turn comes. */
+static void of_many_urls_the_one_that_answers_is_found(void **state) {
+  (void)state;
+  enum { MANY = 12, FEW_POLLS = 6 };
+  char names[MANY][20], answers[300];
+  char *items[MANY];
+  for (int i = 0; i < MANY; i++) {
+    snprintf(names[i], sizeof(names[i]), "http://n%02d", i);
+    items[i] = names[i];
+  }
+  for (int good = 0; good < MANY; good++) {
+    SHOW_ROW("%d", good);
+    snprintf(answers, sizeof(answers), "%s/", names[good]);
+    const struct fake_web_rule rules[] = {{answers, 200, OVERVIEW, 0.1},
+                                          {"http", 200, "", 1000},
+                                          {NULL, 0, NULL, 0}};
+    struct fixture f;
+    set_up(&f, rules, 0);
+    f.urls = (struct rmq_strings){.items = items, .count = MANY};
+    int polls = 0;
+    do {
+      run(&f);
+      assert_true(f.server.asked_count >= 2);
+      polls++;
+    } while (f.r.outcome != RMQ_POLL_ANSWERED && polls < FEW_POLLS);
+    assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
+    assert_string_equal(f.r.url, names[good]);
+    tear_down(&f);
+  }
+}
+
 static void a_hanging_server_costs_its_timeout_and_no_more(void **state) {
   (void)state;
   static const struct fake_web_rule rules[] = {{"http", 200, OVERVIEW, 1000},
@@ -292,8 +392,8 @@ static void a_hanging_server_costs_its_timeout_and_no_more(void **state) {
   struct rmq_mono before = fake.now;
   run(&f);
   assert_int_equal(f.r.outcome, RMQ_POLL_UNREACHABLE);
-  /* two of 5 s fit before the deadline, the third has no time left */
-  assert_int_equal(f.server.asked_count, 2);
+  /* 5 s, half of what is left, and the rest */
+  assert_int_equal(f.server.asked_count, 3);
   assert_int_equal(rmq_mono_since(fake.now, before).ns, rmq_s(10).ns);
   assert_string_equal(f.r.error.text, "http://a: timed out");
   tear_down(&f);
@@ -781,6 +881,40 @@ static void who_does_not_answer_costs_no_detail(void **state) {
   }
 }
 
+/* Of the nodes' answers the version is known only after the list of nodes. */
+static void partitions_of_a_version_without_are_absent(void **state) {
+  (void)state;
+#define NODE_OF(version)                                                       \
+  "rabbitmq_build_info{rabbitmq_version=\"" version "\"} 1\n"                  \
+  "rabbitmq_identity_info{rabbitmq_node=\"rabbit@a\"} 1\n"
+  static const char list[] =
+      "[{\"name\":\"rabbit@a\",\"running\":true,\"partitions\":[]}]";
+  static const struct {
+    const char *overview, *metrics;
+    bool want_absent;
+  } rows[] = {
+      {"{\"rabbitmq_version\":\"4.2.1\"}", NODE_OF("4.2.1"), false},
+      {"{\"rabbitmq_version\":\"4.3.0\"}", NODE_OF("4.3.0"), true},
+  };
+  for (size_t i = 0; i < 2 * COUNT_OF(rows); i++) {
+    SHOW_ROW("%zu", i);
+    bool is_of_nodes = i % 2 == 1;
+    struct cluster c = make_cluster();
+    struct fixture f;
+    begin_cluster(&f, &c);
+    f.metrics.count = is_of_nodes ? 1 : 0;
+    c.rules[METRICS_A].body = rows[i / 2].metrics;
+    c.rules[OVERVIEW_RULE].body = rows[i / 2].overview;
+    c.rules[LIST].body = list;
+    poll_cluster(&f, &c);
+    assert_int_equal(f.r.source, is_of_nodes ? RMQ_SOURCE_PROMETHEUS
+                                             : RMQ_SOURCE_MANAGEMENT);
+    assert_int_equal(f.s.nodes_count, 1);
+    assert_int_equal(isnan(f.s.nodes[0].partitions), rows[i / 2].want_absent);
+    tear_down(&f);
+  }
+}
+
 static void a_cancelled_scrape_is_cancelled(void **state) {
   (void)state;
   for (int rule = DETAILED_A; rule <= LIST; rule++) {
@@ -803,6 +937,8 @@ int main(void) {
       cmocka_unit_test(stream_consumers_are_asked_for_where_there_are_streams),
       cmocka_unit_test(the_next_url_is_tried_and_the_last_good_one_kept),
       cmocka_unit_test(what_no_url_answers_is_said_by_the_first_one),
+      cmocka_unit_test(urls_that_hang_hide_none_behind_them),
+      cmocka_unit_test(of_many_urls_the_one_that_answers_is_found),
       cmocka_unit_test(a_hanging_server_costs_its_timeout_and_no_more),
       cmocka_unit_test(parts_that_fail_leave_the_rest),
       cmocka_unit_test(a_page_that_is_gone_is_the_end_of_the_list),
@@ -819,6 +955,7 @@ int main(void) {
       cmocka_unit_test(without_management_the_nodes_are_observed),
       cmocka_unit_test(prometheus_alone_knows_what_its_nodes_say),
       cmocka_unit_test(who_does_not_answer_costs_no_detail),
+      cmocka_unit_test(partitions_of_a_version_without_are_absent),
       cmocka_unit_test(a_cancelled_scrape_is_cancelled),
   };
   return run_all(tests);

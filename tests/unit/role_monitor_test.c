@@ -676,6 +676,63 @@ static void a_level_that_changes_with_the_source_says_so(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+/* Once it is sure, since between two requests queues come and go. */
+static void queues_that_the_user_may_not_see_are_said_once(void **state) {
+  (void)state;
+  enum { SURE = 10 };
+  static char vhost[] = "v";
+  static char *vhosts[] = {vhost};
+  static const struct {
+    const char *name;
+    double total, listed; /* NaN = not known */
+    bool is_interrupted;  /* by a poll in which all were there */
+    bool is_chosen;       /* IncludeVHost is given */
+    size_t want;          /* lines */
+  } rows[] = {
+      {"some", 30, 18, false, false, 1},
+      {"some, but not always", 30, 18, true, false, 0},
+      {"some, of vhosts that nobody wants", 30, 18, false, true, 0},
+      {"none", 18, 18, false, false, 0},
+      {"a list that is newer", 18, 30, false, false, 0},
+      {"a broker that does not say", NAN, 18, false, false, 0},
+      {"no list was asked for", 30, NAN, false, false, 0},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    struct rmq_role_monitor_config config = {.max_queues = 100};
+    if (rows[i].is_chosen)
+      config.include_vhost = (struct rmq_strings){.items = vhosts, .count = 1};
+    const struct rmq_poll_result r = {.outcome = RMQ_POLL_ANSWERED,
+                                      .url = "http://a"};
+    struct rmq_monitor_log l;
+    struct rmq_snapshot s;
+    fake_host_init(&fake);
+    rmq_monitor_log_init(&l, &fake.host, "main", &config);
+    rmq_snapshot_init(&s, 100);
+    for (int poll = 1; poll < 2 * SURE; poll++) {
+      bool is_whole = rows[i].is_interrupted && poll % (SURE - 1) == 0;
+      s.queues_total = rows[i].total + (poll % 2); /* one comes and goes */
+      s.queues_listed = is_whole ? s.queues_total : rows[i].listed;
+      fake_host_advance(&fake, rmq_s(1));
+      rmq_monitor_log_poll(&l, &r, &s, fake.now);
+      assert_int_equal(fake_host_count(&fake, "queues_hidden"),
+                       poll < SURE ? 0 : rows[i].want);
+    }
+    if (rows[i].want > 0) {
+      assert_string_equal(
+          fake.lines[fake.lines_count - 1].message,
+          "queues: not reported, or not all of them: 12 of 30 are in virtual "
+          "hosts on which the user has no permission; give it an empty one, or "
+          "choose with IncludeVHost");
+      s.queues_total = s.queues_listed;
+      rmq_monitor_log_poll(&l, &r, &s, fake.now);
+      assert_string_equal(fake.lines[fake.lines_count - 1].message,
+                          "queues: complete again");
+    }
+    rmq_snapshot_fini(&s);
+  }
+}
+
 static void alerts_of_queues_need_queues(void **state) {
   (void)state;
   struct fixture f;
@@ -726,6 +783,7 @@ int main(void) {
       cmocka_unit_test(a_slow_broker_is_asked_for_less_and_then_for_more),
       cmocka_unit_test(slow_health_checks_are_a_part_of_the_budget),
       cmocka_unit_test(a_level_that_changes_with_the_source_says_so),
+      cmocka_unit_test(queues_that_the_user_may_not_see_are_said_once),
       cmocka_unit_test(alerts_of_queues_need_queues),
       cmocka_unit_test(manual_and_sample_have_every_option),
   };
