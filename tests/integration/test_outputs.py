@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ SOURCES = pathlib.Path(__file__).resolve().parents[2]
 EVIL = 'quo"te\\ba ck,x=1 \u00fc\u2603{}'
 READY = 5
 READY_OF = "warren_monitor_queue_length_ready"
+AS_PUTVAL = ["monitor", "--output", "putval"]
 INDICATORS = ("connection", "lag", "errors", "resource", "throughput")
 
 
@@ -173,8 +175,7 @@ def collectd(where, built, program, broker, vhost, *options):
         warren.monitor(warren.cluster_block(
             "mod", broker, block("Alert", "backlog", Failure=3, Hold=1, ClearHold=0),
             Interval=1, IncludeVHost=vhost.name)),
-        plugin("exec", Exec=[*program, "monitor", "--output", "putval",
-                             "--name", "cmd", *options])],
+        plugin("exec", Exec=[*program, *AS_PUTVAL, "--name", "cmd", *options])],
         environment={"WARREN_PASSWORD": "guest"})
     daemon.record = Record(record)
     return daemon
@@ -344,6 +345,23 @@ SET = {"time": NUMBER, "cluster": str, "monitor": {"*": NUMBER},
 EVENT = {"event": str, "time": NUMBER, "severity": str, "series": str,
          "indicator": str, "priority": str, "value": NUMBER, "threshold": NUMBER,
          "object": str, "cluster": str, "vhost": str, "queue": str, "message": str}
+
+
+def names(a_set):
+    """(member, field) of all that an object tells."""
+    return {(member, field) for member, value in a_set.items()
+            for part in (value if isinstance(value, list) else [value])
+            if isinstance(part, dict) for field in part}
+
+
+def test_what_the_manual_shows_of_json_and_exec_is_what_there_is(journey):
+    page = (SOURCES / "plugins" / "warren.pod").read_text("utf-8")
+    shown = json.loads(re.search(r'^  (\{"time":.*?\]\})$', page, re.M | re.S)[1])
+    assert is_schema(shown, SET)
+    there = set().union(*map(names, journey.json.objects("set")))
+    assert names(shown) and names(shown) <= there, names(shown) - there
+    line, = re.findall(r'^    Exec "nobody" "/usr/bin/warren" (.*)$', page, re.M)
+    assert shlex.split(line) == AS_PUTVAL
 
 
 def test_json_has_its_schema_and_the_numbers(journey):
