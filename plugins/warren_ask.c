@@ -3,6 +3,7 @@
 
 #include "plugins/warren_ask.h"
 
+#include "common/host/host_clock.h"
 #include "common/role/probe_options.h"
 #include "plugins/warren.h"
 
@@ -12,6 +13,12 @@
 
 /* Standard error is the log, and nothing runs longer than its last request. */
 static const char *const not_here[] = {"LogFile", "ShutdownTimeout", NULL};
+/* Of a command that looks once or twice. */
+static const char *const not_here_either[] = {"LogFile", "ShutdownTimeout",
+                                              "Alert", "Baseline", NULL};
+
+/* For the probe to say good-bye; a broker that hangs is not waited for. */
+enum { GOODBYE_S = 1, SLACK_S = 1 };
 
 void warren_ask_complain(const struct warren_ask *ask, const char *text) {
   fprintf(stderr, "E! %s: %s\n", ask->name, text);
@@ -43,12 +50,13 @@ static struct rmq_execd_args make_args(struct rmq_execd_options options[3],
       "Options of the monitor, as in collectd's module rabbitmq_monitor:",
       module_rows(), config};
   options[2] = (struct rmq_execd_options){NULL, NULL, NULL};
-  return (struct rmq_execd_args){.usage = ask->usage,
-                                 .description = ask->description,
-                                 .options = options,
-                                 .not_here = not_here,
-                                 .has_blocks = ask->has_blocks,
-                                 .epilogue = ask->epilogue};
+  return (struct rmq_execd_args){
+      .usage = ask->usage,
+      .description = ask->description,
+      .options = options,
+      .not_here = ask->has_blocks ? not_here : not_here_either,
+      .has_blocks = ask->has_blocks || ask->has_probe,
+      .epilogue = ask->epilogue};
 }
 
 /* The probe has a user and a password of its own. */
@@ -97,6 +105,8 @@ int warren_ask_read(const struct warren_ask *ask,
     return ask->usage_status;
   }
   config->interval.ns = 0;
+  if (ask->has_probe)
+    config->shutdown_timeout = rmq_s(GOODBYE_S);
   const char *password = getenv("WARREN_PASSWORD");
   if (rmq_execd_parse(&args, argc, argv, &err) != 0) {
     warren_ask_complain(ask, err.text);
@@ -110,4 +120,24 @@ int warren_ask_read(const struct warren_ask *ask,
     config->password = strdup(password);
   take_probe_password(config);
   return check(ask, config) == 0 ? -1 : ask->usage_status;
+}
+
+int warren_ask_start(const struct warren_ask *ask,
+                     struct rmq_role_monitor *role) {
+  struct rmq_error err = {.text = ""};
+  if (rmq_role_monitor_start_beside(role, &err) != 0) {
+    warren_ask_complain(ask, err.text);
+    return -1;
+  }
+  rmq_role_monitor_await_probe(role);
+  return 0;
+}
+
+void warren_ask_stop(struct rmq_role_monitor *role, int status) {
+  rmq_role_monitor_tell_stop(role);
+  struct rmq_mono due =
+      rmq_mono_add(rmq_host_mono(NULL), rmq_s(GOODBYE_S + SLACK_S));
+  if (rmq_role_monitor_await_stop(role, due) != 0)
+    exit(status);
+  rmq_role_monitor_free(role);
 }

@@ -19,6 +19,7 @@ struct warren_ask {
   const struct rmq_option *table;
   void *object;           /* what the table fills */
   const bool *wants_help; /* in object */
+  bool has_probe;         /* takes --probe */
   bool has_blocks;        /* takes --probe, --alert and --baseline */
   int usage_status;       /* exit status after wrong arguments */
 };
@@ -30,6 +31,14 @@ struct warren_ask {
 int warren_ask_read(const struct warren_ask *ask,
                     struct rmq_role_monitor_config *config, int argc,
                     char *const *argv);
+
+/* What runs beside the samples of a short-lived command: begins the probe and
+ * waits for its verdict. 0, or -1 with the error on standard error. */
+int warren_ask_start(const struct warren_ask *ask,
+                     struct rmq_role_monitor *role);
+/* Ends it and frees role. A thread that does not end takes the process with it,
+ * which then exits with status. */
+void warren_ask_stop(struct rmq_role_monitor *role, int status);
 
 /* A line on standard error. */
 void warren_ask_complain(const struct warren_ask *ask, const char *text);

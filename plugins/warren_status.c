@@ -16,6 +16,7 @@
 #include "common/role/status_text.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,7 @@ struct session {
   struct rmq_role_monitor_config config;
   struct rmq_host host;
   struct rmq_role_monitor *role;
+  pthread_mutex_t lock; /* of status: the probe has a thread of its own */
   struct rmq_status *status;
   struct rmq_status_style style;
   bool is_on_screen;
@@ -113,6 +115,7 @@ static struct warren_ask ask_of(struct session *s) {
       .table = cli_options,
       .object = &s->cli,
       .wants_help = &s->cli.help,
+      .has_probe = true,
       .usage_status = RMQ_VERDICT_UNKNOWN};
 }
 
@@ -120,7 +123,9 @@ static struct warren_ask ask_of(struct session *s) {
 
 static void host_log(void *ctx, const struct rmq_log_record *record) {
   struct session *s = ctx;
+  pthread_mutex_lock(&s->lock);
   rmq_status_hear(s->status, record);
+  pthread_mutex_unlock(&s->lock);
   if (!s->cli.verbose)
     return;
   struct rmq_buf line;
@@ -132,7 +137,9 @@ static void host_log(void *ctx, const struct rmq_log_record *record) {
 
 static int host_sample(void *ctx, const struct rmq_sample *sample) {
   struct session *s = ctx;
+  pthread_mutex_lock(&s->lock);
   rmq_status_see(s->status, sample);
+  pthread_mutex_unlock(&s->lock);
   return 0;
 }
 
@@ -162,9 +169,13 @@ static int64_t utc_offset(void) {
 }
 
 static void look(struct session *s) {
+  pthread_mutex_lock(&s->lock);
   rmq_status_begin(s->status);
+  pthread_mutex_unlock(&s->lock);
   rmq_role_monitor_sample(s->role);
+  pthread_mutex_lock(&s->lock);
   rmq_status_end(s->status, rmq_host_wall(NULL));
+  pthread_mutex_unlock(&s->lock);
 }
 
 static void render(struct session *s, struct rmq_buf *out) {
@@ -187,7 +198,9 @@ static bool show(struct session *s) {
   struct rmq_buf text;
   bool is_read;
   rmq_buf_init(&text, TEXT_BYTES_MAX);
+  pthread_mutex_lock(&s->lock);
   render(s, &text);
+  pthread_mutex_unlock(&s->lock);
   if (s->is_on_screen)
     is_read = warren_screen_draw(rmq_buf_text(&text)) == 0;
   else
@@ -251,7 +264,6 @@ static void set_style(struct session *s) {
 static int run(struct session *s, const struct warren_ask *ask) {
   struct rmq_error err = {.text = ""};
   s->host = make_host(s);
-  s->config.has_no_checks = true;
   s->config.max_vhosts = 0;
   /* The longest that a look may take. */
   if (s->config.interval.ns == 0)
@@ -265,7 +277,14 @@ static int run(struct session *s, const struct warren_ask *ask) {
     warren_ask_complain(ask, s->role == NULL ? err.text : "out of memory");
     return RMQ_VERDICT_UNKNOWN;
   }
-  return s->cli.watch.ns > 0 ? run_watch(s) : run_once(s);
+  if (s->config.probes.count > 0)
+    rmq_status_expect_probe(s->status);
+  if (warren_ask_start(ask, s->role) != 0)
+    return RMQ_VERDICT_UNKNOWN;
+  int status = s->cli.watch.ns > 0 ? run_watch(s) : run_once(s);
+  warren_ask_stop(s->role, status);
+  s->role = NULL;
+  return status;
 }
 
 /* "--watch" may stand alone. NULL without memory; the texts are borrowed. */
@@ -289,6 +308,7 @@ int warren_status(int argc, char *const *argv) {
   int status = RMQ_VERDICT_UNKNOWN;
   if (s != NULL && args != NULL) {
     struct warren_ask ask = ask_of(s);
+    pthread_mutex_init(&s->lock, NULL);
     status = warren_ask_read(&ask, &s->config, argc, args);
     if (status < 0)
       status = run(s, &ask);
@@ -296,6 +316,7 @@ int warren_status(int argc, char *const *argv) {
     rmq_status_free(s->status);
     rmq_options_fini(rmq_role_monitor_options, &s->config);
     rmq_options_fini(cli_options, &s->cli);
+    pthread_mutex_destroy(&s->lock);
   }
   free(args);
   free(s);

@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
   PREFETCH = 16, /* what strangers put into the queue goes, too */
   COMPLAIN_S = 60,
+  SLACK_S = 1, /* until a time-out is seen, too */
   KEY_SIZE = 64
 };
 
@@ -38,6 +40,7 @@ struct rmq_monitor_probe {
   struct rmq_mono failing_since; /* likewise */
 
   pthread_mutex_t lock;
+  pthread_cond_t changed;         /* a verdict is there, on CLOCK_MONOTONIC */
   struct rmq_probe_result result; /* under lock */
 };
 
@@ -77,10 +80,14 @@ static void ended(void *ctx, enum rmq_probe_verdict v) {
     m->failing_since = now;
   if (!rmq_complain_report(&m->failing, now, &missed))
     return;
-  rmq_error_set(&text,
-                "not usable: the probe's message %s; %" PRIu64
-                " more failed since the last such line",
-                rmq_probe_verdict_to_str(v), missed);
+  if (missed == 0)
+    rmq_error_set(&text, "not usable: the probe's message %s",
+                  rmq_probe_verdict_to_str(v));
+  else
+    rmq_error_set(&text,
+                  "not usable: the probe's message %s; %" PRIu64
+                  " more failed since the last such line",
+                  rmq_probe_verdict_to_str(v), missed);
   say(m, RMQ_LOG_ERROR, &text);
 }
 
@@ -99,6 +106,8 @@ static struct rmq_mono step(void *ctx, struct rmq_mono now) {
   m->result.counters = r.counters;
   keep_longest(&m->result.confirm_s, r.confirm_s);
   keep_longest(&m->result.delivery_s, r.delivery_s);
+  if (r.verdict != RMQ_PROBE_UNKNOWN)
+    pthread_cond_signal(&m->changed);
   pthread_mutex_unlock(&m->lock);
   return next;
 }
@@ -246,12 +255,27 @@ static int create_connection(struct rmq_monitor_probe *m, const char *block,
   return m->worker != NULL ? 0 : -1;
 }
 
+static int init_lock(struct rmq_monitor_probe *m) {
+  pthread_condattr_t attr;
+  if (pthread_mutex_init(&m->lock, NULL) != 0)
+    return -1;
+  int rc = pthread_condattr_init(&attr);
+  if (rc == 0) {
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    rc = pthread_cond_init(&m->changed, &attr);
+    pthread_condattr_destroy(&attr);
+  }
+  if (rc != 0)
+    pthread_mutex_destroy(&m->lock);
+  return rc == 0 ? 0 : -1;
+}
+
 struct rmq_monitor_probe *
 rmq_monitor_probe_new(const struct rmq_probe_options *options,
                       const char *plugin, const char *block,
                       const struct rmq_host *host, struct rmq_error *err) {
   struct rmq_monitor_probe *m = calloc(1, sizeof(*m));
-  if (m == NULL || pthread_mutex_init(&m->lock, NULL) != 0) {
+  if (m == NULL || init_lock(m) != 0) {
     rmq_error_set(err, "no memory");
     free(m);
     return NULL;
@@ -274,6 +298,7 @@ void rmq_monitor_probe_free(struct rmq_monitor_probe *m) {
   rmq_worker_free(m->worker);
   rmq_connection_free(m->connection);
   rmq_connection_setup_fini(&m->setup);
+  pthread_cond_destroy(&m->changed);
   pthread_mutex_destroy(&m->lock);
   free(m);
 }
@@ -298,6 +323,18 @@ bool rmq_monitor_probe_join(struct rmq_monitor_probe *m,
     return false;
   m->is_started = false;
   return true;
+}
+
+void rmq_monitor_probe_await(struct rmq_monitor_probe *m) {
+  struct rmq_mono until = rmq_mono_add(
+      rmq_mono_add(now_of(m), m->options->timeout), rmq_s(SLACK_S));
+  const struct timespec due = {.tv_sec = (time_t)(until.ns / RMQ_NS_PER_S),
+                               .tv_nsec = (long)(until.ns % RMQ_NS_PER_S)};
+  int rc = 0;
+  pthread_mutex_lock(&m->lock);
+  while (m->result.verdict == RMQ_PROBE_UNKNOWN && rc == 0)
+    rc = pthread_cond_timedwait(&m->changed, &m->lock, &due);
+  pthread_mutex_unlock(&m->lock);
 }
 
 struct rmq_probe_result rmq_monitor_probe_take(struct rmq_monitor_probe *m) {

@@ -31,6 +31,9 @@ void rmq_monitor_probe_stop(struct rmq_monitor_probe *m,
 bool rmq_monitor_probe_join(struct rmq_monitor_probe *m,
                             struct rmq_mono deadline);
 
+/* After a start: waits for the first verdict, at most the options' Timeout and
+ * a second. */
+void rmq_monitor_probe_await(struct rmq_monitor_probe *m);
 /* Any thread. Latencies are those since the last take. */
 struct rmq_probe_result rmq_monitor_probe_take(struct rmq_monitor_probe *m);
 

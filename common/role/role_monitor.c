@@ -388,6 +388,11 @@ int rmq_role_monitor_start_beside(struct rmq_role_monitor *m,
   return 0;
 }
 
+void rmq_role_monitor_await_probe(struct rmq_role_monitor *m) {
+  if (m->probe != NULL)
+    rmq_monitor_probe_await(m->probe);
+}
+
 int rmq_role_monitor_start(struct rmq_role_monitor *m, struct rmq_error *err) {
   if (rmq_role_monitor_start_beside(m, err) != 0)
     return -1;

@@ -75,6 +75,9 @@ size_t rmq_role_monitor_read(struct rmq_role_monitor *m);
  * the hours of the week; to be stopped as a start is. 0, or -1 with err. */
 int rmq_role_monitor_start_beside(struct rmq_role_monitor *m,
                                   struct rmq_error *err);
+/* After that: waits for the probe's first verdict, which its Timeout bounds.
+ * Without one it returns at once. */
+void rmq_role_monitor_await_probe(struct rmq_role_monitor *m);
 /* Without a start: polls in the calling thread, at most Interval long, then
  * hands over as read does. */
 size_t rmq_role_monitor_sample(struct rmq_role_monitor *m);

@@ -9,12 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Parts of the answer that may be missing for longer than a look, each said to
- * the log once when that begins and once when it is over. */
-static const char *const part_events[] = {"nodes_missing", "queues_missing",
-                                          "too_many_queues"};
-enum { PARTS_COUNT = 3 };
-
 struct rmq_status {
   struct rmq_status_report report;
   struct rmq_verdict verdicts[RMQ_STATUS_INDICATORS];
@@ -55,6 +49,10 @@ void rmq_status_free(struct rmq_status *s) {
   free(s);
 }
 
+void rmq_status_expect_probe(struct rmq_status *s) {
+  s->verdicts[RMQ_VERDICT_CONNECTION].is_probed = true;
+}
+
 const struct rmq_status_report *rmq_status_get(const struct rmq_status *s) {
   return &s->report;
 }
@@ -92,6 +90,21 @@ static void drop_note(struct rmq_status_report *r, const char *event) {
     }
 }
 
+/* What is over with that event. */
+static void drop_notes(struct rmq_status_report *r, const char *event) {
+  static const struct {
+    const char *event, *ended;
+  } endings[] = {
+      {"reachable", "unreachable"},     {"reachable", "refused"},
+      {"connected", "connect_failed"},  {"connected", "login_refused"},
+      {"connected", "connection_lost"}, {"connected", "blocked"},
+      {"connected", "channel_closed"},  {"unblocked", "blocked"}};
+  for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+    if (strcmp(event, endings[i].event) == 0)
+      drop_note(r, endings[i].ended);
+  drop_note(r, event);
+}
+
 void rmq_status_hear(struct rmq_status *s,
                      const struct rmq_log_record *record) {
   struct rmq_status_report *r = &s->report;
@@ -100,11 +113,7 @@ void rmq_status_hear(struct rmq_status *s,
   /* Of one look; a lower level that lasts is told by its series. */
   if (strcmp(record->event, "detail_level") == 0)
     rmq_verdict_hear(&s->verdicts[RMQ_VERDICT_LAG], record->event);
-  if (strcmp(record->event, "reachable") == 0) {
-    drop_note(r, "unreachable");
-    drop_note(r, "refused");
-  }
-  drop_note(r, record->event);
+  drop_notes(r, record->event);
   if (record->level > RMQ_LOG_WARNING || r->notes_count == RMQ_STATUS_NOTES_MAX)
     return;
   struct rmq_status_note *note = &r->notes[r->notes_count++];
@@ -323,14 +332,17 @@ static void remember(struct rmq_status_indicator *x, double figure) {
   x->history[x->history_count++] = figure;
 }
 
-/* Why there was no answer, or not the whole of it; NULL = nothing was said. */
-static const char *find_reason(const struct rmq_status *s) {
+/* Why there was no answer, or not the whole of it; "" = nothing was said. A
+ * part that is missing for longer than a look was said to the log once. */
+static const char *find_reason(const struct rmq_status *s,
+                               enum rmq_verdict_indicator indicator) {
   const char *reason = find_note(s, "refused");
   if (reason == NULL)
     reason = find_note(s, "unreachable");
-  for (int i = 0; reason == NULL && i < PARTS_COUNT; i++)
-    reason = find_note(s, part_events[i]);
-  return reason;
+  for (size_t i = 0; reason == NULL && i < s->report.notes_count; i++)
+    if (rmq_verdict_is_part(indicator, s->report.notes[i].event))
+      reason = s->report.notes[i].text;
+  return reason != NULL ? reason : "";
 }
 
 /* What no verdict knows: that there is nothing to compare with yet, and that
@@ -349,8 +361,7 @@ static enum rmq_verdict_state judge(const struct rmq_status *s,
     rmq_buf_append_text(text, "not known before the second look");
     return RMQ_VERDICT_UNKNOWN;
   }
-  const char *reason = find_reason(s);
-  rmq_verdict_explain(v, reason != NULL ? reason : "", text);
+  rmq_verdict_explain(v, find_reason(s, i), text);
   return state;
 }
 
@@ -358,9 +369,8 @@ static void end_indicator(struct rmq_status *s, enum rmq_verdict_indicator i) {
   struct rmq_status_indicator *x = &s->report.indicators[i];
   struct rmq_buf text;
   rmq_buf_init(&text, 16 * 1024);
-  for (int k = 0; k < PARTS_COUNT; k++)
-    if (find_note(s, part_events[k]) != NULL)
-      rmq_verdict_hear(&s->verdicts[i], part_events[k]);
+  for (size_t k = 0; k < s->report.notes_count; k++)
+    rmq_verdict_hear(&s->verdicts[i], s->report.notes[k].event);
   enum rmq_verdict_state state = judge(s, i, &text);
   if (s->report.looks == 1 || state != x->state) {
     x->since = s->report.time;

@@ -77,6 +77,8 @@ struct rmq_status; /* opaque: verdicts and the queue that is being read */
  * memory. */
 struct rmq_status *rmq_status_new(const char *cluster, size_t top);
 void rmq_status_free(struct rmq_status *s);
+/* There is a probe, without whose verdict the connection is not OK. */
+void rmq_status_expect_probe(struct rmq_status *s);
 
 /* One look: begin, what the monitor hands over, end. */
 void rmq_status_begin(struct rmq_status *s);

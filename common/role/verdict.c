@@ -62,6 +62,10 @@ bool rmq_verdict_needs_queues(enum rmq_verdict_indicator i) {
   return i == RMQ_VERDICT_LAG;
 }
 
+bool rmq_verdict_needs_checks(enum rmq_verdict_indicator i) {
+  return i == RMQ_VERDICT_CONNECTION;
+}
+
 const char *rmq_verdict_state_to_str(enum rmq_verdict_state s) {
   switch (s) {
   case RMQ_VERDICT_OK:
@@ -272,7 +276,8 @@ static void keep_problem(struct rmq_verdict *v,
 static void add_problem(struct rmq_verdict *v, enum rmq_verdict_state state,
                         const struct rmq_verdict_measure *m,
                         const struct rmq_sample *s, double value) {
-  struct rmq_verdict_problem p = {.state = state, .badness = value};
+  struct rmq_verdict_problem p = {
+      .state = state, .badness = value, .is_probe = m->is_probe};
   struct rmq_buf text;
   rmq_buf_init(&text, 4096);
   append_object(&text, s);
@@ -364,21 +369,34 @@ void rmq_verdict_see(struct rmq_verdict *v, const struct rmq_sample *sample) {
   }
 }
 
+static bool is_one_of(const char *const *events, const char *event) {
+  for (; *events != NULL; events++)
+    if (strcmp(*events, event) == 0)
+      return true;
+  return false;
+}
+
+bool rmq_verdict_is_part(enum rmq_verdict_indicator i, const char *event) {
+  static const char *const of_queues[] = {"queues_missing", "too_many_queues",
+                                          "detail_level", NULL};
+  static const char *const of_checks[] = {
+      "connections_missing", "quorum_missing", "certificates_missing", NULL};
+  if (rmq_verdict_needs_queues(i))
+    return is_one_of(of_queues, event);
+  return strcmp(event, "nodes_missing") == 0 ||
+         (rmq_verdict_needs_checks(i) && is_one_of(of_checks, event));
+}
+
 void rmq_verdict_hear(struct rmq_verdict *v, const char *event) {
-  static const struct {
-    const char *event;
-    bool is_of_queues;
-  } parts[] = {{"nodes_missing", false},
-               {"queues_missing", true},
-               {"too_many_queues", true},
-               {"detail_level", true}};
-  for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-    if (strcmp(event, parts[i].event) == 0 &&
-        parts[i].is_of_queues == rmq_verdict_needs_queues(v->indicator))
-      v->is_partial = true;
+  v->is_partial |= rmq_verdict_is_part(v->indicator, event);
 }
 
 /* ---- the line ---- */
+
+static bool is_needed(const struct rmq_verdict *v,
+                      const struct rmq_verdict_measure *m) {
+  return m->is_needed || (m->is_probe && v->is_probed);
+}
 
 enum rmq_verdict_state rmq_verdict_judge(const struct rmq_verdict *v) {
   struct rows r = rows_of(v->indicator);
@@ -389,7 +407,7 @@ enum rmq_verdict_state rmq_verdict_judge(const struct rmq_verdict *v) {
     return v->problems[0].state;
   for (size_t k = 0; k < r.count; k++) {
     seen += v->tallies[k].seen;
-    if (r.first[k].is_needed && v->tallies[k].seen == 0)
+    if (is_needed(v, &r.first[k]) && v->tallies[k].seen == 0)
       return RMQ_VERDICT_UNKNOWN;
   }
   if (seen == 0 || v->is_partial ||
@@ -402,8 +420,14 @@ static void say_problems(const struct rmq_verdict *v, struct rmq_buf *out) {
   size_t named = v->problems_count < RMQ_VERDICT_PROBLEMS_MAX
                      ? v->problems_count
                      : RMQ_VERDICT_PROBLEMS_MAX;
-  for (size_t k = 0; k < named; k++)
+  for (size_t k = 0; k < named; k++) {
     rmq_buf_appendf(out, "%s%s", k == 0 ? "" : "; ", v->problems[k].text);
+    if (v->problems[k].is_probe && v->probe_reason != NULL) {
+      rmq_buf_append_text(out, " (");
+      append_name(out, v->probe_reason);
+      rmq_buf_append_char(out, ')');
+    }
+  }
   if (v->problems_count > named)
     rmq_buf_appendf(out, "; and %zu more", v->problems_count - named);
 }
@@ -431,7 +455,7 @@ static void say_unknown(const struct rmq_verdict *v, const struct rows *r,
   const char *missing = v->is_partial ? "all of it" : "it";
   for (size_t k = 0; k < r->count; k++)
     if (v->tallies[k].seen == 0 &&
-        (v->chosen >= 0 ? v->chosen == (int)k : r->first[k].is_needed))
+        (v->chosen >= 0 ? v->chosen == (int)k : is_needed(v, &r->first[k])))
       missing = r->first[k].name;
   rmq_buf_appendf(out, "the broker does not tell %s", missing);
   rmq_buf_append_text(out, reason[0] != '\0' ? ": " : "");
@@ -473,14 +497,19 @@ void rmq_verdict_explain(const struct rmq_verdict *v, const char *reason,
   }
 }
 
+void rmq_verdict_head(enum rmq_verdict_indicator i, enum rmq_verdict_state s,
+                      struct rmq_buf *out) {
+  rmq_buf_append_text(out, "RABBITMQ ");
+  append_upper(out, rmq_verdict_indicator_to_str(i));
+  rmq_buf_appendf(out, " %s - ", rmq_verdict_state_to_str(s));
+}
+
 enum rmq_verdict_state rmq_verdict_say(struct rmq_verdict *v,
                                        const char *reason,
                                        struct rmq_buf *out) {
   struct rows r = rows_of(v->indicator);
   enum rmq_verdict_state state = rmq_verdict_judge(v);
-  rmq_buf_append_text(out, "RABBITMQ ");
-  append_upper(out, rmq_verdict_indicator_to_str(v->indicator));
-  rmq_buf_appendf(out, " %s - ", rmq_verdict_state_to_str(state));
+  rmq_verdict_head(v->indicator, state, out);
   rmq_verdict_explain(v, reason, out);
   if (v->is_answered)
     say_perf(v, &r, out);

@@ -60,6 +60,7 @@ struct rmq_verdict_tally {
 struct rmq_verdict_problem {
   enum rmq_verdict_state state;
   double badness; /* orders problems of one state */
+  bool is_probe;  /* what the probe found out */
   char text[RMQ_VERDICT_TEXT_MAX];
 };
 
@@ -71,6 +72,10 @@ struct rmq_verdict {
   struct rmq_range warning, critical;
   const char *warning_text, *critical_text; /* borrowed */
   bool is_partial; /* a part was not answered, in whichever set */
+  /* For the user to set: there is a probe, without whose verdict nothing is OK;
+   * and why it failed (borrowed, NULL = not known). */
+  bool is_probed;
+  const char *probe_reason;
   /* The set. */
   struct rmq_verdict_tally tallies[RMQ_VERDICT_MEASURES_MAX];
   struct rmq_verdict_problem problems[RMQ_VERDICT_PROBLEMS_MAX];
@@ -92,17 +97,25 @@ void rmq_verdict_fini(struct rmq_verdict *v);
 void rmq_verdict_clear(struct rmq_verdict *v);
 /* One of the monitor's samples; others are ignored. */
 void rmq_verdict_see(struct rmq_verdict *v, const struct rmq_sample *sample);
-/* An event of the monitor's log: some say that a part was not answered, and
- * then the verdict is not OK. */
+/* Whether an event of the monitor's log says that a part of the indicator was
+ * not answered. */
+bool rmq_verdict_is_part(enum rmq_verdict_indicator i, const char *event);
+/* An event of the log: after such a one the verdict is not OK. */
 void rmq_verdict_hear(struct rmq_verdict *v, const char *event);
 /* Whether the indicator looks at single queues. */
 bool rmq_verdict_needs_queues(enum rmq_verdict_indicator i);
+/* Whether it looks at what the monitor asks now and then: blocked connections,
+ * quorum queues, certificates. */
+bool rmq_verdict_needs_checks(enum rmq_verdict_indicator i);
 /* The state of the set. */
 enum rmq_verdict_state rmq_verdict_judge(const struct rmq_verdict *v);
 /* What the limits that a measure has by itself say of a value; NaN is OK, and
  * UNKNOWN a measure that the indicator does not have. */
 enum rmq_verdict_state rmq_verdict_limits(enum rmq_verdict_indicator i,
                                           const char *measure, double value);
+/* How the line begins: "RABBITMQ LAG UNKNOWN - ". */
+void rmq_verdict_head(enum rmq_verdict_indicator i, enum rmq_verdict_state s,
+                      struct rmq_buf *out);
 /* Why it is that: problems, figures, or what is missing. */
 void rmq_verdict_explain(const struct rmq_verdict *v, const char *reason,
                          struct rmq_buf *out);

@@ -22,6 +22,7 @@ struct rmq_verdict_measure {
   const char *warning, *critical; /* ranges; NULL = none */
   const char *says;               /* "%s messages ready", or what is wrong */
   bool is_needed;                 /* without it there is no OK */
+  bool is_probe;                  /* likewise, where there is a probe */
   bool is_fact;                   /* says is the whole text: no figure in it */
 };
 

@@ -1,17 +1,48 @@
 # SPDX-License-Identifier: MIT
 """warren check, as Nagios and Icinga call it."""
 
+import json
 import os
 import re
+import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
+
+import pytest
 
 from rig.collectd import built_program
 from rig.ports import free_ports
 from rig.waiting import wait_for
+from rig.web import Web
 
 # 'label'=value[UOM];[warn];[crit], of the Development Guidelines.
 PERF = re.compile(r"'([^'=]+)'=(-?[0-9.]+(?:e[+-]?\d+)?)(s|%|B|c)?;([^; ]*);([^; ]*)")
+
+
+def silent():
+    """A port where nobody answers."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    return listening, f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def front(broker, planted=()):
+    """The broker's management API, with some answers of our own: part of the
+    path, status, body."""
+    def answer(handler):
+        for part, status, body in planted:
+            if part in handler.path:
+                handler.reply(status, json.dumps(body).encode())
+                return
+        request = urllib.request.Request(broker.url + handler.path, headers={
+            "Authorization": handler.headers["Authorization"]})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as r:
+                handler.reply(r.status, r.read())
+        except urllib.error.HTTPError as e:
+            handler.reply(e.code, e.read())
+    return Web(answer)
 
 
 def check(build, *args, url, password="guest"):
@@ -68,9 +99,111 @@ def test_who_refuses_or_does_not_answer_is_critical_and_says_why(build, broker):
     assert time.monotonic() - begin < 5, "an answer that does not come is not awaited twice"
 
 
+@pytest.mark.parametrize("planted,word,said,figure", [
+    ((("certificate-expiration", 503, {"status": "failed", "expired": [
+        {"node": "r@a", "port": 5671, "protocol": "amqp/ssl",
+         "certfile_expires_on": [time.strftime(
+             "%Y-%m-%d %H:%M:%S", time.gmtime(time.time() + 5 * 86400))]}]}),),
+     "CRITICAL", "a TLS certificate expires within 5 days", "certificate_days"),
+    ((("/api/connections?", 200, [{"state": "running"}, {"state": "blocked"}]),),
+     "WARNING", "1 connections blocked", "connections_blocked"),
+    ((("quorum-critical", 503, {"status": "failed", "queues": [
+        {"name": "q", "virtual_host": "/"}]}),),
+     "WARNING", "1 queues that the loss of one more", "quorum_critical_queues"),
+    ((("elected-leaders", 503, {"status": "failed", "queues": [
+        {"name": "q", "virtual_host": "/"}]}),),
+     "CRITICAL", "1 quorum queues without a leader", "leaderless_queues"),
+    ((("quorum-critical", 500, {}),), "UNKNOWN", "HTTP status 500", None),
+    ((("elected-leaders", 404, {}),), "OK", "", None),  # of an old version
+], ids=["certificate", "blocked", "critical", "leaderless", "refused", "unknown"])
+def test_connection_knows_what_is_asked_now_and_then(
+        build, broker, planted, word, said, figure):
+    with front(broker, planted) as api:
+        got, text, perf = check(build, "connection", url=api.url)
+        assert got == word and said in text, text
+        assert "leaderless_queues" in perf or figure != "leaderless_queues"
+        if figure:
+            assert figure in perf, perf
+
+
+def test_only_connection_asks_for_more(build, broker):
+    more = re.compile(r"/api/(connections|health/)")
+    for indicator in "connection", "lag", "errors", "resource", "throughput":
+        with front(broker) as api:
+            check(build, indicator, "--over", "1", url=api.url)
+            asked = [path for path, _ in api.requests if more.match(path)]
+            assert len(asked) == (4 if indicator == "connection" else 0), asked
+
+
+def probe(port, *more):
+    return ",".join([f"host=127.0.0.1,port={port}", "timeout=1s", *more])
+
+
+def test_a_probe_says_whether_a_message_gets_through(build, broker, monkeypatch):
+    def ask(*options):
+        began = time.monotonic()
+        word, text, perf = check(build, "connection", "--probe", probe(*options),
+                                 url=broker.url)
+        assert time.monotonic() - began < 6
+        return word, text, perf
+    monkeypatch.setenv("WARREN_PROBE_PASSWORD", "guest")
+    word, text, perf = ask(broker.amqp_port)
+    assert word == "OK" and "the probe's message came back in" in text, text
+    assert 0 < perf["probe_confirm"] < 1 and 0 < perf["probe_delivery"] < 1
+    port, = free_ports(1)
+    word, text, perf = ask(port)
+    assert word == "CRITICAL", text
+    assert f"no message gets through, says the probe (127.0.0.1:{port}: " in text
+    assert "refused" in text and "probe_delivery" not in perf
+    listening, url = silent()
+    with listening:
+        word, text, _ = ask(url.rpartition(":")[2])
+        assert word == "CRITICAL" and "no message gets through" in text, text
+    monkeypatch.setenv("WARREN_PROBE_PASSWORD", "wrong")
+    word, text, _ = ask(broker.amqp_port)
+    assert word == "CRITICAL" and "ACCESS_REFUSED" in text, text
+
+
+def test_an_alarm_blocks_the_probe_and_whoever_publishes(build, victim):
+    def ask():
+        return check(build, "connection", "--probe", probe(victim.amqp_port),
+                     url=victim.url)
+    victim.memory_alarm(True)
+    try:
+        def is_seen():
+            word, text, perf = ask()
+            return (word == "CRITICAL" and "memory alarm" in text and text)
+        text = wait_for(is_seen, 20, "the alarm is seen")
+        assert "no message gets through, says the probe (" in text, text
+    finally:
+        victim.memory_alarm(False)
+    wait_for(lambda: ask()[0] == "OK", 20, "all is well again")
+
+
+def test_a_server_that_says_nothing_is_critical_by_the_timeout(build):
+    listening, url = silent()
+    with listening:
+        began = time.monotonic()
+        word, text, _ = check(build, "connection", "--timeout", "1", url=url)
+        assert word == "CRITICAL" and "no answer" in text, text
+        assert time.monotonic() - began < 4
+
+
+def test_without_a_verdict_by_the_deadline_it_is_unknown(build):
+    listening, url = silent()
+    with listening:
+        began = time.monotonic()
+        word, text, _ = check(build, "connection", "--timeout", "10",
+                              "--deadline", "2", url=url)
+        assert text == "RABBITMQ CONNECTION UNKNOWN - no verdict by the deadline"
+        assert 1.5 < time.monotonic() - began < 4
+
+
 def test_wrong_arguments_are_unknown(build):
     for args in (["lagg"], [], ["lag", "--warning", "x"], ["lag", "--nothing"],
-                 ["lag", "--over", "60", "--deadline", "50"]):
+                 ["errors", "--over", "60", "--deadline", "50"],
+                 ["lag", "--probe"], ["connection", "--alert", "backlog"],
+                 ["connection", "--probe", "--deadline", "5"]):
         done = subprocess.run([built_program(build, "warren"), "check", *args],
                               capture_output=True, text=True, timeout=20)
         assert done.returncode == 3, args
@@ -83,5 +216,5 @@ def test_icingas_definition_names_arguments_that_exist(build):
         named = set(re.findall(r'"(--[a-z-]+)"', f.read()))
     shown = subprocess.run([built_program(build, "warren"), "check", "--help"],
                            capture_output=True, text=True, timeout=20).stdout
-    assert len(named) >= 10
+    assert len(named) >= 12 and {"--probe", "--deadline"} <= named
     assert named <= set(re.findall(r"^  (--[a-z-]+)", shown, re.M))

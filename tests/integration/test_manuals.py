@@ -158,6 +158,8 @@ class Stage:
         text = re.sub(r"http://rabbit\d:15692", self.broker.metrics_url, text)
         text = re.sub(r"(/etc|~)/[\w./-]*", str(self.where / "password"), text)
         text = re.sub(r"--host (\w+)", "--host 127.0.0.1", text)
+        text = re.sub(r"--probe host=\w+", "--probe host=127.0.0.1,port="
+                      f"{self.broker.amqp_port}", text)
         text = re.sub(r"/var/lib/(collectd|telegraf)/spool",
                       str(self.where / "spool"), text)
         text = re.sub(r"--user (monitor|collectd)\b", "--user guest", text)

@@ -83,6 +83,20 @@ def test_a_broker_that_does_not_answer_is_a_failure_and_the_rest_unknown(build):
     assert len(re.findall(r"UNKNOWN +not known: the cluster does not", text)) == 4
 
 
+def test_a_probe_that_fails_is_a_failure_that_says_why(build, broker):
+    port, = free_ports(1)
+    for at, word in (broker.amqp_port, "OK"), (port, "FAILURE"):
+        _, line = status(build, "--json", "--over", "0.1", "--max-queues", "0",
+                         "--probe", f"host=127.0.0.1,port={at},timeout=1s",
+                         url=broker.url)
+        answer = json.loads(line)
+        connection = answer["indicators"][0]
+        assert connection["state"] == word, answer
+        notes = " ".join(answer["notes"])
+        is_said = "not usable: the probe's message" in notes and str(port) in notes
+        assert is_said == (word == "FAILURE"), notes
+
+
 class Screen:
     """The command on a terminal of its own, 90 x 24."""
 

@@ -187,6 +187,54 @@ a_part_that_is_missing_makes_lag_unknown_while_it_lasts(void **state) {
   rmq_status_free(s);
 }
 
+/* Each indicator has its own parts, and its own reason. */
+static void what_one_indicator_lacks_leaves_the_others_alone(void **state) {
+  struct rmq_status *s = rmq_status_new("main", 4);
+  const struct rmq_status_indicator *c = indicator(s, RMQ_VERDICT_CONNECTION);
+  (void)state;
+  begin_well(s);
+  see_queue(s, "q", 5, 0, 1);
+  hear(s, RMQ_LOG_WARNING, "queues_missing", "queues: status 500");
+  hear(s, RMQ_LOG_WARNING, "quorum_missing", "quorum: timed out");
+  end(s, 100);
+  assert_int_equal(c->state, RMQ_VERDICT_UNKNOWN);
+  assert_string_equal(c->text,
+                      "the broker does not tell all of it: quorum: timed out");
+  assert_string_equal(indicator(s, RMQ_VERDICT_LAG)->text,
+                      "the broker does not tell all of it: queues: status 500");
+  assert_int_equal(indicator(s, RMQ_VERDICT_RESOURCE)->state, RMQ_VERDICT_OK);
+  rmq_status_free(s);
+}
+
+static void
+the_probe_is_awaited_and_its_troubles_are_noted_until_over(void **state) {
+  struct rmq_status *s = rmq_status_new("main", 4);
+  const struct rmq_status_indicator *c = indicator(s, RMQ_VERDICT_CONNECTION);
+  (void)state;
+  rmq_status_expect_probe(s);
+  static const enum rmq_verdict_state want[] = {
+      RMQ_VERDICT_UNKNOWN, RMQ_VERDICT_CRITICAL, RMQ_VERDICT_OK};
+  static const size_t want_notes[] = {0, 3, 0};
+  for (int look = 0; look < 3; look++) {
+    begin_well(s);
+    see_queue(s, "q", 5, 0, 1);
+    if (look == 1) {
+      hear(s, RMQ_LOG_WARNING, "blocked", "rabbit1:5672: low on memory");
+      hear(s, RMQ_LOG_WARNING, "connect_failed", "rabbit1:5672: refused");
+      hear(s, RMQ_LOG_ERROR, "probe", "not usable");
+    } else if (look == 2) {
+      hear(s, RMQ_LOG_NOTICE, "connected", "the trouble is over");
+      hear(s, RMQ_LOG_NOTICE, "probe", "the probe's messages come back again");
+    }
+    if (look > 0)
+      see(s, "bool", "amqp_usable", look - 1, cluster);
+    end(s, 100 + look);
+    assert_int_equal(c->state, want[look]);
+    assert_int_equal(rmq_status_get(s)->notes_count, want_notes[look]);
+  }
+  rmq_status_free(s);
+}
+
 static void history_keeps_the_last_looks_and_their_figures(void **state) {
   struct rmq_status *s = rmq_status_new("main", 4);
   (void)state;
@@ -240,6 +288,9 @@ int main(void) {
       cmocka_unit_test(a_state_lasts_since_the_look_that_found_it),
       cmocka_unit_test(of_a_cluster_that_is_silent_only_that_is_known),
       cmocka_unit_test(a_part_that_is_missing_makes_lag_unknown_while_it_lasts),
+      cmocka_unit_test(what_one_indicator_lacks_leaves_the_others_alone),
+      cmocka_unit_test(
+          the_probe_is_awaited_and_its_troubles_are_noted_until_over),
       cmocka_unit_test(history_keeps_the_last_looks_and_their_figures),
       cmocka_unit_test(more_nodes_than_there_is_room_for_are_counted),
       cmocka_unit_test(the_worse_of_two_states_counts)};

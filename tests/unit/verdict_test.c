@@ -159,6 +159,107 @@ static void a_node_that_is_down_is_critical(void **state) {
          "'response_time'=0.012s;;");
 }
 
+/* A cluster whose nodes run. */
+static void begin_connection(struct rmq_verdict *v) {
+  begin(v, RMQ_VERDICT_CONNECTION, NULL, NULL, NULL);
+  answer(v);
+  see(v, "bool", "running", 1, node1);
+}
+
+static void each_part_of_the_connection_has_its_limits(void **state) {
+  (void)state;
+  static const struct {
+    const char *type, *instance;
+    double value;
+    enum rmq_verdict_state want_state;
+    const char *want_line;
+  } rows[] = {
+      {"gauge", "certificate_days", 30, RMQ_VERDICT_OK,
+       "RABBITMQ CONNECTION OK - a TLS certificate expires within 30 days | "
+       "'certificate_days'=30;30:;7:"},
+      {"gauge", "certificate_days", 29.5, RMQ_VERDICT_WARNING,
+       "RABBITMQ CONNECTION WARNING - a TLS certificate expires within 29.5 "
+       "days | 'certificate_days'=29.5;30:;7:"},
+      {"gauge", "certificate_days", 0, RMQ_VERDICT_CRITICAL,
+       "RABBITMQ CONNECTION CRITICAL - a TLS certificate expires within 0 days "
+       "| 'certificate_days'=0;30:;7:"},
+      {"current_connections", "blocked", 0, RMQ_VERDICT_OK,
+       "RABBITMQ CONNECTION OK - 0 connections blocked | "
+       "'connections_blocked'=0;0;"},
+      {"current_connections", "blocked", 3, RMQ_VERDICT_WARNING,
+       "RABBITMQ CONNECTION WARNING - 3 connections blocked | "
+       "'connections_blocked'=3;0;"},
+      {"gauge", "quorum_critical_queues", 2, RMQ_VERDICT_WARNING,
+       "RABBITMQ CONNECTION WARNING - 2 queues that the loss of one more node "
+       "would stop | 'quorum_critical_queues'=2;0;"},
+      {"gauge", "leaderless_queues", 1, RMQ_VERDICT_CRITICAL,
+       "RABBITMQ CONNECTION CRITICAL - 1 quorum queues without a leader | "
+       "'leaderless_queues'=1;;0"},
+      {"gauge", "leaderless_queues", 0, RMQ_VERDICT_OK,
+       "RABBITMQ CONNECTION OK - 0 quorum queues without a leader | "
+       "'leaderless_queues'=0;;0"}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_verdict v;
+    begin_connection(&v);
+    see(&v, rows[i].type, rows[i].instance, rows[i].value, cluster);
+    expect(&v, rows[i].want_state, rows[i].want_line);
+  }
+}
+
+static void what_was_asked_now_and_then_and_not_told_is_unknown(void **state) {
+  (void)state;
+  static const char *const events[] = {"connections_missing", "quorum_missing",
+                                       "certificates_missing"};
+  for (size_t i = 0; i < COUNT_OF(events); i++)
+    for (int indicator = 0; indicator <= RMQ_VERDICT_THROUGHPUT; indicator++) {
+      bool is_connection = indicator == RMQ_VERDICT_CONNECTION;
+      assert_int_equal(
+          rmq_verdict_is_part((enum rmq_verdict_indicator)indicator, events[i]),
+          is_connection);
+      assert_int_equal(
+          rmq_verdict_needs_checks((enum rmq_verdict_indicator)indicator),
+          is_connection);
+    }
+  struct rmq_verdict v;
+  begin_connection(&v);
+  rmq_verdict_hear(&v, "quorum_missing");
+  expect(&v, RMQ_VERDICT_UNKNOWN,
+         "RABBITMQ CONNECTION UNKNOWN - the broker does not tell all of it: "
+         "connection refused");
+}
+
+static void a_probe_that_fails_says_why(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  begin_connection(&v);
+  v.is_probed = true;
+  v.probe_reason = "rabbit1:5672: refused | a\nb";
+  see(&v, "bool", "amqp_usable", 0, cluster);
+  expect(&v, RMQ_VERDICT_CRITICAL,
+         "RABBITMQ CONNECTION CRITICAL - no message gets through, says the "
+         "probe (rabbit1:5672: refused ? a?b)");
+}
+
+static void a_probe_without_a_verdict_leaves_nothing_ok(void **state) {
+  (void)state;
+  struct rmq_verdict v;
+  begin_connection(&v);
+  v.is_probed = true;
+  expect(&v, RMQ_VERDICT_UNKNOWN,
+         "RABBITMQ CONNECTION UNKNOWN - the broker does not tell amqp_usable: "
+         "connection refused");
+  begin_connection(&v);
+  v.is_probed = true;
+  v.probe_reason = "of a failure that is over";
+  see(&v, "bool", "amqp_usable", 1, cluster);
+  see(&v, "latency", "probe_confirm", 0.002, cluster);
+  see(&v, "latency", "probe_delivery", 0.003, cluster);
+  expect(&v, RMQ_VERDICT_OK,
+         "RABBITMQ CONNECTION OK - the probe's message came back in 0.003 s, "
+         "it was confirmed in 0.002 s | 'probe_delivery'=0.003s;;300 "
+         "'probe_confirm'=0.002s;;");
+}
+
 static void what_the_broker_does_not_say_is_unknown(void **state) {
   (void)state;
   struct rmq_verdict v;
@@ -258,6 +359,16 @@ static void wrong_words_are_refused(void **state) {
   }
 }
 
+/* An alert is raised at its limit, a range beyond it: with a limit of 1, of
+ * what is counted, that is above 0. */
+static void put_range(const struct rmq_alert_quantity *q, double limit,
+                      char text[32]) {
+  snprintf(text, 32, q->is_lower_worse ? "%.0f:" : "%.0f",
+           limit == 1 ? 0 : limit);
+  if (limit == 0)
+    text[0] = '\0';
+}
+
 /* The same limits as the alerts', so that two ways of asking do not differ. */
 static void limits_are_those_of_the_alerts(void **state) {
   (void)state;
@@ -275,13 +386,13 @@ static void limits_are_those_of_the_alerts(void **state) {
           (m->plus != NULL) != (q->kind == RMQ_ALERT_BACKLOG) &&
           q->kind == RMQ_ALERT_BACKLOG)
         continue; /* the backlog is a sum, here and there */
-      snprintf(text, sizeof(text), "%.0f", q->failure);
-      assert_string_equal(m->critical, text);
-      snprintf(text, sizeof(text), "%.0f", q->warning);
-      assert_string_equal(m->warning != NULL ? m->warning : "0", text);
+      put_range(q, q->failure, text);
+      assert_string_equal(m->critical != NULL ? m->critical : "", text);
+      put_range(q, q->warning, text);
+      assert_string_equal(m->warning != NULL ? m->warning : "", text);
       compared++;
     }
-  assert_true(compared >= 8);
+  assert_true(compared >= 12);
 }
 
 /* So that its array of tallies has room, and its rows stand together. */
@@ -304,6 +415,10 @@ int main(void) {
       cmocka_unit_test(the_worst_come_first_and_the_rest_is_counted),
       cmocka_unit_test(the_users_ranges_replace_the_limits_of_their_measure),
       cmocka_unit_test(a_node_that_is_down_is_critical),
+      cmocka_unit_test(each_part_of_the_connection_has_its_limits),
+      cmocka_unit_test(what_was_asked_now_and_then_and_not_told_is_unknown),
+      cmocka_unit_test(a_probe_that_fails_says_why),
+      cmocka_unit_test(a_probe_without_a_verdict_leaves_nothing_ok),
       cmocka_unit_test(what_the_broker_does_not_say_is_unknown),
       cmocka_unit_test(without_the_part_that_decides_it_is_unknown),
       cmocka_unit_test(of_a_part_of_the_queues_only_bad_news_is_believed),
