@@ -197,7 +197,7 @@ static int set_number(const char *name, const char *value, int64_t max,
 
 static int set_priority(struct rmq_publish_request *r, const char *name,
                         const char *value, struct rmq_error *err) {
-  int64_t number;
+  int64_t number = 0;
   if (set_number(name, value, UINT8_MAX, &number, err) != 0)
     return -1;
   r->message.envelope.priority = (uint8_t)number;
