@@ -250,9 +250,42 @@ static int start_block(struct block *b) {
   return 0;
 }
 
+/* Values that may wait in collectd's queue; -1: nothing bounds them. */
+static int64_t values_max(void) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < blocks_count; i++) {
+    int64_t limit = blocks[i]->options->backpressure_queue_length;
+    if (limit == 0)
+      return -1;
+    sum += limit;
+  }
+  return sum;
+}
+
+/* What collectd's own bound drops, nobody hears of. Of its two limits the low
+ * one holds: 5.8 to 5.12 have the draw between them inverted. */
+static void check_write_queue(void) {
+  long high = global_option_get_long("WriteQueueLimitHigh", 0);
+  long low = global_option_get_long("WriteQueueLimitLow", high / 2);
+  int64_t most = values_max();
+  if (low < 0)
+    low = high / 2;
+  else if (low > high)
+    low = high;
+  if (high > 0 && (most < 0 || low <= most))
+    WARNING("%s plugin: collectd drops values when %ld wait for its writers "
+            "(WriteQueueLimitLow, or half of WriteQueueLimitHigh), and "
+            "BackpressureQueueLength lets more of them wait: messages with "
+            "dropped values are requeued after WrittenTimeout, and rejected "
+            "after MaxRedeliveries. Set WriteQueueLimitLow well above "
+            "BackpressureQueueLength of all blocks together, or neither limit",
+            plugin_name, low);
+}
+
 /* Runs after the init callbacks of all plugins, because it was registered by
  * one of them: whoever registers a writer has done so. */
 static int last_init(void) {
+  check_write_queue();
   plugin_register_write(plugin_name, consume_write, NULL);
   user_data_t ud = {.data = &is_drained, .free_func = drain};
   plugin_register_complex_read(plugin_name, drain_name, drain_read,

@@ -120,13 +120,14 @@ uint64_t rmq_outstanding_take(struct rmq_outstanding *t) {
   return ticket;
 }
 
-void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket) {
+int64_t rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket) {
   struct rmq_outstanding_slot *slot = find(t, ticket);
   if (slot == NULL || slot->left == 0)
-    return;
-  if (slot->left < HANDING_OUT / 2)
-    t->values -= slot->left;
+    return 0;
+  int64_t out = slot->left < HANDING_OUT / 2 ? slot->left : 0;
+  t->values -= out;
   release(t, slot);
+  return out;
 }
 
 static bool is_overdue(const struct rmq_outstanding *t,
@@ -142,20 +143,32 @@ static bool is_overdue(const struct rmq_outstanding *t,
           rmq_mono_reached(now, rmq_mono_add(heard, patience)));
 }
 
+static bool is_out(const struct rmq_outstanding_slot *s) {
+  return s->ticket != 0 && s->left != 0;
+}
+
 uint64_t rmq_outstanding_overdue(struct rmq_outstanding *t,
                                  struct rmq_dur timeout, struct rmq_mono now) {
-  uint64_t found = 0;
   if (t->has_heard)
     t->last_back = now;
   t->has_heard = false;
   for (size_t i = 0; i < t->max; i++) {
     struct rmq_outstanding_slot *s = &t->slots[i];
-    if (s->ticket == 0 || s->left == 0)
-      continue;
-    if (t->newest.ns > s->since.ns && rmq_mono_is_never(s->overtaken))
+    if (is_out(s) && t->newest.ns > s->since.ns &&
+        rmq_mono_is_never(s->overtaken))
       s->overtaken = now;
-    if (found == 0 && is_overdue(t, s, timeout, now))
-      found = s->ticket;
   }
-  return found;
+  t->looked_at = 0;
+  return rmq_outstanding_next_overdue(t, timeout, now);
+}
+
+uint64_t rmq_outstanding_next_overdue(struct rmq_outstanding *t,
+                                      struct rmq_dur timeout,
+                                      struct rmq_mono now) {
+  while (t->looked_at < t->max) {
+    const struct rmq_outstanding_slot *s = &t->slots[t->looked_at++];
+    if (is_out(s) && is_overdue(t, s, timeout, now))
+      return s->ticket;
+  }
+  return 0;
 }

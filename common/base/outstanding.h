@@ -46,6 +46,7 @@ struct rmq_outstanding {
   struct rmq_mono newest;    /* of the deliveries of which a value came back */
   bool has_heard;            /* any value came back; noticed by overdue */
   struct rmq_mono last_back; /* when that was noticed last */
+  size_t looked_at;          /* slots, of overdue's round */
 };
 
 /* max = most deliveries at a time, over 0. -1 without memory. */
@@ -68,8 +69,8 @@ uint64_t rmq_outstanding_take(struct rmq_outstanding *t);
 void rmq_outstanding_tell_at(struct rmq_outstanding *t, size_t count);
 /* The delivery does not matter any more; values that still come back for it
  * are strays. After end, or before any value was handed out; without effect on
- * one that is complete. */
-void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket);
+ * one that is complete. How many of its values were still out. */
+int64_t rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket);
 
 /* A delivery whose values seem not to come back: handed out longer than timeout
  * ago, and either overtaken for as long, which is noticed here, or nothing at
@@ -78,6 +79,11 @@ void rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket);
  * slot; to be called often compared with timeout. */
 uint64_t rmq_outstanding_overdue(struct rmq_outstanding *t,
                                  struct rmq_dur timeout, struct rmq_mono now);
+/* The next one of the same round, so that finding all of them means looking at
+ * every slot once more, and not once for each. */
+uint64_t rmq_outstanding_next_overdue(struct rmq_outstanding *t,
+                                      struct rmq_dur timeout,
+                                      struct rmq_mono now);
 /* Below max; the same for the ticket's life, nobody else's meanwhile. */
 size_t rmq_outstanding_slot_of(const struct rmq_outstanding *t,
                                uint64_t ticket);

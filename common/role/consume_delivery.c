@@ -296,6 +296,7 @@ void rmq_consume_delivered(void *ctx, uint64_t serial,
   uint64_t ticket = begin(r, now);
   if (ticket == 0) {
     rmq_flow_postpone(&r->flow, serial, now);
+    rmq_rejections_log_postponed(&r->rejections, d, now);
     return;
   }
   switch (rmq_flow_arrive(&r->flow, ticket, serial, d, now)) {

@@ -271,6 +271,11 @@ bool rmq_flow_is_open(const struct rmq_flow *f, uint64_t ticket) {
   return find(f, ticket) != NULL;
 }
 
+const char *rmq_flow_message_id(const struct rmq_flow *f, uint64_t ticket) {
+  const struct rmq_flow_item *item = find(f, ticket);
+  return item != NULL && item->entry != NULL ? item->entry->id : "";
+}
+
 bool rmq_flow_done(struct rmq_flow *f, uint64_t ticket, struct rmq_mono now,
                    int64_t *ret_published_ms) {
   struct rmq_flow_item *item = find(f, ticket);

@@ -121,6 +121,8 @@ size_t rmq_flow_failed(struct rmq_flow *f, uint64_t ticket, enum rmq_settle how,
                        bool is_bad, struct rmq_mono now);
 /* Whether ticket has not had its end. */
 bool rmq_flow_is_open(const struct rmq_flow *f, uint64_t ticket);
+/* Until that; "" = the message has none, or no copies are looked for. */
+const char *rmq_flow_message_id(const struct rmq_flow *f, uint64_t ticket);
 
 /* The channel is gone. */
 void rmq_flow_lost(struct rmq_flow *f);

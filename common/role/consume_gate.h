@@ -4,10 +4,9 @@
  * one of its threads for each value that it is given pays for it: where writing
  * is quicker than what the values come from, each of them costs a thread that
  * wakes up, finds one value and goes to sleep again, and with several threads
- * much of the processor's time goes into that (measured: a quarter to a half of
- * it). So while many values of one message are being handed out, a writer
- * that has caught up with them rests. It goes on when there is something to do
- * for it, or after a moment in any case.
+ * much of the processor's time goes into that. So while many values of one
+ * message are being handed out, a writer that has caught up with them rests. It
+ * goes on when there is something to do for it, or after a moment in any case.
  *
  * What others may notice: behind a value of ours, while more values of the same
  * message are about to follow, a writer rests, for the time that init was given

@@ -226,14 +226,26 @@ void rmq_rejections_log_rate(struct rmq_rejections *r, struct rmq_mono now) {
   rmq_buf_fini(&line);
 }
 
-static const char *fate_of_overdue(enum rmq_settle how, size_t settled) {
-  if (settled == 0)
+static const char *fate_of_overdue(const struct rmq_overdue *o) {
+  if (o->settled == 0)
     return "given up, which the broker had to give out again anyway";
-  return how == RMQ_SETTLE_DROP ? "acknowledged" : fate(how);
+  return o->how == RMQ_SETTLE_DROP ? "acknowledged" : fate(o->how);
 }
 
-void rmq_rejections_log_overdue(struct rmq_rejections *r, enum rmq_settle how,
-                                size_t settled, struct rmq_dur timeout,
+static const char who_stops[] =
+    "does a filter chain (PreCacheChain, PostCacheChain) stop them?";
+
+static void write_late(struct rmq_rejections *r, const char *message_id,
+                       struct rmq_buf *line) {
+  rmq_session_log_write(
+      r->log, &(struct rmq_log_record){.level = RMQ_LOG_ERROR,
+                                       .event = "written_timeout",
+                                       .message_id = unless_empty(message_id),
+                                       .message = rmq_buf_text(line)});
+}
+
+void rmq_rejections_log_overdue(struct rmq_rejections *r,
+                                const struct rmq_overdue *overdue,
                                 struct rmq_mono now) {
   uint64_t missed = 0;
   if (!take_line(&r->budgets[RMQ_REJECTION_timeout], 1, now, &missed))
@@ -242,13 +254,45 @@ void rmq_rejections_log_overdue(struct rmq_rejections *r, enum rmq_settle how,
   rmq_buf_init(&line, LINE_BYTES);
   rmq_buf_appendf(&line,
                   "a message is %s: not all of its values came back from the "
-                  "writers within %.0f s; does a filter chain (PostCacheChain) "
-                  "stop them?",
-                  fate_of_overdue(how, settled), rmq_dur_seconds(timeout));
+                  "writers within %.0f s; %s",
+                  fate_of_overdue(overdue), rmq_dur_seconds(overdue->timeout),
+                  who_stops);
   append_missed(&line, missed);
-  rmq_session_log_write(
-      r->log, &(struct rmq_log_record){.level = RMQ_LOG_ERROR,
-                                       .event = "written_timeout",
-                                       .message = rmq_buf_text(&line)});
+  write_late(r, overdue->message_id, &line);
+  rmq_buf_fini(&line);
+}
+
+void rmq_rejections_log_unreturned(struct rmq_rejections *r, int64_t values,
+                                   struct rmq_dur timeout,
+                                   struct rmq_mono now) {
+  uint64_t missed = 0;
+  if (!take_line(&r->unreturned, 1, now, &missed))
+    return;
+  struct rmq_buf line;
+  rmq_buf_init(&line, LINE_BYTES);
+  rmq_buf_appendf(&line,
+                  "%lld value%s of a message that is settled already did not "
+                  "come back from the writers within %.0f s; %s",
+                  (long long)values, values == 1 ? "" : "s",
+                  rmq_dur_seconds(timeout), who_stops);
+  append_missed(&line, missed);
+  write_late(r, "", &line);
+  rmq_buf_fini(&line);
+}
+
+void rmq_rejections_log_postponed(struct rmq_rejections *r,
+                                  const struct rmq_delivery *d,
+                                  struct rmq_mono now) {
+  uint64_t missed = 0;
+  if (!take_line(&r->postponed, 1, now, &missed))
+    return;
+  struct rmq_buf line;
+  rmq_buf_init(&line, LINE_BYTES);
+  rmq_buf_append_text(
+      &line, "a message is given back after a second, and comes again: values "
+             "of too many others are still on their way to the writers; are "
+             "they stuck?");
+  append_missed(&line, missed);
+  write_about(r, d, "postponed", &line);
   rmq_buf_fini(&line);
 }

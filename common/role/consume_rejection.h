@@ -21,7 +21,7 @@ struct rmq_line_budget {
 struct rmq_rejections {
   struct rmq_session_log *log; /* borrowed */
   struct rmq_line_budget budgets[RMQ_REJECTIONS_COUNT];
-  struct rmq_line_budget mixed, rate;
+  struct rmq_line_budget mixed, rate, unreturned, postponed;
   struct rmq_quarantine *quarantine; /* NULL = QuarantineDir is not set */
   struct rmq_complain trouble;       /* with it */
   struct rmq_filing_counters filed;
@@ -58,10 +58,25 @@ void rmq_rejections_log_failed(struct rmq_rejections *r, const char *about,
                                enum rmq_settle how, struct rmq_mono now);
 /* A notification was dropped because of NotificationRate: a line a minute. */
 void rmq_rejections_log_rate(struct rmq_rejections *r, struct rmq_mono now);
-/* The same for a delivery of which only the fate is known: a line a minute, as
- * one cause makes all of them overdue. settled 0: its channel was gone. */
-void rmq_rejections_log_overdue(struct rmq_rejections *r, enum rmq_settle how,
-                                size_t settled, struct rmq_dur timeout,
+/* A message whose values did not come back in time. */
+struct rmq_overdue {
+  const char *message_id; /* "" = not known; may hold wire bytes */
+  enum rmq_settle how;
+  size_t settled; /* 0: its channel was gone */
+  struct rmq_dur timeout;
+};
+/* A line a minute, as one cause makes all of them overdue. */
+void rmq_rejections_log_overdue(struct rmq_rejections *r,
+                                const struct rmq_overdue *overdue,
                                 struct rmq_mono now);
+/* The same for values of a message that had its end before: acknowledged when
+ * it was dispatched, or rejected because of others of them. */
+void rmq_rejections_log_unreturned(struct rmq_rejections *r, int64_t values,
+                                   struct rmq_dur timeout, struct rmq_mono now);
+/* A message is not begun, since too many others are on their way: a line a
+ * minute. */
+void rmq_rejections_log_postponed(struct rmq_rejections *r,
+                                  const struct rmq_delivery *d,
+                                  struct rmq_mono now);
 
 #endif

@@ -47,6 +47,7 @@ struct rmq_consume_counters {
   uint64_t refused[RMQ_REFUSALS_COUNT];    /* samples, by rmq_refusal - 1 */
   uint64_t idle_restarts;
   uint64_t notifications; /* on their way to the host */
+  uint64_t unreturned;    /* samples given up, of messages settled before */
   struct rmq_filing_counters filing;
   size_t unacked;
   int64_t outstanding; /* samples out; see base/outstanding.h */
@@ -59,7 +60,7 @@ struct rmq_consume_report {
   double unacked, outstanding, backpressure;
   int64_t delivered, redelivered, acked, requeued, deduplicated, postponed;
   int64_t rejected[RMQ_REJECTIONS_COUNT];
-  int64_t dispatched, notifications;
+  int64_t dispatched, notifications, unreturned;
   int64_t refused[RMQ_REFUSALS_COUNT];
   int64_t quarantined, quarantine_full, quarantine_failed;
   int64_t connections_opened, failbacks, idle_restarts;

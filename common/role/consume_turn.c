@@ -3,10 +3,12 @@
 
 #include "common/role/role_consume_private.h"
 
+#include "common/base/message.h"
+
 #include <inttypes.h>
+#include <stdio.h>
 
 enum { OVERDUE_CHECK_S = 1, BACKPRESSURE_LINE_S = 60 };
-enum { OVERDUE_AT_ONCE = 100 }; /* finding one means looking at all */
 
 /* While messages flow, each of them brings a turn; for those that were written
  * in between nobody needs to be woken before they make an ack. */
@@ -40,12 +42,38 @@ static void settle_overdue(struct rmq_role_consume *r, uint64_t ticket,
           ? RMQ_SETTLE_DROP
           : rmq_consume_settlement(r, ticket, RMQ_FAILURE_REQUEUE,
                                    /* may_pass = */ true);
+  char id[RMQ_MESSAGE_ID_MAX + 1];
+  snprintf(id, sizeof(id), "%s", rmq_flow_message_id(&r->flow, ticket));
   size_t settled =
       rmq_flow_failed(&r->flow, ticket, how, /* is_bad = */ false, now);
   if (how != RMQ_SETTLE_REQUEUE)
     r->counters.rejected[RMQ_REJECTION_timeout] += settled;
-  rmq_rejections_log_overdue(&r->rejections, how, settled,
-                             r->options->written_timeout, now);
+  const struct rmq_overdue overdue = {.message_id = id,
+                                      .how = how,
+                                      .settled = settled,
+                                      .timeout = r->options->written_timeout};
+  rmq_rejections_log_overdue(&r->rejections, &overdue, now);
+}
+
+/* Of a message that had its end: nobody waits for them any more. */
+static void give_up_values(struct rmq_role_consume *r, int64_t values,
+                           struct rmq_mono now) {
+  r->counters.unreturned += (uint64_t)values;
+  rmq_rejections_log_unreturned(&r->rejections, values,
+                                r->options->written_timeout, now);
+}
+
+/* *ret_values: how many of them are forgotten. */
+static uint64_t take_overdue(struct rmq_role_consume *r, bool is_first,
+                             struct rmq_mono now, int64_t *ret_values) {
+  struct rmq_dur timeout = r->options->written_timeout;
+  rmq_consume_lock(r);
+  uint64_t ticket =
+      is_first ? rmq_outstanding_overdue(&r->outstanding, timeout, now)
+               : rmq_outstanding_next_overdue(&r->outstanding, timeout, now);
+  *ret_values = rmq_outstanding_forget(&r->outstanding, ticket);
+  rmq_consume_unlock(r);
+  return ticket;
 }
 
 /* A message that a sink took has its end for certain, however late. */
@@ -53,17 +81,15 @@ static void check_overdue(struct rmq_role_consume *r, struct rmq_mono now) {
   if (r->sink.message != NULL || !rmq_mono_reached(now, r->overdue_check))
     return;
   r->overdue_check = rmq_mono_add(now, rmq_s(OVERDUE_CHECK_S));
-  uint64_t ticket = 0;
-  int left = OVERDUE_AT_ONCE;
-  do {
-    rmq_consume_lock(r);
-    ticket = rmq_outstanding_overdue(&r->outstanding,
-                                     r->options->written_timeout, now);
-    rmq_outstanding_forget(&r->outstanding, ticket);
-    rmq_consume_unlock(r);
+  int64_t values = 0;
+  uint64_t ticket = take_overdue(r, /* is_first = */ true, now, &values);
+  while (ticket != 0) {
     if (rmq_flow_is_open(&r->flow, ticket))
       settle_overdue(r, ticket, now);
-  } while (ticket != 0 && --left > 0);
+    else
+      give_up_values(r, values, now);
+    ticket = take_overdue(r, /* is_first = */ false, now, &values);
+  }
 }
 
 static void say_backpressure(struct rmq_role_consume *r,

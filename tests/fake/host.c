@@ -15,6 +15,8 @@ static void keep_line(void *ctx, const struct rmq_log_record *r) {
   l->level = r->level;
   snprintf(l->event, sizeof(l->event), "%s", r->event == NULL ? "" : r->event);
   snprintf(l->state, sizeof(l->state), "%s", r->state == NULL ? "" : r->state);
+  snprintf(l->message_id, sizeof(l->message_id), "%s",
+           r->message_id == NULL ? "" : r->message_id);
   snprintf(l->message, sizeof(l->message), "%s", r->message);
 }
 

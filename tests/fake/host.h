@@ -27,7 +27,7 @@ struct fake_host {
   size_t samples_count;
   struct fake_line {
     enum rmq_level level;
-    char event[32], state[32], message[1000];
+    char event[32], state[32], message_id[64], message[1000];
   } lines[FAKE_HOST_LINES];
   size_t lines_count;
   struct fake_event {

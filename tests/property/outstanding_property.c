@@ -60,16 +60,21 @@ static void check_overdue(void) {
     if (t.newest.ns > t.open[i].since.ns && !is_complete(&t.open[i]) &&
         rmq_mono_is_never(t.open[i].overtaken))
       t.open[i].overtaken = t.now;
+  uint64_t before = 0;
   uint64_t ticket = rmq_outstanding_overdue(&t.o, rmq_s(TIMEOUT_S), t.now);
   size_t count = 0;
   for (size_t i = 0; i < t.count; i++)
     count += is_overdue(&t.open[i]) ? 1 : 0;
-  assert_int_equal(ticket != 0, count > 0);
-  if (ticket == 0)
-    return;
-  const struct delivery *d = model_find(ticket);
-  assert_non_null(d);
-  assert_true(is_overdue(d));
+  for (; ticket != 0; count--) { /* each of them once: in the slots' order */
+    const struct delivery *d = model_find(ticket);
+    assert_non_null(d);
+    assert_true(is_overdue(d));
+    assert_true(before == 0 || rmq_outstanding_slot_of(&t.o, ticket) >
+                                   rmq_outstanding_slot_of(&t.o, before));
+    before = ticket;
+    ticket = rmq_outstanding_next_overdue(&t.o, rmq_s(TIMEOUT_S), t.now);
+  }
+  assert_int_equal(count, 0);
 }
 
 static void check(void) {

@@ -73,9 +73,10 @@ static void a_delivery_without_values_is_complete_at_once(void **state) {
 
 static void values_of_a_forgotten_delivery_are_strays(void **state) {
   (void)state;
-  uint64_t a = hand_out(2, start), b = hand_out(1, start);
-  rmq_outstanding_forget(&t, a);
-  rmq_outstanding_forget(&t, a);
+  uint64_t a = hand_out(3, start), b = hand_out(1, start);
+  assert_false(completes(a));
+  assert_int_equal(rmq_outstanding_forget(&t, a), 2);
+  assert_int_equal(rmq_outstanding_forget(&t, a), 0);
   assert_int_equal(t.values, 1);
   assert_int_equal(t.count, 1);
   assert_false(completes(a));
@@ -177,6 +178,18 @@ static void writers_that_stand_still_make_everything_overdue(void **state) {
   assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(600)), a);
 }
 
+static void one_round_finds_all_that_are_overdue(void **state) {
+  (void)state;
+  uint64_t a = hand_out(1, start), b = hand_out(1, start);
+  uint64_t young = hand_out(1, after(1)), c = hand_out(1, start);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(600)), a);
+  assert_int_equal(rmq_outstanding_next_overdue(&t, rmq_s(60), after(600)), b);
+  assert_int_equal(rmq_outstanding_next_overdue(&t, rmq_s(60), after(600)), c);
+  assert_int_equal(rmq_outstanding_next_overdue(&t, rmq_s(60), after(600)), 0);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(600)), a);
+  assert_true(completes(young));
+}
+
 static void a_stray_is_a_sign_of_life_and_overtakes_nobody(void **state) {
   (void)state;
   uint64_t a = hand_out(1, start);
@@ -224,6 +237,7 @@ int main(void) {
       TEST(slow_writers_make_nothing_overdue),
       TEST(a_slow_queue_with_several_writers_makes_nothing_overdue),
       TEST(writers_that_stand_still_make_everything_overdue),
+      TEST(one_round_finds_all_that_are_overdue),
       TEST(a_stray_is_a_sign_of_life_and_overtakes_nobody),
       TEST(a_number_that_wraps_still_tells_the_open_ones_apart),
       TEST(without_memory_there_is_none),

@@ -18,7 +18,7 @@
 #include "tests/fake/rig.h"
 #include "tests/fake/sample_text.h"
 
-enum { TICKETS_MAX = 200 };
+enum { TICKETS_MAX = 400 };
 
 #define VALUE "PUTVAL h/p/gauge 1700000000:1\n"
 #define TWO VALUE VALUE
@@ -124,12 +124,16 @@ static void come_back(struct fixture *f, size_t values) {
   memmove(f->tickets, f->tickets + values, f->out * sizeof(*f->tickets));
 }
 
-static const char *last_line(const char *event) {
+static const struct fake_line *last_record(const char *event) {
   for (size_t i = host.lines_count; i > 0; i--)
     if (strcmp(host.lines[i - 1].event, event) == 0)
-      return host.lines[i - 1].message;
+      return &host.lines[i - 1];
   fail_msg("no line about %s", event);
-  return "";
+  return NULL;
+}
+
+static const char *last_line(const char *event) {
+  return last_record(event)->message;
 }
 
 /* ---- back-pressure ---- */
@@ -463,8 +467,85 @@ what_is_overdue_when_its_channel_is_gone_is_not_said_requeued(void **state) {
   pass(&f, rmq_s(10)); /* the writers are stuck */
   assert_int_equal(fake_host_count(&host, "written_timeout"), 1);
   assert_null(strstr(last_line("written_timeout"), "requeued"));
+  assert_string_equal(last_record("written_timeout")->message_id, "m1");
   assert_non_null(strstr(last_line("written_timeout"),
                          "a message is given up, which the broker had to"));
+  end(&f);
+}
+
+/* However many they are: they must not stand for values that wait. */
+static void values_that_stay_away_are_given_up_though_their_messages_are_acked(
+    void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, OPTIONS{{"Queue", "q"},
+                     {"PrefetchCount", "10"},
+                     {"AckBatch", "1"},
+                     {"AckWhen", "dispatched"},
+                     {"BackpressureQueueLength", "1000"},
+                     {"WrittenTimeout", "1"},
+                     {"Heartbeat", "0"},
+                     {"IdleCheckInterval", "0"},
+                     {NULL, NULL}});
+  struct rmq_delivery d = {.content_type = "text/collectd",
+                           .body = rmq_span_of(TWO),
+                           .body_size = strlen(TWO),
+                           .delivery_count = -1,
+                           .stream_offset = -1};
+  fake_silence(broker(&f));
+  start(&f);
+  turn(&f);
+  for (d.tag = 1; d.tag <= 150; d.tag++) {
+    rmq_consumer_delivered(f.role->consumer, &d, host.now);
+    turn(&f);
+  }
+  assert_int_equal(rmq_consumer_counters(f.role->consumer).acked, 150);
+  assert_int_equal(f.dispatched, 300);
+  assert_int_equal(f.role->shared.outstanding, 300);
+  pass(&f, rmq_s(9));
+  assert_int_equal(f.role->shared.unreturned, 0);
+  pass(&f, rmq_s(1));
+  assert_int_equal(f.role->shared.unreturned, 300);
+  assert_int_equal(f.role->shared.outstanding, 0);
+  assert_int_equal(f.role->shared.rejected[RMQ_REJECTION_timeout], 0);
+  assert_int_equal(fake_host_count(&host, "written_timeout"), 1);
+  assert_int_equal(last_record("written_timeout")->level, RMQ_LOG_ERROR);
+  assert_string_equal(last_line("written_timeout"),
+                      "2 values of a message that is settled already did not "
+                      "come back from the writers within 1 s; does a filter "
+                      "chain (PreCacheChain, PostCacheChain) stop them?");
+  come_back(&f, 300); /* after all, and nobody minds */
+  turn(&f);
+  assert_int_equal(f.role->shared.outstanding, 0);
+  end(&f);
+}
+
+static void
+what_finds_no_room_is_given_back_with_a_line_a_minute(void **state) {
+  (void)state;
+  struct fixture f;
+  struct rmq_delivery d = {.content_type = "text/collectd",
+                           .body = rmq_span_of(TWO),
+                           .body_size = strlen(TWO),
+                           .delivery_count = -1,
+                           .stream_offset = -1};
+  create(&f, OPTIONS{{"Queue", "q"},
+                     {"PrefetchCount", "10"},
+                     {"Heartbeat", "0"},
+                     {"MaxRedeliveries", "0"},
+                     {NULL, NULL}});
+  fake_silence(broker(&f));
+  start(&f);
+  while (rmq_outstanding_begin(&f.role->outstanding, host.now) != 0)
+    ;
+  for (d.tag = 1; d.tag <= 3; d.tag++)
+    rmq_consumer_delivered(f.role->consumer, &d, host.now);
+  assert_int_equal(f.dispatched, 0);
+  assert_int_equal(fake_host_count(&host, "postponed"), 1);
+  pass(&f, rmq_s(RMQ_FLOW_POSTPONED_S));
+  assert_int_equal(f.role->shared.flow.postponed, 3);
+  assert_int_equal(rmq_consumer_counters(f.role->consumer).requeued, 3);
+  assert_int_equal(rmq_consumer_counters(f.role->consumer).dead_lettered, 0);
   end(&f);
 }
 
@@ -617,6 +698,9 @@ int main(void) {
       cmocka_unit_test(overdue_messages_have_a_line_a_minute),
       cmocka_unit_test(
           what_is_overdue_when_its_channel_is_gone_is_not_said_requeued),
+      cmocka_unit_test(
+          values_that_stay_away_are_given_up_though_their_messages_are_acked),
+      cmocka_unit_test(what_finds_no_room_is_given_back_with_a_line_a_minute),
       cmocka_unit_test(a_message_without_memory_comes_again),
       cmocka_unit_test_teardown(a_stream_is_never_stored_past_what_was_written,
                                 remove_directory),
