@@ -8,6 +8,7 @@
  *     File "PATH"
  *     Delay 0            # seconds a write takes, to play a slow writer
  *     DelayCount -1      # so many writes are slow, then no more; -1: all
+ *     RegisterAt "load"  # or "init", as collectd's network does
  *   </Plugin>
  *
  *   V <time> <host>/<plugin>[-<pi>]/<type>[-<ti>] <value>[:<value>...]
@@ -24,6 +25,7 @@ static int fd = -1;
 static char *path;
 static double delay_s;
 static int delay_count = -1;
+static char *register_at;
 static atomic_int delayed;
 
 /* One write(2) in append mode: lines of several threads never mix. */
@@ -95,13 +97,20 @@ static int sink_config(oconfig_item_t *ci) {
       status = cf_util_get_double(child, &delay_s);
     else if (strcasecmp("DelayCount", child->key) == 0)
       status = cf_util_get_int(child, &delay_count);
+    else if (strcasecmp("RegisterAt", child->key) == 0)
+      status = cf_util_get_string(child, &register_at);
     if (status != 0)
       return -1;
   }
   return 0;
 }
 
+/* Then it stands behind all that were registered at load. */
 static int sink_init(void) {
+  if (register_at != NULL && strcmp(register_at, "init") == 0) {
+    plugin_unregister_write("sink");
+    plugin_register_write("sink", sink_write, NULL);
+  }
   if (path != NULL)
     fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd < 0)

@@ -93,12 +93,13 @@ class Rig:
         self.daemons = []
 
     def daemon(self, name, load, *blocks, **how):
-        """A collectd that is not started yet, with a sink."""
+        """A collectd that is not started yet, with a sink, which is loaded
+        first unless `load` has a place for it."""
         where = str(self.dir / name)
         record = f"{where}/record"
         made = Daemon(where, how.pop("modules", self.modules),
-                      ["sink", *load], [plugin("sink", File=record), *blocks],
-                      **how)
+                      load if "sink" in load else ["sink", *load],
+                      [plugin("sink", File=record), *blocks], **how)
         made.record = Record(record)
         self.daemons.append(made)
         return made

@@ -22,6 +22,7 @@ CUTS = 5
 TOTAL = 15_000   # values of the publisher, a message each: more than the window
 RATE = 3000
 SERIES = 50
+LIMIT = {"dispatched": 200}  # BackpressureQueueLength, by AckWhen
 
 
 def written(daemon):
@@ -33,10 +34,11 @@ def often(numbers):
     return collections.Counter(numbers.values())
 
 
-@pytest.mark.parametrize("queue_type, deduplicate", [
-    ("quorum", True), ("classic", True), ("classic", False)])
+@pytest.mark.parametrize("queue_type, deduplicate, ack_when", [
+    ("quorum", True, "written"), ("classic", True, "written"),
+    ("classic", False, "written"), ("classic", True, "dispatched")])
 def test_deduplicate_is_what_makes_broken_connections_cost_no_second_line(
-        rig, broker, vhost, figure, queue_type, deduplicate):
+        rig, broker, vhost, figure, queue_type, deduplicate, ack_when):
     """A slow writer, so that each break meets values on their way, messages
     that are finished and not acknowledged, and copies of both."""
     print(f"WARREN_KILL_SEED={SEED}")
@@ -47,7 +49,8 @@ def test_deduplicate_is_what_makes_broken_connections_cost_no_second_line(
     with Gate(broker.amqp_port) as gate:
         b = csv_consumer(rig, gate, vhost, sink={"Delay": 0.0005},
                          PrefetchCount=PREFETCH, QueuePassive=True,
-                         Deduplicate=deduplicate).start()
+                         AckWhen=ack_when, Deduplicate=deduplicate,
+                         BackpressureQueueLength=LIMIT.get(ack_when)).start()
         for connection in range(1, CUTS + 1):
             # The broker counts the consumer of the connection before, too.
             wait_for(lambda: gate.accepted == connection
@@ -62,7 +65,7 @@ def test_deduplicate_is_what_makes_broken_connections_cost_no_second_line(
         b.stop()
     numbers = written(b)
     figure(f"{gate.accepted - 1} broken connections, Deduplicate {deduplicate}, "
-           f"{queue_type}: written so often {dict(often(numbers))}; seed {SEED}")
+           f"AckWhen {ack_when}, {queue_type}: written so often {dict(often(numbers))}; seed {SEED}")
     assert set(numbers) == set(load.sent)
     assert (set(numbers.values()) == {1}) == deduplicate
 

@@ -1,50 +1,85 @@
 # SPDX-License-Identifier: MIT
 """Values that never come back from the writers, and writers that are only slow:
-the first are overdue and end as OnWrittenTimeout says, the second never are."""
+the first are overdue and end as OnWrittenTimeout says, or are given up where
+they are acknowledged; the second never are."""
 
 import re
 import time
 
+import pika
+
 from rig.lives import ENDED, csv_consumer, flat, lines_of
 from rig.load import Load, numbers_of
-from rig.together import run, until
+from rig.together import pause, run, until
 
 OVERDUE_S = 1    # WrittenTimeout
 REDELIVERIES = 2
 STOPPED = 3      # messages whose values the chain stops
-STOP = "\n".join([
-    '<Chain "PostCache">', '  <Rule>', '    <Match "regex">',
-    '      Plugin "^stopped$"', '    </Match>', '    <Target "stop">',
-    '    </Target>', '  </Rule>', '  <Target "write">', '  </Target>', '</Chain>',
-    'PostCacheChain "PostCache"'])
+MANY = 300       # more of them
 COMPLAINT = r"\[error\].*PostCacheChain"
+LIMITS = "WriteQueueLimitHigh 20\nWriteQueueLimitLow 10"
+
+
+def target(name, *plugins):
+    return "\n".join([f'<Target "{name}">', *(f'  Plugin "{p}"' for p in plugins),
+                      "</Target>"])
+
+
+def chain(*targets, last=target("write")):
+    """What is done with the values of the plugin "stopped", and with others."""
+    return "\n".join([
+        '<Chain "PostCache">', '<Rule>', '<Match "regex">',
+        'Plugin "^stopped$"', '</Match>', *targets, '</Rule>', last, '</Chain>',
+        'PostCacheChain "PostCache"'])
+
+
+STOP = chain(target("stop"))
+SHOW_AND_STOP = chain(target("write", "rabbitmq_consume"), target("stop"))
+FORGET_US = chain(target("stop"), last=target("write", "csv"))
 
 
 class Case:
     """A daemon, its queue of the case's name and the load on that."""
 
-    def __init__(self, rig, broker, vhost, name, load=(), blocks=(), sink=None,
-                 queue_type="classic", **options):
+    def __init__(self, rig, broker, vhost, name, chain_=None, sink=None,
+                 queue_type="classic", per_message=1, how=None, **options):
         vhost.queue(name, x_dead_letter_exchange="", x_queue_type=queue_type,
                     x_dead_letter_routing_key=f"{name}.dead")
         vhost.queue(f"{name}.dead")
         self.vhost, self.name = vhost, name
-        self.load = Load(vhost, name, 1)
+        self.load = Load(vhost, name, per_message)
         self.daemon = csv_consumer(
             rig, broker, vhost, name, Queue=name, QueuePassive=True,
-            WrittenTimeout=OVERDUE_S, load=load, blocks=blocks, sink=sink,
+            WrittenTimeout=OVERDUE_S, load=["match_regex"] if chain_ else [],
+            blocks=[chain_] if chain_ else [], sink=sink, how=how,
             **options).start()
+
+    def put_stopped(self, count):
+        """Messages of one value that the chain stops: -1, -2 and so on."""
+        with self.vhost.connect() as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            for i in range(1, count + 1):
+                channel.basic_publish(
+                    "", self.name, b"PUTVAL h/stopped/gauge-n %.3f:%d\n" %
+                    (time.time(), -i), pika.BasicProperties(
+                        content_type="text/collectd", message_id=f"stopped-{i}"))
+
+    def dead(self):
+        """The numbers in all dead letters."""
+        return {n for _, body in self.vhost.take_all(f"{self.name}.dead")
+                for n in numbers_of(body)}
 
     def has_written_all(self):
         return flat(lines_of(self.daemon)) == dict.fromkeys(self.load.sent, 1)
 
     def account(self):
         """How many messages were delivered, how many of them again, and how
-        many were rejected; every delivery has had one end."""
+        many were requeued and rejected; every delivery has had one end."""
         delivered, again, acked, requeued, rejected = map(
             int, re.search(ENDED, self.daemon.log()).groups())
         assert delivered == acked + requeued + rejected
-        return delivered, again, rejected
+        return delivered, again, requeued, rejected
 
     def is_empty(self):
         """Not even an unacknowledged message is left."""
@@ -55,28 +90,104 @@ class Case:
 def stopping(rig, broker, vhost, name, what, queue_type):
     """A chain stops the values of three messages; others flow on. Redeliveries
     are counted by a quorum queue, and by the consumer for a classic one."""
-    c = Case(rig, broker, vhost, name, ["match_regex"], [STOP],
-             queue_type=queue_type, OnWrittenTimeout=what,
-             MaxRedeliveries=REDELIVERIES, RedeliveryDelay=0.2)
-    for i in range(STOPPED):
-        vhost.publish("", name, b"PUTVAL h/stopped/gauge-n %.3f:%d\n" %
-                      (time.time(), -i), content_type="text/collectd")
+    c = Case(rig, broker, vhost, name, STOP, queue_type=queue_type,
+             OnWrittenTimeout=what, MaxRedeliveries=REDELIVERIES,
+             RedeliveryDelay=0.2)
+    c.put_stopped(STOPPED)
     c.load.begin(20)
     yield until(lambda: c.daemon.log_lines(COMPLAINT), 40, "a complaint")
+    assert "message_id=stopped-" in c.daemon.log_lines(COMPLAINT)[0]
     if what == "requeue":
         yield until(lambda: vhost.ready(f"{name}.dead") == STOPPED, 60,
                     "they are dead-lettered")
-        assert {n for _, body in vhost.take_all(f"{name}.dead")
-                for n in numbers_of(body)} == {-i for i in range(STOPPED)}
+        assert c.dead() == {-1 - i for i in range(STOPPED)}
     c.load.end()
     yield until(c.has_written_all, 40, "every other value is written, once")
     yield until(c.is_empty, 40, "the queue is empty")
     assert vhost.ready(f"{name}.dead") == 0
     c.daemon.stop()
-    delivered, again, rejected = c.account()
+    delivered, again, _, rejected = c.account()
     assert rejected == STOPPED
     assert delivered - again == STOPPED + len(c.load.sent)
     assert again == (STOPPED * REDELIVERIES if what == "requeue" else 0)
+
+
+def restarted(rig, broker, vhost):
+    """A quorum queue counts deliveries, and still knows when the daemon, which
+    counts as well, was killed: three in all."""
+    c = Case(rig, broker, vhost, "restarted", STOP, queue_type="quorum",
+             MaxRedeliveries=REDELIVERIES, RedeliveryDelay=0)
+    c.put_stopped(1)
+    c.load.begin(20)
+    yield until(lambda: c.daemon.log_lines(f"{COMPLAINT}|requeued"), 40,
+                "it is requeued once")
+    yield pause(0.3)  # and delivered again
+    c.daemon.kill9()
+    c.daemon.again().start()
+    yield until(lambda: vhost.ready("restarted.dead") == 1, 40,
+                "it is dead-lettered")
+    c.load.end()
+    yield until(c.is_empty, 40, "the queue is empty")
+    assert set(flat(lines_of(c.daemon))) == set(c.load.sent)
+    c.daemon.stop()
+    *_, requeued, rejected = c.account()
+    assert (requeued, rejected) == (0, 1)
+
+
+def given_up(rig, broker, vhost):
+    """Acknowledged when they were dispatched: many are given up at once, and
+    nothing comes again."""
+    c = Case(rig, broker, vhost, "dispatched", STOP, AckWhen="dispatched",
+             ReportStats=True)
+    c.put_stopped(MANY)
+    c.load.begin(20)
+    yield until(lambda: c.daemon.record.series("rabbitmq_consume-x/").get(
+        "total_values-unreturned") == MANY, 40, "all are given up")
+    c.load.end()
+    yield until(c.has_written_all, 40, "every other value is written, once")
+    yield until(c.is_empty, 40, "the queue is empty")
+    assert vhost.ready("dispatched.dead") == 0
+    c.daemon.stop()
+    assert c.account() == (MANY + len(c.load.sent), 0, 0, 0)
+    assert len(c.daemon.log_lines(COMPLAINT)) == 1
+
+
+def forgotten(rig, broker, vhost):
+    """The chain names its writers and not this plugin, so that nothing comes
+    back: after ten times WrittenTimeout there is room again."""
+    c = Case(rig, broker, vhost, "forgotten", FORGET_US, AckWhen="dispatched",
+             BackpressureQueueLength=5)
+    c.load.put(11)  # twice as many as come in at a time
+    yield until(lambda: c.daemon.log_lines(COMPLAINT), 30, "a complaint")
+    yield until(c.has_written_all, 10, "all are written, once")
+    yield until(c.is_empty, 40, "all are acknowledged")
+
+
+def shown(rig, broker, vhost):
+    """What is stopped on purpose, as the manual says, is acknowledged."""
+    c = Case(rig, broker, vhost, "shown", SHOW_AND_STOP)
+    c.put_stopped(STOPPED)
+    c.load.put(8)
+    yield until(c.has_written_all, 40, "every other value is written, once")
+    yield until(c.is_empty, 40, "all are acknowledged")
+    assert not c.daemon.log_lines(r"\[(error|warning)\]")
+    c.daemon.stop()
+    assert c.account() == (STOPPED + len(c.load.sent), 0, 0, 0)
+
+
+def dropped(rig, broker, vhost):
+    """collectd's own bound on its queue is below ours: a warning says so, and
+    what it drops is written later or dead-lettered."""
+    c = Case(rig, broker, vhost, "dropped", per_message=10,
+             sink={"Delay": 0.01}, how={"settings": LIMITS},
+             MaxRedeliveries=REDELIVERIES, RedeliveryDelay=0.2)
+    assert c.daemon.log_lines(r"\[warning\].* drops values when 10 wait")
+    c.load.put(10)
+    c.load.begin(4)
+    yield until(lambda: c.daemon.log_lines(COMPLAINT), 40, "some are dropped")
+    c.load.end()
+    yield until(c.is_empty, 60, "the queue is empty")
+    assert set(flat(lines_of(c.daemon))) | c.dead() == set(c.load.sent)
 
 
 def slow(rig, broker, vhost, name, **sink):
@@ -86,6 +197,20 @@ def slow(rig, broker, vhost, name, **sink):
     yield until(c.has_written_all, 40, "all are written, once")
     yield until(c.is_empty, 40, "all are acknowledged")
     assert not c.daemon.log_lines(r"\[(error|warning)\]")
+
+
+def overtaken(rig, broker, vhost):
+    """With several write threads a slow write is overtaken, and its message
+    written again."""
+    c = Case(rig, broker, vhost, "overtaken", how={"write_threads": 5},
+             sink={"Delay": 6 * OVERDUE_S, "DelayCount": 1})
+    c.load.put(1)
+    yield pause(0.3)
+    c.load.put(7)
+    yield until(lambda: c.daemon.log_lines(COMPLAINT), 40, "a complaint")
+    yield until(lambda: sorted(flat(lines_of(c.daemon)).values()) ==
+                [1] * 7 + [2], 40, "one is written twice")
+    yield until(c.is_empty, 40, "all are acknowledged")
 
 
 def stuck(rig, broker, vhost):
@@ -106,9 +231,15 @@ def test_only_what_never_comes_back_from_the_writers_is_overdue(
         **{f"{what}, {kind}": stopping(rig, broker, vhost, f"{what}.{kind}",
                                        what, kind)
            for what in ("requeue", "ack") for kind in ("classic", "quorum")},
+        "restarted": restarted(rig, broker, vhost),
+        "dispatched": given_up(rig, broker, vhost),
+        "forgotten": forgotten(rig, broker, vhost),
+        "shown": shown(rig, broker, vhost),
+        "dropped": dropped(rig, broker, vhost),
         "one slow write": slow(rig, broker, vhost, "one", Delay=6 * OVERDUE_S,
                                DelayCount=1),
         "every write slow": slow(rig, broker, vhost, "every", Delay=1.5 *
                                  OVERDUE_S),
+        "overtaken": overtaken(rig, broker, vhost),
         "stuck": stuck(rig, broker, vhost)}, tick=0.2)
     assert not any(failures.values()), failures

@@ -82,6 +82,30 @@ def test_a_queue_deleted_while_consuming_is_declared_again(rig, broker, vhost):
     assert said(b, "total_connections-opened") == 1
 
 
+def test_a_queue_without_a_name_is_new_and_bound_with_every_connection(
+        rig, broker, vhost):
+    def queues():
+        return broker.must("GET", f"queues/{quote(vhost.name, safe='')}")
+    b = rig.consumer(broker, vhost, Exchange="amq.fanout", **QUICK).start()
+    b.wait_log("connected")
+    first, = queues()
+    assert first["name"].startswith("amq.gen") and first["exclusive"]
+    sender = Sender(vhost, "amq.fanout", "")
+    sender.send(5)
+    arrived(b, range(5))
+    sender.close()
+    broker.close_connections()
+    b.wait_log("the trouble is over")
+    second, = queues()
+    assert second["name"].startswith("amq.gen")
+    assert second["name"] != first["name"]
+    sender = Sender(vhost, "amq.fanout", "")
+    sender.next = 5
+    sender.send(5)
+    sender.close()
+    arrived(b, range(10))
+
+
 def test_an_exchange_deleted_comes_back_with_the_next_subscription(
         rig, broker, vhost):
     b = consuming(rig, broker, vhost, Exchange="metrics", ExchangeType="fanout")

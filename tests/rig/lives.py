@@ -6,7 +6,8 @@ Three witnesses, none of which is the consumer: the load knows what was sent,
 the csv files of each life what was written, the queue and its dead letters what
 is left. collectd's csv plugin opens, appends and closes for every value list: a
 line that its callback has returned for survives SIGKILL. One write thread,
-because csv creates a file without asking again whether another thread did.
+because csv creates a file without asking again whether another thread did: with
+several, what the sink wrote down stands for the csv files, a write(2) a line.
 """
 
 import collections
@@ -27,26 +28,37 @@ ENDED = (r"ended: (\d+) messages delivered, .*?(\d+) of them again; "
 Life = collections.namedtuple("Life", "how seconds lines acked stop_s")
 
 
-def csv_consumer(rig, at, vhost, name="B", load=(), blocks=(), sink=None,
-                 how=None, host=loads.HOST, **options):
+def csv_consumer(rig, at, vhost, name="B", load=(), behind=(), blocks=(),
+                 sink=None, how=None, host=loads.HOST, **options):
     """A collectd whose consumer "x" takes from the queue "q" and whose csv
     plugin writes down what arrives; its `csv` reads that of `host`. Without
-    series of its own, on which a slow writer's time would be spent."""
+    series of its own, on which a slow writer's time would be spent. Before and
+    `behind` ours other modules may be loaded."""
     where = str(rig.dir / name / "csv")
+    how = how or {}
+    has_csv = how.get("write_threads", 1) == 1
     options = {"Queue": "q", "RetryDelay": 0.1, "RetryDelayMax": 0.5,
                "ReportStats": False} | options
     made = rig.daemon(
-        name, [*load, "csv", "rabbitmq_consume"],
-        plugin("csv", DataDir=where, StoreRates=False), *blocks,
+        name,
+        [*load, *(["csv"] if has_csv else []), "rabbitmq_consume", *behind],
+        *([plugin("csv", DataDir=where, StoreRates=False)] if has_csv else []),
+        *blocks,
         *([plugin("sink", **sink)] if sink else []),
         warren.consume(warren.subscribe_block("x", at, vhost.name, **options)),
-        **(how or {}))
-    made.csv = CsvFiles(where, host)
+        **how)
+    made.csv = CsvFiles(where, host) if has_csv else None
     return made
 
 
 def lines_of(daemon):
     """{series: its numbers in the order of the file}."""
+    if daemon.csv is None:
+        found = collections.defaultdict(list)
+        for _, name, value in daemon.record.refresh().values:
+            if name.startswith(f"{loads.PLUGIN}-"):
+                found[name].append(int(float(value)))
+        return found
     return {series: [int(float(v)) for _, v in lines]
             for series, lines in daemon.csv.lines().items()}
 
@@ -59,12 +71,13 @@ def flat(lines):
 class Campaign:
     """Lives on one queue "q" with a dead-letter queue "dead", under a load."""
 
-    def __init__(self, rig, broker, vhost, seed, per_message, **options):
+    def __init__(self, rig, broker, vhost, seed, per_message, threads=1,
+                 **options):
         self.random = random.Random(seed)
         self.lives = []
         self.rest, self.dead = [], []  # numbers, at the end
         self._rig, self._broker, self._vhost = rig, broker, vhost
-        self._options = options
+        self._options, self._threads = options, threads
         vhost.exchange("dlx", "fanout")
         vhost.queue("dead")
         vhost.bind("dlx", "dead", "")
@@ -82,7 +95,8 @@ class Campaign:
         """`delay` makes every write take that long."""
         return csv_consumer(
             self._rig, self._broker, self._vhost, f"life-{len(self.lives)}",
-            sink={"Delay": delay}, DeadLetterExchange="dlx", **self._options)
+            sink={"Delay": delay}, how={"write_threads": self._threads},
+            DeadLetterExchange="dlx", **self._options)
 
     def live(self, how, delay=0, must_write=False, longest=0.9):
         """One life: begins with the queue as it is, and ends by `how`, SIGKILL
@@ -90,7 +104,7 @@ class Campaign:
         written something."""
         daemon = self._daemon(delay).start()
         if must_write:
-            wait_for(daemon.csv.values, 20, "it writes")
+            wait_for(lambda: flat(lines_of(daemon)), 20, "it writes")
         seconds = self.random.uniform(0, longest)
         time.sleep(seconds)
         return self._end(daemon, how, seconds)
