@@ -21,6 +21,7 @@ struct place {
   uint32_t generation; /* of its use, over 0: tags of earlier ones are void */
   uint32_t next_free;  /* index + 1 */
   bool wants_confirm;
+  bool is_stored; /* its row is committed */
 };
 
 struct warren_desk {
@@ -87,6 +88,22 @@ static struct place *place_of(const struct warren_desk *d, uint64_t tag) {
   return p->q != NULL && is_it ? p : NULL;
 }
 
+/* What the server is to answer when it is time. */
+static void word_timeout(const struct place *p, bool is_first) {
+  struct rmq_buf body;
+  rmq_buf_init(&body, DESK_BODY_MAX);
+  struct rmq_http_answer a = {
+      .status = rmq_publish_reply_timeout(p->is_stored, p->id, &body)};
+  a.body = rmq_buf_bytes(&body);
+  a.body_len = body.len;
+  a.headers[0] = (struct rmq_http_header){"X-Message-Id", p->id};
+  if (is_first)
+    rmq_http_request_expire(p->q, p->deadline, &a);
+  else
+    rmq_http_request_reword(p->q, &a);
+  rmq_buf_fini(&body);
+}
+
 /* Returns the id, which is the caller's to free. */
 static char *clear_place(struct warren_desk *d, struct place *p) {
   char *id = p->id;
@@ -113,8 +130,10 @@ uint64_t warren_desk_take(struct warren_desk *d, struct rmq_http_request *q,
     p->id = copy;
     p->deadline = deadline;
     p->wants_confirm = wants_confirm;
+    p->is_stored = false;
     p->generation = p->generation == INT32_MAX ? 1 : p->generation + 1;
     tag = tag_of(d, p);
+    word_timeout(p, /* is_first = */ true);
   }
   pthread_mutex_unlock(&d->lock);
   if (tag == 0)
@@ -156,6 +175,9 @@ void warren_desk_tell(void *ctx, const struct rmq_fate_report *report) {
     q = p->q;
     wants_confirm = p->wants_confirm;
     id = clear_place(d, p);
+  } else if (p != NULL) {
+    p->is_stored = true;
+    word_timeout(p, /* is_first = */ false); /* nobody answers it meanwhile */
   }
   pthread_mutex_unlock(&d->lock);
   if (q == NULL)
@@ -170,12 +192,13 @@ void warren_desk_tell(void *ctx, const struct rmq_fate_report *report) {
 /* With the lock held: the next place after *index whose deadline has passed. */
 static struct rmq_http_request *next_late(struct warren_desk *d,
                                           struct rmq_mono now, size_t *index,
-                                          char **ret_id) {
+                                          bool *ret_is_stored, char **ret_id) {
   for (; *index < d->count; (*index)++) {
     struct place *p = &d->places[*index];
     if (p->q == NULL || !rmq_mono_reached(now, p->deadline))
       continue;
     struct rmq_http_request *q = p->q;
+    *ret_is_stored = p->is_stored;
     *ret_id = clear_place(d, p);
     return q;
   }
@@ -191,14 +214,15 @@ void warren_desk_sweep(struct warren_desk *d, struct rmq_mono now) {
   pthread_mutex_unlock(&d->lock);
   while (is_due) {
     char *id = NULL;
+    bool is_stored = false;
     pthread_mutex_lock(&d->lock);
-    struct rmq_http_request *q = next_late(d, now, &index, &id);
+    struct rmq_http_request *q = next_late(d, now, &index, &is_stored, &id);
     pthread_mutex_unlock(&d->lock);
     if (q == NULL)
       return;
     struct rmq_buf body;
     rmq_buf_init(&body, DESK_BODY_MAX);
-    int status = rmq_publish_reply_timeout(false, id, &body);
+    int status = rmq_publish_reply_timeout(is_stored, id, &body);
     warren_desk_answer(q, status, id, &body); /* for the case of a tie */
     free(id);
   }

@@ -17,8 +17,9 @@ struct warren_desk *warren_desk_new(size_t max);
 /* Only when every tag is settled or withdrawn. */
 void warren_desk_free(struct warren_desk *d);
 
-/* Never 0 but when the desk is full or without memory. Copies id. Any thread,
- * as all of them. */
+/* From the handler of q, which is answered by the server at the deadline, with
+ * what is known by then. Never 0 but when the desk is full or without memory.
+ * Copies id. Any thread, as all of them. */
 uint64_t warren_desk_take(struct warren_desk *d, struct rmq_http_request *q,
                           bool wants_confirm, const char *id,
                           struct rmq_mono deadline);

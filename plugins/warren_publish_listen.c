@@ -146,20 +146,6 @@ static int read_headers(struct session *s, const struct rmq_http_request *q) {
   return rmq_publish_request_end(&s->request, &s->header_err);
 }
 
-/* The server answers so by itself when it is time. */
-static void set_deadline(struct session *s, struct rmq_http_request *q,
-                         struct rmq_mono deadline, const char *id) {
-  struct rmq_buf body;
-  rmq_buf_init(&body, LISTEN_BODY_MAX);
-  struct rmq_http_answer a = {
-      .status = rmq_publish_reply_timeout(s->has_spool, id, &body)};
-  a.body = rmq_buf_bytes(&body);
-  a.body_len = body.len;
-  a.headers[0] = (struct rmq_http_header){"X-Message-Id", id};
-  rmq_http_request_expire(q, deadline, &a);
-  rmq_buf_fini(&body);
-}
-
 static void hand_over(struct session *s, struct rmq_http_request *q) {
   struct rmq_outgoing *m = &s->request.message;
   struct rmq_mono now = s->host->mono(s->host->ctx);
@@ -180,7 +166,6 @@ static void hand_over(struct session *s, struct rmq_http_request *q) {
     refuse(q, 503, "too many requests wait for an answer");
     return;
   }
-  set_deadline(s, q, deadline, m->message_id);
   enum rmq_publish_answer answer = rmq_role_publish_message(s->role, m, &err);
   rmq_http_request_forget_body(q);
   if (answer == RMQ_PUBLISH_TAKEN)
@@ -193,10 +178,15 @@ static void hand_over(struct session *s, struct rmq_http_request *q) {
 }
 
 static void publish(struct session *s, struct rmq_http_request *q) {
-  if (!s->has_spool && !s->request.wants_confirm)
+  bool needs_spool = !s->request.wants_confirm;
+  if (needs_spool && !s->has_spool)
     refuse(q, 400,
            "there is no --spool-dir to keep the message in: ask with "
            "?wait=confirm");
+  else if (needs_spool && !rmq_role_publish_can_spool(s->role))
+    refuse(q, 503,
+           "the spool cannot be written now (the log says why), and the "
+           "message was not taken: ask with ?wait=confirm, or later");
   else if (read_headers(s, q) != 0)
     refuse(q, 400, s->header_err.text);
   else
@@ -205,18 +195,21 @@ static void publish(struct session *s, struct rmq_http_request *q) {
 
 /* ---- everything else ---- */
 
-/* Whether a message would be taken, as far as that is known. */
+/* Whether every message would be taken, as far as that is known. */
 static void health(struct session *s, struct rmq_http_request *q) {
   struct rmq_publish_totals t;
   struct rmq_buf body;
   rmq_role_publish_totals(s->role, &t);
-  bool is_fine = t.is_connected || s->has_spool;
+  bool can_spool = rmq_role_publish_can_spool(s->role);
+  bool is_fine = s->has_spool ? can_spool : t.is_connected;
+  const char *trouble =
+      s->has_spool ? "the spool cannot be written" : "no broker and no spool";
   rmq_buf_init(&body, LISTEN_BODY_MAX);
   rmq_buf_appendf(&body,
-                  "{\"status\":\"%s\",\"connected\":%s,\"waiting\":%" PRIu64
-                  ",\"spooled\":%" PRIu64 "}\n",
-                  is_fine ? "ok" : "no broker and no spool",
-                  t.is_connected ? "true" : "false", t.waiting, t.spooled);
+                  "{\"status\":\"%s\",\"connected\":%s,\"can_spool\":%s,"
+                  "\"waiting\":%" PRIu64 ",\"spooled\":%" PRIu64 "}\n",
+                  is_fine ? "ok" : trouble, t.is_connected ? "true" : "false",
+                  can_spool ? "true" : "false", t.waiting, t.spooled);
   warren_desk_answer(q, is_fine ? 200 : 503, NULL, &body);
 }
 

@@ -61,7 +61,7 @@ struct rmq_store_stats {
   uint64_t bytes;    /* of all files */
   uint64_t rows;     /* in the file, whether read or not */
   uint64_t failures; /* times that the disk refused */
-  bool is_usable;    /* put will be accepted */
+  bool is_usable;    /* put will be accepted, and what it takes outlives us */
   /* Age of the oldest row; negative when there is none. */
   struct rmq_dur oldest_age;
 };

@@ -106,6 +106,10 @@ struct rmq_http_answer {
 void rmq_http_request_expire(struct rmq_http_request *q,
                              struct rmq_mono deadline,
                              const struct rmq_http_answer *answer);
+/* Any thread, until it is answered: what its deadline brings instead. Copies.
+ */
+void rmq_http_request_reword(struct rmq_http_request *q,
+                             const struct rmq_http_answer *answer);
 /* Any thread; copies. q is gone. */
 void rmq_http_request_answer(struct rmq_http_request *q,
                              const struct rmq_http_answer *answer);

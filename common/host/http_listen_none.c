@@ -76,6 +76,11 @@ void rmq_http_request_expire(struct rmq_http_request *q,
   (void)q, (void)deadline, (void)answer;
 }
 
+void rmq_http_request_reword(struct rmq_http_request *q,
+                             const struct rmq_http_answer *answer) {
+  (void)q, (void)answer;
+}
+
 void rmq_http_request_answer(struct rmq_http_request *q,
                              const struct rmq_http_answer *answer) {
   (void)q, (void)answer;

@@ -37,10 +37,10 @@ struct rmq_http_request {
   int refusal;    /* status, 0 = none */
   const char *refusal_text;
   struct rmq_mono deadline; /* when expiry becomes the reply */
-  struct rmq_http_reply expiry;
-  bool has_head; /* it was judged */
+  bool has_head;            /* it was judged */
   bool is_handed_over;
   /* Under the lock. */
+  struct rmq_http_reply expiry;
   unsigned owners;
   bool is_answered, is_suspended;
   struct rmq_http_reply reply;

@@ -323,9 +323,18 @@ void rmq_http_request_answer(struct rmq_http_request *q,
 void rmq_http_request_expire(struct rmq_http_request *q,
                              struct rmq_mono deadline,
                              const struct rmq_http_answer *answer) {
-  drop_reply(&q->expiry);
-  q->expiry = make_reply(answer);
+  rmq_http_request_reword(q, answer);
   q->deadline = deadline;
+}
+
+void rmq_http_request_reword(struct rmq_http_request *q,
+                             const struct rmq_http_answer *answer) {
+  struct rmq_http_reply reply = make_reply(answer);
+  pthread_mutex_lock(&q->l->lock);
+  struct rmq_http_reply before = q->expiry;
+  q->expiry = reply;
+  pthread_mutex_unlock(&q->l->lock);
+  drop_reply(&before);
 }
 
 const char *rmq_http_request_method(const struct rmq_http_request *q) {

@@ -117,16 +117,17 @@ int rmq_publish_reply_refusal(enum rmq_publish_answer answer,
   return rmq_publish_reply_error(HTTP_UNAVAILABLE, "not taken", body);
 }
 
-int rmq_publish_reply_timeout(bool has_spool, const char *message_id,
+int rmq_publish_reply_timeout(bool is_stored, const char *message_id,
                               struct rmq_buf *body) {
   begin(body);
   add_text(body, "message_id", message_id);
-  add_text(body, "state", "unknown");
+  add_text(body, "state",
+           is_stored ? rmq_fate_to_str(RMQ_FATE_STORED) : "unknown");
   add_text(body, "error",
-           has_spool ? "nothing is known of it yet; it goes on being tried, "
-                       "also after a restart when it is in the spool"
-                     : "nothing is known of it yet; it goes on being tried "
-                       "until this server stops");
+           is_stored ? "not confirmed in time; it is in the spool and goes on "
+                       "being tried, also after a restart"
+                     : "not confirmed in time; it is in memory only and goes "
+                       "on being tried until this server stops");
   end(body);
   return HTTP_TIMEOUT;
 }

@@ -20,8 +20,9 @@ int rmq_publish_reply_fate(const struct rmq_fate_report *report,
 /* For what was not taken; reason is err's text, or "". */
 int rmq_publish_reply_refusal(enum rmq_publish_answer answer,
                               const char *reason, struct rmq_buf *body);
-/* When nothing is known at the deadline. */
-int rmq_publish_reply_timeout(bool has_spool, const char *message_id,
+/* When it is not confirmed at the deadline, and is_stored says whether its row
+ * is committed. */
+int rmq_publish_reply_timeout(bool is_stored, const char *message_id,
                               struct rmq_buf *body);
 /* {"error":"REASON"} */
 int rmq_publish_reply_error(int status, const char *reason,

@@ -557,13 +557,19 @@ void rmq_role_publish_totals(struct rmq_role_publish *r,
     ret->last_refusal = rmq_publish_lane_last_refusal(r->lanes[i]);
 }
 
-static double spool_bytes(const struct rmq_role_publish *r) {
-  if (r->spool == NULL)
-    return NAN;
+static struct rmq_store_stats spool_stats(const struct rmq_role_publish *r) {
   const struct rmq_store *store = rmq_spool_store(r->spool);
   struct rmq_store_stats stats;
   store->stats(store->ctx, &stats);
-  return (double)stats.bytes;
+  return stats;
+}
+
+static double spool_bytes(const struct rmq_role_publish *r) {
+  return r->spool == NULL ? NAN : (double)spool_stats(r).bytes;
+}
+
+bool rmq_role_publish_can_spool(const struct rmq_role_publish *r) {
+  return r->spool != NULL && spool_stats(r).is_usable;
 }
 
 void rmq_role_publish_report(struct rmq_role_publish *r,

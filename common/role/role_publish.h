@@ -127,6 +127,10 @@ struct rmq_publish_totals {
 void rmq_role_publish_totals(struct rmq_role_publish *r,
                              struct rmq_publish_totals *ret);
 
+/* Any thread: what is accepted now goes to a spool that can be written and
+ * outlives this process. False without SpoolDir. */
+bool rmq_role_publish_can_spool(const struct rmq_role_publish *r);
+
 /* One thread at a time: emits the block's own series. */
 void rmq_role_publish_report(struct rmq_role_publish *r,
                              struct rmq_dur interval);

@@ -149,7 +149,7 @@ static void stats(void *ctx, struct rmq_store_stats *ret) {
   struct rmq_wall wall = s->config.host->wall(s->config.host->ctx);
   pthread_mutex_lock(&s->lock);
   *ret = s->stats;
-  ret->is_usable = s->is_usable && !s->is_stopping;
+  ret->is_usable = s->is_usable && !s->is_stopping && !s->has_vanished;
   int64_t age = wall.ns - s->oldest.ns;
   ret->oldest_age.ns = s->stats.rows == 0 ? -1 : age < 0 ? 0 : age;
   pthread_mutex_unlock(&s->lock);
@@ -270,6 +270,7 @@ static void publish_stats(struct rmq_spool *s) {
   s->stats = (struct rmq_store_stats){
       .bytes = bytes, .rows = s->rows, .failures = s->failures};
   s->oldest = oldest;
+  s->has_vanished = s->is_gone;
   pthread_mutex_unlock(&s->lock);
 }
 

@@ -291,11 +291,21 @@ static void tell_vanished(struct rmq_spool *s, bool is_anew,
   }
 }
 
+/* It lies under its path again, whoever moved it. */
+static void tell_back(struct rmq_spool *s) {
+  s->is_gone = false;
+  if (rmq_complain_recover(&s->vanished))
+    rmq_spool_log(s, RMQ_LOG_NOTICE, "spool_usable", "%s is back in its place",
+                  s->file.path);
+}
+
 static void follow_file(struct rmq_spool *s, struct rmq_mono now) {
   struct rmq_error err = {""};
   bool is_there = rmq_spool_file_is_there(&s->file);
-  if (is_there && rmq_spool_file_has_log(&s->file))
+  if (is_there && rmq_spool_file_has_log(&s->file)) {
+    tell_back(s);
     return;
+  }
   s->failures += s->is_gone ? 0 : 1;
   s->is_gone = !is_there;
   enum rmq_spool_fault f = is_there ? reopen(s, &err) : move_house(s, &err);

@@ -44,6 +44,7 @@ struct rmq_spool {
   bool is_woken;
   bool is_usable;
   bool is_stopping;
+  bool has_vanished;   /* as the thread found it last: is_gone */
   bool wants_room;     /* somebody waits for it: delete what has ended */
   uint64_t room_bytes; /* when the thread looked last */
   struct rmq_mono stop_deadline;

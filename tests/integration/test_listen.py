@@ -183,8 +183,6 @@ def test_without_a_spool_nothing_is_promised_before_the_confirm(
 
 
 def test_at_the_bound_and_without_a_broker_the_answer_says_so(build, tmp_path):
-    class Nobody:
-        amqp_port = 1  # refused
     with Listener(build, Nobody, "/", str(tmp_path), send_queue_limit=2, shutdown_timeout=1,
                   listen_timeout=1) as listener:
         assert listener.ask("GET", "/health")[0] == 503
@@ -198,6 +196,64 @@ def test_at_the_bound_and_without_a_broker_the_answer_says_so(build, tmp_path):
         assert status == 503 and headers["Retry-After"] == "1", body
         _, seconds = listener.stop()
         assert seconds < 4
+
+
+class Nobody:
+    amqp_port = 1  # refused
+
+
+def said(listener, method, target, body=None):
+    """(status, object) of an answer, and whether it came at once."""
+    begun = time.monotonic()
+    status, _, answer = listener.ask(method, target, body)
+    return status, json.loads(answer), time.monotonic() - begun < 0.8
+
+
+def test_a_spool_that_cannot_be_opened_promises_nothing(
+        build, broker, vhost, tmp_path):
+    """What waits for the broker's confirm goes on without it."""
+    vhost.queue("q")
+    (tmp_path / "spool").write_text("not a directory")
+    how = {"spool_dir": tmp_path / "spool", "spool_mode": "always",
+           "shutdown_timeout": 1}
+    with Listener(build, Nobody, "/", str(tmp_path), **how) as listener:
+        status, health, _ = said(listener, "GET", "/health")
+        assert status == 503 and health["status"] == "the spool cannot be written"
+        assert health["can_spool"] is False
+        status, answer, at_once = said(listener, "POST", "/publish/amq.default/q", "x")
+        assert status == 503 and "the spool cannot be written" in answer["error"]
+        assert at_once and "message_id" not in answer, "it was not taken"
+        status, answer, _ = said(
+            listener, "POST", "/publish/amq.default/q?wait=confirm&timeout=1", "x")
+        assert status == 504 and answer["state"] == "unknown", answer
+        assert "in memory only" in answer["error"]
+    with Listener(build, broker, vhost, str(tmp_path), **how) as listener:
+        assert said(listener, "POST", "/publish/amq.default/q?wait=confirm",
+                    "y")[0] == 200
+        assert said(listener, "GET", "/health")[0] == 503
+        assert said(listener, "POST", "/publish/amq.default/q", "x")[0] == 503
+    assert [body for _, body in vhost.take_all("q")] == [b"y"]
+
+
+def test_a_spool_that_goes_away_promises_nothing_until_it_is_back(build, tmp_path):
+    spool = tmp_path / "spool"
+    with Listener(build, Nobody, "/", str(tmp_path), spool_dir=spool,
+                  spool_mode="always", shutdown_timeout=1) as listener:
+        assert said(listener, "GET", "/health")[0] == 200
+        assert said(listener, "POST", "/publish/amq.default/q", "x")[0] == 202
+        status, answer, _ = said(
+            listener, "POST", "/publish/amq.default/q?wait=confirm&timeout=1", "x")
+        assert status == 504 and answer["state"] == "stored", answer
+        assert "also after a restart" in answer["error"]
+        spool.rename(tmp_path / "away")
+        spool.write_text("in the way")
+        wait_for(lambda: said(listener, "GET", "/health")[0] == 503, 10, "it is seen")
+        status, _, at_once = said(listener, "POST", "/publish/amq.default/q", "x")
+        assert status == 503 and at_once
+        spool.unlink()
+        (tmp_path / "away").rename(spool)
+        wait_for(lambda: said(listener, "GET", "/health")[0] == 200, 10, "it is back")
+        assert said(listener, "POST", "/publish/amq.default/q", "x")[0] == 202
 
 
 def test_what_was_answered_arrives_whoever_is_killed(

@@ -16,7 +16,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BODY_MAX = 1000, ANSWER_MAX = 65536, CONNECTIONS_MAX = 20 };
+enum {
+  BODY_MAX = 1000,
+  ANSWER_MAX = 65536,
+  CONNECTIONS_MAX = 20,
+  MOMENT_MS = 200 /* enough for a thread to wake */
+};
 
 struct fixture {
   struct rmq_host host;
@@ -54,8 +59,8 @@ static void keep(struct fixture *f, struct rmq_http_request *q) {
   pthread_mutex_unlock(&f->lock);
 }
 
-/* /later is kept; /soon is kept with a deadline that has passed; all else is
- * answered with method, target and body. */
+/* /later is kept; /soon is kept with a deadline that has passed; /in-a-moment
+ * with one that comes; all else is answered with method, target and body. */
 static void on_request(void *ctx, struct rmq_http_request *q) {
   struct fixture *f = ctx;
   char text[2 * BODY_MAX];
@@ -70,6 +75,13 @@ static void on_request(void *ctx, struct rmq_http_request *q) {
   if (strcmp(rmq_http_request_target(q), "/soon") == 0) {
     const struct rmq_http_answer late = say(504, "too late");
     rmq_http_request_expire(q, rmq_host_mono(NULL), &late);
+    keep(f, q);
+    return;
+  }
+  if (strcmp(rmq_http_request_target(q), "/in-a-moment") == 0) {
+    const struct rmq_http_answer late = say(504, "nothing is known");
+    rmq_http_request_expire(
+        q, rmq_mono_add(rmq_host_mono(NULL), rmq_ms(MOMENT_MS)), &late);
     keep(f, q);
     return;
   }
@@ -404,6 +416,23 @@ static void a_deadline_answers_and_what_comes_later_is_dropped(void **state) {
   close(fd);
 }
 
+static void a_deadline_says_what_is_known_by_then(void **state) {
+  struct fixture *f = *state;
+  const struct rmq_http_answer known = say(504, "half of it is done");
+  const struct rmq_http_answer late = say(200, "done");
+  int fd = dial(f);
+  tell(fd, "GET /in-a-moment HTTP/1.1\r\nHost: a\r\n\r\n");
+  struct rmq_http_request *q = wait_kept(f, 0);
+  rmq_http_request_reword(q, &known);
+  const char *answer = hear(fd);
+  assert_int_equal(status_of(answer), 504);
+  assert_string_equal(body_of(answer), "half of it is done");
+  rmq_http_request_reword(q, &late); /* too late, and no harm */
+  rmq_http_request_answer(q, &late);
+  assert_true(stats_of(f).late == 1);
+  close(fd);
+}
+
 static void the_end_waits_for_answers(void **state) {
   struct fixture *f = *state;
   int fd = dial(f);
@@ -502,6 +531,7 @@ int main(void) {
       WITH_SERVER(a_client_that_is_gone_costs_nothing),
       WITH_SERVER(whoever_waits_at_the_bound_is_next_when_one_goes),
       WITH_SERVER(a_deadline_answers_and_what_comes_later_is_dropped),
+      WITH_SERVER(a_deadline_says_what_is_known_by_then),
       WITH_SERVER(the_end_waits_for_answers),
       WITH_SERVER(the_end_does_not_wait_for_ever),
       WITH_SERVER(a_request_may_outlive_its_server),

@@ -1493,6 +1493,40 @@ static void vanished_file_that_cannot_be_made_anew_goes_on(void **state) {
   tear_down(&r);
 }
 
+static bool is_usable(const struct rig *r) {
+  struct rmq_store_stats st;
+  r->store->stats(r->store->ctx, &st);
+  return st.is_usable;
+}
+
+/* What is put then is lost with this process: nobody may be told that it is
+ * safe. */
+static void vanished_file_is_of_no_use_until_it_is_back(void **state) {
+  struct rig r;
+  char away[200];
+  (void)state;
+  set_up(&r);
+  open_spool(&r);
+  put(&r, "k", 100);
+  turn(&r);
+  assert_true(is_usable(&r));
+  snprintf(away, sizeof(away), "%s.away", r.dir);
+  assert_int_equal(rename(r.dir, away), 0);
+  write_at(r.dir, 0, "in the way", 10);
+  tick(&r);
+  assert_false(is_usable(&r));
+  assert_int_equal(unlink(r.dir), 0);
+  assert_int_equal(rename(away, r.dir), 0);
+  tick(&r);
+  assert_true(is_usable(&r));
+  assert_true(logged("spool_usable", RMQ_LOG_NOTICE, "back in its place"));
+  tick(&r);
+  assert_int_equal(fake_host_count(&host, "spool_usable"), 1);
+  kill_and_open(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 1);
+  tear_down(&r);
+}
+
 static void copy_that_failed_is_not_in_the_way_of_the_next(void **state) {
   struct rig r;
   struct rlimit before;
@@ -1787,6 +1821,7 @@ int main(void) {
       cmocka_unit_test(repeated_failures_do_not_flood_the_log),
       cmocka_unit_test(what_vanished_is_made_anew_with_all_rows),
       cmocka_unit_test(vanished_file_that_cannot_be_made_anew_goes_on),
+      cmocka_unit_test(vanished_file_is_of_no_use_until_it_is_back),
       cmocka_unit_test(copy_that_failed_is_not_in_the_way_of_the_next),
       cmocka_unit_test(what_is_not_written_by_the_deadline_has_failed),
       cmocka_unit_test(committed_rows_survive_a_kill),
