@@ -79,14 +79,17 @@ static bool print_totals(struct session *s) {
             " dropped, %" PRIu64 " unknown\n",
             prefix, failed + unknown, t.returned, t.rejected, t.expired,
             t.dropped, unknown);
-  if ((failed > 0 || t.spooled > 0) && t.last_refusal[0] != '\0')
-    fprintf(stderr, "%c! warren publish: the broker's last refusal: %s\n",
-            failed > 0 ? 'E' : 'W', t.last_refusal);
   if (t.spooled > 0)
     fprintf(stderr,
             "W! warren publish: %" PRIu64 " messages wait in %s/%s.spool for "
             "the next start\n",
             t.spooled, s->options.publish.spool_dir, s->options.cli.name);
+  for (int i = 0; i < RMQ_PUBLISH_TOTALS_REFUSED; i++)
+    if (t.refused[i].messages > 0)
+      fprintf(stderr,
+              "%c! warren publish: %" PRIu64
+              " of them: the broker's last refusal: %s\n",
+              failed > 0 ? 'E' : 'W', t.refused[i].messages, t.refused[i].why);
   return failed + unknown == 0;
 }
 

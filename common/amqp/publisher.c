@@ -47,6 +47,8 @@ void rmq_publisher_counters_add(struct rmq_publisher_counters *to,
 #undef RMQ_X
   for (int i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
     to->dropped[i] += add->dropped[i];
+  for (int i = 0; i < RMQ_PUBLISH_REFUSALS_COUNT; i++)
+    to->refused_last[i] += add->refused_last[i];
 }
 
 struct rmq_publisher *
@@ -244,6 +246,17 @@ void rmq_publisher_snapshot(struct rmq_publisher *p, bool take_latency,
 /* ------------------------------------------------------------------------
  * The end */
 
+/* Under the lock. */
+static void count_refused(struct rmq_publisher *p,
+                          const struct rmq_list *messages) {
+  for (struct rmq_node *n = rmq_list_first(messages); n != NULL;
+       n = rmq_list_next(messages, n)) {
+    const struct rmq_message *m = rmq_publisher_message(n);
+    if (m->refusals > 0)
+      p->counters.refused_last[m->last_refusal]++;
+  }
+}
+
 void rmq_publisher_drain(struct rmq_publisher *p) {
   struct rmq_list forgotten;
   rmq_list_init(&forgotten);
@@ -255,6 +268,7 @@ void rmq_publisher_drain(struct rmq_publisher *p) {
     rmq_outbox_requeue_back(&p->fifo.outbox, rmq_publisher_message(n));
   p->fifo.outbox.held = 0;
   rmq_fifo_close(&p->fifo, &forgotten);
+  count_refused(p, &forgotten);
   rmq_publisher_file_tags(p, &forgotten);
   pthread_mutex_unlock(&p->lock);
   rmq_publisher_free_all(&forgotten);
@@ -315,6 +329,7 @@ size_t rmq_publisher_abandon(struct rmq_publisher *p) {
     rmq_list_push_back(&left, &m->node);
   }
   p->fifo.is_closed = true;
+  count_refused(p, &left);
   keep_or_drop(p, &left, &kept, &dropped);
   rmq_publisher_file_tags(p, &kept);
   rmq_publisher_count_dropped(p, &dropped, RMQ_PUBLISHER_DROP_shutdown);

@@ -38,6 +38,7 @@ enum rmq_publish_refusal {
   RMQ_REFUSED_RETURN, /* basic.return: no queue takes it */
   RMQ_REFUSED_CLOSE   /* it closes the channel over it, 406: too large */
 };
+enum { RMQ_PUBLISH_REFUSALS_COUNT = 3 };
 const char *rmq_publish_refusal_to_str(enum rmq_publish_refusal r);
 
 /* Borrowed. */
@@ -99,6 +100,9 @@ struct rmq_publisher_counters {
   RMQ_PUBLISHER_COUNTERS(RMQ_X)
 #undef RMQ_X
   uint64_t dropped[RMQ_PUBLISHER_DROPS_COUNT];
+  /* Messages that were given up, or were left over when the worker ended, of
+   * whatever became of them then: by the broker's last refusal. */
+  uint64_t refused_last[RMQ_PUBLISH_REFUSALS_COUNT];
 };
 /* Sums, for a block of several lanes. */
 void rmq_publisher_counters_add(struct rmq_publisher_counters *to,

@@ -40,6 +40,7 @@ static void give_up(struct verdicts *v, struct rmq_message *m,
       m->to_alternate ? p->config.alternate_exchange
                       : rmq_message_exchange(m, p->config.exchange)};
   m->fate = why == RMQ_REFUSED_RETURN ? RMQ_FATE_RETURNED : RMQ_FATE_REJECTED;
+  v->add.refused_last[why]++;
   p->handlers.given_up(p->handlers.ctx, &g);
   rmq_list_push_back(&v->ended, &m->node);
 }
@@ -47,6 +48,7 @@ static void give_up(struct verdicts *v, struct rmq_message *m,
 static void refuse(struct verdicts *v, struct rmq_message *m,
                    enum rmq_publish_refusal why) {
   m->refusals++;
+  m->last_refusal = (int)why;
   v->p->handlers.refused(v->p->handlers.ctx, m, why);
 }
 

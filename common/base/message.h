@@ -48,6 +48,7 @@ struct rmq_message {
   uint32_t values;              /* value lists carried; 0 for a notification */
   uint32_t attempts;            /* basic.publish sent so far */
   uint32_t refusals;            /* nacks and returns so far */
+  int last_refusal;             /* its kind, as whoever counts them has it */
   struct rmq_mono not_before;   /* of the next attempt after a refusal */
   struct rmq_dur latency; /* publish to confirm; negative = not confirmed */
   bool is_stored;      /* the store has a row of it, to be settled at its end */

@@ -8,7 +8,6 @@
 #include "common/base/uuid.h"
 #include "common/role/publish_spool.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,6 @@ struct rmq_publish_lane {
   struct rmq_worker *worker;
   bool is_started;
   struct rmq_complain refused, given_up; /* the worker's thread */
-  _Atomic(const char *) last_refusal;    /* static; "" = none */
 };
 
 /* ------------------------------------------------------------------------
@@ -117,7 +115,7 @@ static const char *refusal_text(enum rmq_publish_refusal why) {
   return "refused";
 }
 
-static const char *remedy(enum rmq_publish_refusal why) {
+const char *rmq_publish_lane_remedy(enum rmq_publish_refusal why) {
   switch (why) {
   case RMQ_REFUSED_NACK:
     return "the broker nacks it; see the queue's length limit";
@@ -135,7 +133,6 @@ static void refused(void *ctx, const struct rmq_message *m,
   struct rmq_publish_lane *l = ctx;
   const struct rmq_host *host = l->config.host;
   uint64_t missed = 0;
-  atomic_store(&l->last_refusal, remedy(why));
   if (!rmq_complain_report(&l->refused, host->mono(host->ctx), &missed))
     return;
   char text[640];
@@ -158,8 +155,9 @@ static void given_up(void *ctx, const struct rmq_publisher_given_up *g) {
   snprintf(text, sizeof(text),
            "gave up a message of %zu bytes to exchange \"%s\" with routing key "
            "\"%s\": %s (attempts: %u; %llu others since the last such line)",
-           g->m->body_len, g->exchange, g->m->key, remedy(g->why),
-           g->m->attempts, (unsigned long long)missed);
+           g->m->body_len, g->exchange, g->m->key,
+           rmq_publish_lane_remedy(g->why), g->m->attempts,
+           (unsigned long long)missed);
   log_message(l, RMQ_LOG_ERROR, "given_up", g->m, text);
 }
 
@@ -285,7 +283,6 @@ rmq_publish_lane_new(const struct rmq_publish_lane_config *config,
   }
   l->config = *config;
   name_it(l);
-  atomic_init(&l->last_refusal, "");
   rmq_session_log_init(&l->session, config->host, plugin_name, l->label);
   rmq_complain_init(&l->refused, rmq_s(REPEAT_AFTER_S));
   rmq_complain_init(&l->given_up, rmq_s(REPEAT_AFTER_S));
@@ -329,10 +326,6 @@ enum rmq_publisher_offer rmq_publish_lane_offer(struct rmq_publish_lane *l,
 
 void rmq_publish_lane_wake(struct rmq_publish_lane *l) {
   rmq_worker_wake(l->worker);
-}
-
-const char *rmq_publish_lane_last_refusal(struct rmq_publish_lane *l) {
-  return atomic_load(&l->last_refusal);
 }
 
 struct rmq_publisher *

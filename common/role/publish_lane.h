@@ -50,8 +50,8 @@ enum rmq_publisher_offer rmq_publish_lane_offer(struct rmq_publish_lane *l,
 /* Any thread. */
 void rmq_publish_lane_wake(struct rmq_publish_lane *l);
 
-/* Any thread: see struct rmq_publish_totals. */
-const char *rmq_publish_lane_last_refusal(struct rmq_publish_lane *l);
+/* What a refusal is about, and what may be done. */
+const char *rmq_publish_lane_remedy(enum rmq_publish_refusal why);
 
 struct rmq_publisher *
 rmq_publish_lane_publisher(const struct rmq_publish_lane *l);

@@ -23,6 +23,9 @@
 
 static const char plugin_name[] = "rabbitmq_publish";
 enum { REPEAT_AFTER_S = 10, ERROR_WINDOW_S = 60 };
+_Static_assert((int)RMQ_PUBLISH_TOTALS_REFUSED ==
+                   (int)RMQ_PUBLISH_REFUSALS_COUNT,
+               "one for each kind");
 /* For committing what the end left over, and for waiting for that. */
 enum { SPOOL_END_MS = 500 };
 
@@ -552,9 +555,10 @@ void rmq_role_publish_totals(struct rmq_role_publish *r,
                                      .is_connected = sessions(r).is_connected};
   for (int i = 0; i < RMQ_PUBLISHER_DROPS_COUNT; i++)
     ret->dropped += c->dropped[i];
-  ret->last_refusal = "";
-  for (unsigned i = 0; i < r->lanes_count && ret->last_refusal[0] == '\0'; i++)
-    ret->last_refusal = rmq_publish_lane_last_refusal(r->lanes[i]);
+  for (int i = 0; i < RMQ_PUBLISH_REFUSALS_COUNT; i++) {
+    ret->refused[i].messages = c->refused_last[i];
+    ret->refused[i].why = rmq_publish_lane_remedy((enum rmq_publish_refusal)i);
+  }
 }
 
 static struct rmq_store_stats spool_stats(const struct rmq_role_publish *r) {

@@ -113,15 +113,19 @@ enum rmq_publish_answer rmq_role_publish_message(struct rmq_role_publish *r,
 uint64_t rmq_role_publish_body_max(const struct rmq_role_publish *r);
 
 /* How messages have ended since the start, and where the others are. */
+enum { RMQ_PUBLISH_TOTALS_REFUSED = 3 };
 struct rmq_publish_totals {
   uint64_t accepted, recovered;
   uint64_t confirmed, sent, returned, rejected, expired, dropped;
   uint64_t waiting; /* in memory, also in flight */
   uint64_t spooled; /* on the disk only */
   bool is_connected;
-  /* Why the broker refused a message last, also one that was tried again;
-   * static, "" = it has refused none. */
-  const char *last_refusal;
+  /* Those that were given up, and after the end those that were left over,
+   * dropped or in the spool: by what the broker refused each with last. */
+  struct {
+    uint64_t messages;
+    const char *why; /* static */
+  } refused[RMQ_PUBLISH_TOTALS_REFUSED];
 };
 /* Any thread. */
 void rmq_role_publish_totals(struct rmq_role_publish *r,

@@ -110,7 +110,21 @@ def test_what_was_refused_until_the_end_is_told_with_the_cause(
                           "--max-attempts", "1000", "--shutdown-timeout", "1",
                           *spool, at=broker), b"one\n", status=not spool)
         assert ("1 messages wait" if spool else "1 dropped") in said
-        assert "the broker's last refusal: no queue takes it" in said
+        assert "1 of them: the broker's last refusal: no queue takes it" in said
+
+
+def test_each_message_that_is_left_has_its_own_last_refusal(broker, queue, warren):
+    """Two that no queue takes, one that a full queue nacks, one that arrives."""
+    queue.queue("full", **{"x-max-length": 0, "x-overflow": "reject-publish"})
+    said = end(warren("--format", "influx", "--routing-key", "%{plugin}",
+                      "--max-attempts", "1000", "--shutdown-timeout", "1",
+                      at=broker),
+               b"nobody v=1\nnowhere v=1\nq v=1\nfull v=1\n", status=1)
+    assert "3 messages did not arrive: 0 returned, 0 rejected, 0 expired, 3 " \
+        "dropped" in said
+    assert "2 of them: the broker's last refusal: no queue takes it" in said
+    assert "1 of them: the broker's last refusal: the broker nacks it" in said
+    assert bodies(queue) == [b"q v=1\n"]
 
 
 def test_what_the_queue_refuses_is_an_error_that_says_so(broker, queue, warren):

@@ -1284,6 +1284,32 @@ static void what_is_left_at_the_end_is_counted_as_dropped(void **state) {
   tear_down(&f);
 }
 
+/* One is given up, one waits for another try, one was never refused. */
+static void whatever_is_not_taken_has_its_last_refusal(void **state) {
+  struct fixture f;
+  set_up(&f, state);
+  f.config.on_nack = RMQ_REFUSAL_DROP;
+  struct fake_broker *b = broker(&f);
+  fake_expect_publishes(b, 4);
+  give_back(b, 1);
+  fake_send(b, "basic.ack", "delivery-tag=1");
+  fake_send(b, "basic.nack", "delivery-tag=2");
+  fake_send(b, "basic.ack", "delivery-tag=3");
+  start(&f);
+  for (int i = 0; i < 4; i++)
+    accept(&f, "k", "body");
+  connect_it(&f);
+  struct rmq_publisher_snapshot s = snapshot(&f);
+  assert_int_equal(s.counters.refused_last[RMQ_REFUSED_NACK], 1);
+  assert_int_equal(s.counters.refused_last[RMQ_REFUSED_RETURN], 0);
+  assert_int_equal(rmq_publisher_abandon(f.p), 2);
+  s = snapshot(&f);
+  assert_int_equal(s.counters.refused_last[RMQ_REFUSED_NACK], 1);
+  assert_int_equal(s.counters.refused_last[RMQ_REFUSED_RETURN], 1);
+  assert_int_equal(s.counters.refused_last[RMQ_REFUSED_CLOSE], 0);
+  tear_down(&f);
+}
+
 /* ---- threads ---- */
 
 enum { THREADS = 4, MESSAGES_EACH = 5000 };
@@ -1371,6 +1397,7 @@ int main(void) {
       HOWEVER_SPLIT(suspects_that_all_pass_open_the_window_again),
       HOWEVER_SPLIT(the_end_does_not_wait_for_a_lane_to_calm_down),
       HOWEVER_SPLIT(what_is_left_at_the_end_is_counted_as_dropped),
+      HOWEVER_SPLIT(whatever_is_not_taken_has_its_last_refusal),
       WHOLE(the_balance_holds_while_threads_feed_it),
       HOWEVER_SPLIT(what_the_giver_chose_is_what_the_broker_gets),
       HOWEVER_SPLIT(each_fate_is_told_with_its_reason),
