@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -29,6 +28,7 @@ enum { LOOK_MS = 50, BEYOND_MS = 500 };
 struct session {
   struct warren_consume_args args;
   struct rmq_execd host;
+  struct warren_voice voice;
   struct warren_basket basket;
   struct rmq_host_types *types;
   struct rmq_consume_print *print;
@@ -53,10 +53,6 @@ static void end_on_signal(int number) {
 
 /* Only to come out of the poll. */
 static void wake_on_signal(int number) { (void)number; }
-
-static void complain(const char *text) {
-  fprintf(stderr, "E! warren consume: %s\n", text);
-}
 
 static struct rmq_mono clock_now(const struct session *s) {
   return s->host.host.mono(s->host.host.ctx);
@@ -216,7 +212,7 @@ static bool input_is_telegraf(const struct warren_consume_cli *cli) {
 
 static bool open_outlet(struct session *s, struct rmq_error *err) {
   const struct warren_consume_cli *cli = &s->args.cli;
-  const struct warren_source source = {&s->basket, s->role};
+  const struct warren_source source = {&s->basket, s->role, &s->voice};
   if (s->args.command == NULL)
     return warren_writer_open(
         &(struct warren_writer_config){source, STDOUT_FILENO, cli->sync},
@@ -282,26 +278,29 @@ static bool is_all_done(const struct session *s) {
     return true;
   bool has_failed = s->args.cli.count > 0 && s->failed > 0;
   if (s->rejected > 0)
-    complain("messages were rejected, and are lost where their queue has no "
-             "dead-letter exchange");
+    warren_say(&s->voice, RMQ_LOG_ERROR, "messages_rejected",
+               "messages were rejected, and are lost where their queue has no "
+               "dead-letter exchange");
   if (has_failed)
-    complain("a command failed: not all of --count was done");
+    warren_say(&s->voice, RMQ_LOG_ERROR, "command_failed",
+               "a command failed: not all of --count was done");
   return s->rejected == 0 && !has_failed;
+}
+
+static int complain_of_start(const struct session *s,
+                             const struct rmq_error *err) {
+  warren_say(&s->voice, RMQ_LOG_ERROR, "not_started", "%s", err->text);
+  return WARREN_EXIT_FAILED;
 }
 
 static int run(struct session *s) {
   struct rmq_error err = {.text = ""};
-  int status = WARREN_EXIT_FAILED;
   watch_signals(s);
   s->has_input = input_is_telegraf(&s->args.cli);
-  if (warren_basket_init(&s->basket, (uint64_t)s->args.cli.count, &err) != 0) {
-    complain(err.text);
-    return status;
-  }
-  if (open_session(s, &err) == 0)
-    status = loop(s);
-  else
-    complain(err.text);
+  if (warren_basket_init(&s->basket, (uint64_t)s->args.cli.count, &err) != 0)
+    return complain_of_start(s, &err);
+  int status =
+      open_session(s, &err) == 0 ? loop(s) : complain_of_start(s, &err);
   if (!close_session(s))
     _exit(WARREN_EXIT_FAILED);
   warren_basket_fini(&s->basket);
@@ -318,6 +317,8 @@ int warren_consume(int argc, char *const *argv) {
   if (status < 0) {
     rmq_execd_init(&s->host, STDOUT_FILENO, STDERR_FILENO,
                    (enum rmq_log_format)s->args.options.connection.log_format);
+    s->voice = (struct warren_voice){"warren consume", "rabbitmq_consume",
+                                     s->args.cli.name, &s->host};
     status = run(s);
     rmq_execd_fini(&s->host);
   }

@@ -117,8 +117,9 @@ static int begin(struct exec *e, struct slot *s, struct warren_item *i,
   }
   if (rc != 0) {
     char why[128];
-    fprintf(stderr, "E! warren consume: \"%s\" cannot be run: %s\n",
-            e->config.argv[0], strerror_r(rc, why, sizeof(why)));
+    warren_say(e->config.source.voice, RMQ_LOG_ERROR, "not_run",
+               "\"%s\" cannot be run: %s", e->config.argv[0],
+               strerror_r(rc, why, sizeof(why)));
     s->pid = 0;
     return -1;
   }

@@ -9,6 +9,7 @@
 #include "plugins/warren_ask.h"
 #include "plugins/warren_monitor_serve.h"
 #include "plugins/warren_monitor_wake.h"
+#include "plugins/warren_voice.h"
 
 #include "common/base/options.h"
 #include "common/host/host_execd.h"
@@ -80,6 +81,7 @@ struct session {
   struct cli cli;
   struct rmq_role_monitor_config config;
   struct rmq_execd host;
+  struct warren_voice voice;
   struct rmq_execd_format format;
   char hostname[RMQ_NAME_MAX + 1];
   struct warren_serve *serve;
@@ -109,8 +111,9 @@ static struct warren_ask ask_of(struct session *s) {
       .usage_status = WARREN_EXIT_USAGE};
 }
 
-static void complain(const char *text) {
-  fprintf(stderr, "E! warren monitor: %s\n", text);
+static void complain(const struct session *s, const char *event,
+                     const char *text) {
+  warren_say(&s->voice, RMQ_LOG_ERROR, event, "%s", text);
 }
 
 /* ---- outputs ---- */
@@ -141,9 +144,10 @@ static bool write_file(struct session *s, const struct rmq_buf *bytes) {
   bool is_written = rmq_textfile_write(s->cli.file, rmq_buf_bytes(bytes),
                                        bytes->len, &err) == 0;
   if (!is_written && !s->has_file_failed)
-    complain(err.text);
+    complain(s, "file_failed", err.text);
   if (is_written && s->has_file_failed)
-    fprintf(stderr, "I! warren monitor: the file is written again\n");
+    warren_say(&s->voice, RMQ_LOG_NOTICE, "file_written",
+               "the file is written again");
   s->has_file_failed = !is_written;
   return is_written;
 }
@@ -153,12 +157,13 @@ static bool hand_out(struct session *s) {
   struct rmq_buf *bytes = rmq_execd_take(&s->host);
   bool is_out = bytes != NULL;
   if (!is_out)
-    complain("a set of samples is larger than there is memory for");
+    complain(s, "output_failed",
+             "a set of samples is larger than there is memory for");
   if (is_out && s->cli.file != NULL)
     is_out = write_file(s, bytes);
   if (bytes != NULL && s->serve != NULL &&
       warren_serve_put(s->serve, rmq_buf_bytes(bytes), bytes->len) != 0)
-    complain("out of memory");
+    complain(s, "output_failed", "out of memory");
   if (bytes != NULL)
     rmq_buf_clear(bytes);
   return is_out;
@@ -170,11 +175,12 @@ static bool write_set(struct session *s) {
   bool is_read =
       goes_to_stdout(s) ? rmq_execd_flush(&s->host) == 0 : hand_out(s);
   if (s->host.unsayable_count > 0 && s->unsayable_count == 0)
-    fprintf(stderr, "W! warren monitor: a vhost or queue has a name that this "
-                    "form of output cannot express; it is left out\n");
+    warren_say(&s->voice, RMQ_LOG_WARNING, "left_out",
+               "a vhost or queue has a name that this form of output cannot "
+               "express; it is left out");
   s->unsayable_count = s->host.unsayable_count;
   if (!is_read && goes_to_stdout(s))
-    complain("standard output cannot be written");
+    complain(s, "output_failed", "standard output cannot be written");
   return is_read;
 }
 
@@ -211,7 +217,7 @@ static int run_on(struct session *s, bool has_interval) {
     case WARREN_WAKE_END:
       return WARREN_EXIT_OK;
     case WARREN_WAKE_FAILED:
-      complain("standard input cannot be read");
+      complain(s, "input_failed", "standard input cannot be read");
       return WARREN_EXIT_FAILED;
     }
     struct rmq_mono now = s->host.host.mono(s->host.host.ctx);
@@ -259,7 +265,7 @@ static int run(struct session *s) {
   else if (warren_wake_init(goes_to_stdout(s) ? MONITOR_PATIENCE_S : 0) != 0)
     rmq_error_set(&err, "signals cannot be taken");
   if (rmq_error_is_set(&err) || start(s, &err) != 0) {
-    complain(err.text);
+    complain(s, "not_started", err.text);
     return WARREN_EXIT_FAILED;
   }
   if (s->cli.once)
@@ -291,14 +297,16 @@ static int check_cli(const struct session *s, struct rmq_error *err) {
   return 0;
 }
 
-static int run_checked(struct session *s) {
+static int run_checked(struct session *s, const struct warren_ask *ask) {
   struct rmq_error err = {.text = ""};
   if (check_cli(s, &err) != 0 || take_collectds_interval(s, &err) != 0) {
-    complain(err.text);
+    warren_ask_complain(ask, err.text);
     return WARREN_EXIT_USAGE;
   }
   rmq_execd_init(&s->host, goes_to_stdout(s) ? STDOUT_FILENO : -1,
                  STDERR_FILENO, (enum rmq_log_format)s->config.log_format);
+  s->voice = (struct warren_voice){"warren monitor", "rabbitmq_monitor",
+                                   s->cli.name, &s->host};
   int status = run(s);
   warren_serve_free(s->serve);
   if (!stop(s))
@@ -316,7 +324,7 @@ int warren_monitor(int argc, char *const *argv) {
   struct warren_ask ask = ask_of(s);
   int status = warren_ask_read(&ask, &s->config, argc, argv);
   if (status < 0)
-    status = run_checked(s);
+    status = run_checked(s, &ask);
   rmq_options_fini(rmq_role_monitor_options, &s->config);
   rmq_options_fini(cli_options, &s->cli);
   free(s);

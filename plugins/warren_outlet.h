@@ -8,6 +8,7 @@
 #define RMQ_PLUGINS_WARREN_OUTLET_H
 
 #include "plugins/warren_basket.h"
+#include "plugins/warren_voice.h"
 
 #include "common/base/rmqtime.h"
 #include "common/role/role_consume.h"
@@ -19,6 +20,7 @@
 struct warren_source {
   struct warren_basket *basket;
   struct rmq_role_consume *role;
+  const struct warren_voice *voice;
 };
 
 struct warren_outlet {

@@ -13,7 +13,6 @@
 #include "plugins/warren_publish_page.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,13 +23,17 @@ struct session {
   struct warren_publish_options options;
   struct rmq_execd execd;
   struct rmq_host host; /* execd's, with a log that says less */
+  struct warren_voice voice;
   char hostname[256];
   struct rmq_role_publish *role;
   struct warren_publish_page *page; /* with --listen */
   struct warren_publish_input in;
 };
 
-static const char prefix[] = "E! warren publish: ";
+static int complain_of_start(const struct session *s, const char *why) {
+  warren_say(&s->voice, RMQ_LOG_ERROR, "not_started", "cannot start: %s", why);
+  return WARREN_EXIT_FAILED;
+}
 
 static struct rmq_mono mono(const struct session *s) {
   return s->host.mono(s->host.ctx);
@@ -73,23 +76,22 @@ static bool print_totals(struct session *s) {
   uint64_t failed = t.returned + t.rejected + t.expired + t.dropped;
   uint64_t unknown = t.waiting;
   if (failed + unknown > 0)
-    fprintf(stderr,
-            "%s%" PRIu64 " messages did not arrive: %" PRIu64
-            " returned, %" PRIu64 " rejected, %" PRIu64 " expired, %" PRIu64
-            " dropped, %" PRIu64 " unknown\n",
-            prefix, failed + unknown, t.returned, t.rejected, t.expired,
-            t.dropped, unknown);
+    warren_say(&s->voice, RMQ_LOG_ERROR, "not_arrived",
+               "%" PRIu64 " messages did not arrive: %" PRIu64
+               " returned, %" PRIu64 " rejected, %" PRIu64 " expired, %" PRIu64
+               " dropped, %" PRIu64 " unknown",
+               failed + unknown, t.returned, t.rejected, t.expired, t.dropped,
+               unknown);
   if (t.spooled > 0)
-    fprintf(stderr,
-            "W! warren publish: %" PRIu64 " messages wait in %s/%s.spool for "
-            "the next start\n",
-            t.spooled, s->options.publish.spool_dir, s->options.cli.name);
+    warren_say(&s->voice, RMQ_LOG_WARNING, "spooled",
+               "%" PRIu64 " messages wait in %s/%s.spool for the next start",
+               t.spooled, s->options.publish.spool_dir, s->options.cli.name);
   for (int i = 0; i < RMQ_PUBLISH_TOTALS_REFUSED; i++)
     if (t.refused[i].messages > 0)
-      fprintf(stderr,
-              "%c! warren publish: %" PRIu64
-              " of them: the broker's last refusal: %s\n",
-              failed > 0 ? 'E' : 'W', t.refused[i].messages, t.refused[i].why);
+      warren_say(&s->voice, failed > 0 ? RMQ_LOG_ERROR : RMQ_LOG_WARNING,
+                 "last_refusal",
+                 "%" PRIu64 " of them: the broker's last refusal: %s",
+                 t.refused[i].messages, t.refused[i].why);
   return failed + unknown == 0;
 }
 
@@ -98,14 +100,12 @@ static int run_role(struct session *s) {
   struct rmq_error err = {.text = ""};
   const struct rmq_fate_sink sink = {&s->in.fates, warren_fates_tell};
   rmq_role_publish_on_fate(s->role, &sink);
-  if (rmq_role_publish_start(s->role, &err) != 0) {
-    fprintf(stderr, "%scannot start: %s\n", prefix, err.text);
-    return WARREN_EXIT_FAILED;
-  }
+  if (rmq_role_publish_start(s->role, &err) != 0)
+    return complain_of_start(s, err.text);
   warren_publish_read(&s->in);
   bool is_joined = drain(s);
   bool is_good = s->options.cli.wait
-                     ? warren_fates_print(&s->in.fates, prefix, stderr)
+                     ? warren_fates_print(&s->in.fates, &s->voice)
                      : print_totals(s);
   if (!is_joined) /* its threads may use all of it */
     _exit(WARREN_EXIT_FAILED);
@@ -114,20 +114,19 @@ static int run_role(struct session *s) {
 
 static int run(struct session *s) {
   struct rmq_error err = {.text = ""};
-  int status = WARREN_EXIT_FAILED;
   s->role = rmq_role_publish_new(&s->options.publish, s->options.cli.name,
                                  &s->host, &err);
   if (s->role != NULL &&
-      warren_publish_input_init(&s->in, &s->options, &s->host, s->role) == 0) {
-    status = run_role(s);
+      warren_publish_input_init(&s->in, &s->options, &s->host, &s->voice,
+                                s->role) == 0) {
+    int status = run_role(s);
     rmq_role_publish_free(s->role);
     warren_publish_input_fini(&s->in);
     return status;
   }
-  fprintf(stderr, "%scannot start: %s\n", prefix,
-          s->role == NULL ? err.text : "no file descriptors");
   rmq_role_publish_free(s->role);
-  return status;
+  return complain_of_start(s,
+                           s->role == NULL ? err.text : "no file descriptors");
 }
 
 static int add_to_page(void *ctx, const struct rmq_sample *sample) {
@@ -147,12 +146,11 @@ static int run_by_http(struct session *s) {
   else
     s->role = rmq_role_publish_new(&o->publish, o->cli.name, &s->host, &err);
   if (s->role == NULL) {
-    fprintf(stderr, "%scannot start: %s\n", prefix, err.text);
     warren_publish_page_free(s->page);
-    return WARREN_EXIT_FAILED;
+    return complain_of_start(s, err.text);
   }
   int status = warren_publish_listen_run(
-      &o->listen, &o->publish, s->role, &s->host, s->page,
+      &o->listen, &o->publish, s->role, &s->host, &s->voice, s->page,
       o->publish.connection.shutdown_timeout, &is_joined);
   if (!is_joined) /* its threads may use all of it */
     _exit(status);
@@ -190,6 +188,8 @@ static void init_host(struct session *s) {
   s->host.ctx = s;
   s->host.hostname = s->hostname;
   s->host.log = log_record;
+  s->voice = (struct warren_voice){"warren publish", "rabbitmq_publish",
+                                   s->options.cli.name, &s->execd};
   if (s->options.listen.listen != NULL)
     s->options.cli.verbose = true; /* it runs like a daemon */
 }

@@ -4,6 +4,7 @@
 #include "plugins/warren_publish_fates.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -42,13 +43,6 @@ uint64_t warren_fates_ended(struct warren_fates *f, uint64_t *ret_open) {
   return ended;
 }
 
-/* What came over the wire, or from standard input, fit for a terminal. */
-static void make_printable(char *text) {
-  for (; *text != '\0'; text++)
-    if ((unsigned char)*text < ' ' || *text == 0x7f)
-      *text = '?';
-}
-
 static void cause_of(const struct rmq_fate_report *r,
                      char text[WARREN_CAUSE_SIZE]) {
   char code[16] = "", where[560] = "";
@@ -80,7 +74,6 @@ static void cause_of(const struct rmq_fate_report *r,
   }
   snprintf(text, WARREN_CAUSE_SIZE, "%s: %s%s%s", rmq_fate_to_str(r->fate),
            code, why, where);
-  make_printable(text);
 }
 
 /* Under the lock. */
@@ -119,17 +112,20 @@ void warren_fates_tell(void *ctx, const struct rmq_fate_report *report) {
     eventfd_write(f->wake_fd, 1);
 }
 
-bool warren_fates_print(struct warren_fates *f, const char *prefix, FILE *to) {
+bool warren_fates_print(struct warren_fates *f,
+                        const struct warren_voice *voice) {
+  static const char event[] = "not_arrived";
   pthread_mutex_lock(&f->lock);
   for (size_t i = 0; i < f->causes_count; i++)
-    fprintf(to, "%s%" PRIu64 " %s\n", prefix, f->causes[i].messages,
-            f->causes[i].text);
+    warren_say(voice, RMQ_LOG_ERROR, event, "%" PRIu64 " %s",
+               f->causes[i].messages, f->causes[i].text);
   if (f->others > 0)
-    fprintf(to, "%s%" PRIu64 " did not arrive for other causes\n", prefix,
-            f->others);
+    warren_say(voice, RMQ_LOG_ERROR, event,
+               "%" PRIu64 " did not arrive for other causes", f->others);
   uint64_t open = f->begun - f->ended;
   if (open > 0)
-    fprintf(to, "%s%" PRIu64 " have an unknown end\n", prefix, open);
+    warren_say(voice, RMQ_LOG_ERROR, event, "%" PRIu64 " have an unknown end",
+               open);
   bool is_all = f->confirmed == f->begun;
   pthread_mutex_unlock(&f->lock);
   return is_all;

@@ -7,9 +7,9 @@
 #define RMQ_PLUGINS_WARREN_PUBLISH_FATES_H
 
 #include "common/base/fate.h"
+#include "plugins/warren_voice.h"
 
 #include <pthread.h>
-#include <stdio.h>
 
 enum { WARREN_CAUSES_MAX = 16, WARREN_CAUSE_SIZE = 800 };
 
@@ -35,6 +35,7 @@ void warren_fates_tell(void *ctx, const struct rmq_fate_report *report);
 /* How many have ended; *ret_open is how many have not. */
 uint64_t warren_fates_ended(struct warren_fates *f, uint64_t *ret_open);
 /* A line per cause. True when all that was begun is confirmed. */
-bool warren_fates_print(struct warren_fates *f, const char *prefix, FILE *to);
+bool warren_fates_print(struct warren_fates *f,
+                        const struct warren_voice *voice);
 
 #endif

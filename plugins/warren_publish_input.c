@@ -6,14 +6,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 enum { FULL_WAIT_MS = 10, BATCH_BYTES_MAX = 16 << 20 };
-
-static const char prefix[] = "E! warren publish: ";
 
 /* ------------------------------------------------------------------------
  * Signals */
@@ -94,7 +91,8 @@ bool warren_publish_is_patient(struct warren_publish_input *s) {
 
 static void lose(struct warren_publish_input *s, const char *why) {
   if (s->lost++ < WARREN_CAUSES_MAX)
-    fprintf(stderr, "%snot published: %s\n", prefix, why);
+    warren_say(s->voice, RMQ_LOG_ERROR, "not_published", "not published: %s",
+               why);
 }
 
 /* One attempt; true when it is done with, for good or ill. */
@@ -246,10 +244,11 @@ void warren_publish_read(struct warren_publish_input *s) {
 int warren_publish_input_init(struct warren_publish_input *s,
                               const struct warren_publish_options *options,
                               const struct rmq_host *host,
+                              const struct warren_voice *voice,
                               struct rmq_role_publish *role) {
   const struct warren_publish_cli *c = &options->cli;
   *s = (struct warren_publish_input){
-      .options = options, .host = host, .role = role};
+      .options = options, .host = host, .voice = voice, .role = role};
   if (warren_fates_init(&s->fates) != 0)
     return -1;
   if (catch_signals() != 0) {

@@ -14,6 +14,7 @@
 struct warren_publish_input {
   const struct warren_publish_options *options;
   const struct rmq_host *host;
+  const struct warren_voice *voice;
   struct rmq_role_publish *role;
   struct warren_fates fates;
   struct rmq_execd_lines lines;
@@ -34,6 +35,7 @@ struct warren_publish_input {
 int warren_publish_input_init(struct warren_publish_input *s,
                               const struct warren_publish_options *options,
                               const struct rmq_host *host,
+                              const struct warren_voice *voice,
                               struct rmq_role_publish *role);
 void warren_publish_input_fini(struct warren_publish_input *s);
 

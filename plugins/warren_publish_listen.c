@@ -15,7 +15,6 @@
 
 #include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +111,7 @@ struct session {
   const struct warren_publish_listen_options *options;
   struct rmq_role_publish *role;
   const struct rmq_host *host;
+  const struct warren_voice *voice;
   struct warren_publish_page *page;
   bool has_spool;
   struct warren_desk *desk;
@@ -269,8 +269,9 @@ static void on_request(void *ctx, struct rmq_http_request *q) {
 
 /* ---- lifecycle ---- */
 
-static void complain(const char *text) {
-  fprintf(stderr, "E! warren publish: %s\n", text);
+static int complain(const struct session *s, const char *text) {
+  warren_say(s->voice, RMQ_LOG_ERROR, "not_started", "%s", text);
+  return -1;
 }
 
 static struct rmq_http_listen *
@@ -302,10 +303,8 @@ static int start(struct session *s,
                  const struct rmq_publish_options *publish_options) {
   struct rmq_error err = {.text = ""};
   s->desk = warren_desk_new(LISTEN_WAITING_MAX);
-  if (s->desk == NULL) {
-    complain("out of memory");
-    return -1;
-  }
+  if (s->desk == NULL)
+    return complain(s, "out of memory");
   const struct rmq_fate_sink sink = {s->desk, warren_desk_tell};
   rmq_role_publish_on_fate(s->role, &sink);
   s->server = open_server(s, publish_options, &err);
@@ -315,8 +314,7 @@ static int start(struct session *s,
     rmq_role_publish_stop(s->role, s->host->mono(s->host->ctx));
     rmq_role_publish_join(s->role, s->host->mono(s->host->ctx));
   }
-  complain(err.text);
-  return -1;
+  return complain(s, err.text);
 }
 
 /* The server first, so that nothing new comes; the role's end gives every
@@ -335,6 +333,7 @@ int warren_publish_listen_run(const struct warren_publish_listen_options *o,
                               const struct rmq_publish_options *publish_options,
                               struct rmq_role_publish *role,
                               const struct rmq_host *host,
+                              const struct warren_voice *voice,
                               struct warren_publish_page *page,
                               struct rmq_dur patience, bool *ret_is_joined) {
   sigset_t ends;
@@ -346,6 +345,7 @@ int warren_publish_listen_run(const struct warren_publish_listen_options *o,
   s->options = o;
   s->role = role;
   s->host = host;
+  s->voice = voice;
   s->page = page;
   s->has_spool = promises_the_disk(publish_options);
   s->instance =

@@ -9,6 +9,7 @@
 #include "common/base/host.h"
 #include "common/role/role_publish.h"
 #include "plugins/warren_publish_page.h"
+#include "plugins/warren_voice.h"
 
 struct warren_publish_listen_options {
   char *listen; /* NULL = from standard input */
@@ -33,6 +34,7 @@ int warren_publish_listen_run(const struct warren_publish_listen_options *o,
                               const struct rmq_publish_options *publish,
                               struct rmq_role_publish *role,
                               const struct rmq_host *host,
+                              const struct warren_voice *voice,
                               struct warren_publish_page *page,
                               struct rmq_dur patience, bool *ret_is_joined);
 

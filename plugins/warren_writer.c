@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,10 +32,12 @@ void warren_outlet_leave_all(const struct warren_source *source) {
   }
 }
 
-static void complain(const char *what, int error) {
+static int complain(const struct writer *w, const char *what, int error) {
   char why[128];
-  fprintf(stderr, "E! warren consume: standard output cannot be %s: %s\n", what,
-          strerror_r(error, why, sizeof(why)));
+  warren_say(w->config.source.voice, RMQ_LOG_ERROR, "output_failed",
+             "standard output cannot be %s: %s", what,
+             strerror_r(error, why, sizeof(why)));
+  return -1;
 }
 
 /* As many as are worth one go. -1 without memory for the first. */
@@ -49,10 +50,8 @@ static int gather(struct writer *w) {
     int rc = rmq_buf_append(&w->bytes, rmq_buf_bytes(&i->bytes), i->bytes.len);
     rmq_buf_fini(&i->bytes);
     rmq_list_push_back(&w->writing, &i->node);
-    if (rc != 0) {
-      complain("written", ENOMEM);
-      return -1;
-    }
+    if (rc != 0)
+      return complain(w, "written", ENOMEM);
   }
   return 0;
 }
@@ -71,10 +70,8 @@ static int write_bytes(struct writer *w) {
     ssize_t n = write(w->config.fd, rmq_buf_bytes(&w->bytes), len);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
       return 0;
-    if (n < 0) {
-      complain("written", errno);
-      return -1;
-    }
+    if (n < 0)
+      return complain(w, "written", errno);
     rmq_buf_consume(&w->bytes, (size_t)n);
   }
   return 1;
@@ -82,10 +79,8 @@ static int write_bytes(struct writer *w) {
 
 static int settle(struct writer *w) {
   struct rmq_node *n;
-  if (w->config.syncs && fdatasync(w->config.fd) != 0) {
-    complain("synchronized", errno);
-    return -1;
-  }
+  if (w->config.syncs && fdatasync(w->config.fd) != 0)
+    return complain(w, "synchronized", errno);
   while ((n = rmq_list_pop_front(&w->writing)) != NULL) {
     struct warren_item *i = RMQ_ELEMENT(n, struct warren_item, node);
     rmq_role_consume_written(w->config.source.role, i->ticket);
@@ -99,10 +94,8 @@ static int work(void *ctx, struct rmq_mono now) {
   struct writer *w = ctx;
   (void)now;
   struct pollfd out = {.fd = w->config.fd};
-  if (poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL)) != 0) {
-    complain("written", EPIPE);
-    return -1;
-  }
+  if (poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL)) != 0)
+    return complain(w, "written", EPIPE);
   for (;;) {
     if (w->writing.count == 0 && gather(w) != 0)
       return -1;

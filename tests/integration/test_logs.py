@@ -85,16 +85,13 @@ def test_lines_of_the_modules_are_objects_and_keep_the_trace(
     assert poison["delivery_tag"] == 1 and poison["service"] == "collectd"
 
 
-def said_by_warren(build, *arguments, said=""):
-    """{(plugin, event): object} of its standard error, which has only these, and
-    the command's verdict in words as its last line, if it has one."""
+def said_by_warren(build, *arguments, said="", to=subprocess.PIPE):
+    """{(plugin, event): object} of its standard error, which has only these."""
     done = subprocess.run(
         [built_program(build, "warren"), *arguments, "--log-format", "json"],
-        input=said, capture_output=True, text=True, timeout=30, check=False,
-        env=dict(os.environ, WARREN_PASSWORD="guest"))
+        input=said, stdout=to, stderr=subprocess.PIPE, text=True, timeout=30,
+        check=False, env=dict(os.environ, WARREN_PASSWORD="guest"))
     lines = done.stderr.splitlines()
-    if lines[-1].startswith(f"E! warren {arguments[0]}: "):
-        lines.pop()
     assert lines and all(line.startswith("{") for line in lines), done.stderr
     assert {checked(line)["service"] for line in lines} == {"warren"}
     return lines_of(done.stderr)
@@ -112,6 +109,38 @@ def test_lines_of_warren_are_objects(build, broker, vhost):
         said="hello\n")
     lost, = (said for (_, event), said in found.items() if event == "given_up")
     assert len(lost["trace_id"]) == 32 and lost["message_id"]
+
+
+def test_what_warren_says_of_its_own_end_is_an_object_too(
+        build, broker, vhost, tmp_path):
+    at = ("--host", f"127.0.0.1:{broker.amqp_port}", "--vhost", vhost.name)
+    nowhere = ("publish", "--routing-key", "nowhere", *at)
+    vhost.queue("q")
+    vhost.publish("", "q", b"x" * 200_000)
+    taking = ("consume", "--queue", "q", "--queue-passive", "--drain", "200ms", *at)
+    rows = (
+        ((*nowhere, "--wait"), "not_arrived", "1 returned: 312 NO_ROUTE"),
+        ((*nowhere, "--max-attempts", "1"), "last_refusal", "no queue takes it"),
+        ((*nowhere, "--whole", "--send-queue-bytes", "200KiB"), "not_published",
+         "longer than queue and spool take"),
+        (("publish", "--listen", "unix:/nonexistent/socket", *at), "not_started",
+         "/nonexistent/socket"),
+        ((*taking, "--exec", "/nonexistent/command"), "not_run",
+         '"/nonexistent/command" cannot be run'),
+        ((*taking, "--max-message-bytes", "100000"), "messages_rejected",
+         "dead-letter exchange"),
+        (("monitor", "--once", "--url",
+          f"http://127.0.0.1:{broker.management_port}", "--output", "prometheus",
+          "--file", "/nonexistent/file"), "file_failed", "/nonexistent/file"))
+    for arguments, event, words in rows:
+        found = said_by_warren(build, *arguments, said="x" * 300_000)
+        said = found[f"rabbitmq_{arguments[0]}", event]
+        assert words in said["message"], said
+        assert said["level"] == "error" and said["service"] == "warren"
+    vhost.publish("", "q", b"x")
+    with open("/dev/full", "wb") as full:
+        found = said_by_warren(build, *taking, to=full)
+    assert "No space left" in found["rabbitmq_consume", "output_failed"]["message"]
 
 
 def fields_of(name):

@@ -101,6 +101,9 @@ def test_what_no_queue_takes_is_an_error_that_says_so(broker, queue, warren):
     said = end(warren("--exchange", "events", "--routing-key", "nobody",
                       "--max-attempts", "1", at=broker), b"one\n", status=1)
     assert "1 messages did not arrive: 1 returned" in said
+    said = end(warren("--exchange", "events", "--routing-key", "\x1b[2Jnobody",
+                      "--wait", at=broker), b"one\n", status=1)
+    assert 'routing key "?[2Jnobody"' in said and "\x1b" not in said
 
 
 def test_what_was_refused_until_the_end_is_told_with_the_cause(
