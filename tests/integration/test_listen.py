@@ -119,6 +119,8 @@ def test_what_is_refused_has_its_status_and_its_reason(spooling, vhost):
         "returned", 312, "NO_ROUTE")
     status, _, body = spooling.ask("POST", "/publish/e/k", b"x" * (1 << 20) + b"x")
     assert status == 413, body
+    status, _, _ = spooling.ask("GET", "/health", headers={"X-Long": "x" * 40000})
+    assert status == 431 and "=item B<431>" in PAGE.read_text()
 
 
 def test_a_wrong_exchange_delays_nobody_else(spooling, vhost):
