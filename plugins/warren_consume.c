@@ -17,17 +17,19 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 50, BEYOND_MS = 500 };
+enum { LOOK_MS = 50, BEYOND_MS = 500, REASON_SIZE = 640 };
 
 struct session {
   struct warren_consume_args args;
-  struct rmq_execd host;
+  struct rmq_execd execd;
+  struct rmq_host host; /* execd's, with a log that is listened to */
   struct warren_voice voice;
   struct warren_basket basket;
   struct rmq_host_types *types;
@@ -40,8 +42,12 @@ struct session {
   struct rmq_mono deadline; /* of the stop */
   uint64_t seen;            /* messages; of the drain */
   struct rmq_mono idle_since;
-  uint64_t rejected; /* at the end */
-  uint64_t failed;   /* commands, at the end */
+  struct rmq_mono was_up; /* when it was consuming last */
+  pthread_mutex_t reason_lock;
+  bool has_given_up;        /* the reason stays as it is */
+  char reason[REASON_SIZE]; /* the log's last complaint */
+  uint64_t rejected;        /* at the end */
+  uint64_t failed;          /* commands, at the end */
 };
 
 static volatile sig_atomic_t wants_end;
@@ -55,7 +61,7 @@ static void end_on_signal(int number) {
 static void wake_on_signal(int number) { (void)number; }
 
 static struct rmq_mono clock_now(const struct session *s) {
-  return s->host.host.mono(s->host.host.ctx);
+  return s->host.mono(s->host.ctx);
 }
 
 /* ---- the worker's thread ---- */
@@ -136,6 +142,21 @@ static bool is_drained(struct session *s, struct rmq_mono now) {
   return rmq_mono_since(now, s->idle_since).ns >= s->args.cli.drain.ns;
 }
 
+/* --give-up-after. */
+static bool has_given_up(struct session *s, struct rmq_mono now) {
+  struct rmq_dur most = s->args.cli.give_up_after;
+  if (most.ns == 0 || s->is_stopping)
+    return s->has_given_up;
+  if (rmq_role_consume_is_up(s->role))
+    s->was_up = now;
+  if (rmq_mono_since(now, s->was_up).ns < most.ns)
+    return false;
+  pthread_mutex_lock(&s->reason_lock);
+  s->has_given_up = true;
+  pthread_mutex_unlock(&s->reason_lock);
+  return true;
+}
+
 static bool input_has_ended(const struct session *s) {
   char bytes[256];
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -164,16 +185,17 @@ static void sleep_until(struct session *s, struct rmq_mono due,
 }
 
 static int loop(struct session *s) {
-  bool looks = s->args.cli.drain.ns > 0;
+  bool looks = s->args.cli.drain.ns > 0 || s->args.cli.give_up_after.ns > 0;
   for (;;) {
     struct rmq_mono now = clock_now(s);
     if (s->outlet.work(s->outlet.ctx, now) != 0)
       return WARREN_EXIT_FAILED;
     if (wants_end || is_counted_out(s) || is_drained(s, now) ||
-        input_has_ended(s))
+        has_given_up(s, now) || input_has_ended(s))
       stop(s, now);
     if (s->is_stopping && rmq_role_consume_await(s->role, now))
-      return has_finished(s) ? WARREN_EXIT_OK : WARREN_EXIT_FAILED;
+      return has_finished(s) && !s->has_given_up ? WARREN_EXIT_OK
+                                                 : WARREN_EXIT_FAILED;
     struct rmq_mono due = s->is_stopping || looks
                               ? rmq_mono_add(now, rmq_ms(LOOK_MS))
                               : RMQ_NEVER;
@@ -241,11 +263,11 @@ static int open_session(struct session *s, struct rmq_error *err) {
     return rmq_error_set(err, "no memory");
   const struct rmq_consume_sink sink = {
       .ctx = s, .types = types, .message = take, .is_full = is_full};
-  s->role = rmq_role_consume_new(&s->args.options, cli->name, &s->host.host,
-                                 &sink, err);
+  s->role =
+      rmq_role_consume_new(&s->args.options, cli->name, &s->host, &sink, err);
   if (s->role == NULL || !open_outlet(s, err))
     return -1;
-  s->idle_since = clock_now(s);
+  s->idle_since = s->was_up = clock_now(s);
   return rmq_role_consume_start(s->role, err);
 }
 
@@ -287,6 +309,14 @@ static bool is_all_done(const struct session *s) {
   return s->rejected == 0 && !has_failed;
 }
 
+/* Behind the role's last line, where it is looked for. */
+static void complain_of_absence(const struct session *s) {
+  warren_say(&s->voice, RMQ_LOG_ERROR, "gave_up",
+             "gave up after %.3g s without a consumer on the queue: %s",
+             rmq_dur_seconds(s->args.cli.give_up_after),
+             s->reason[0] == '\0' ? "no answer yet" : s->reason);
+}
+
 static int complain_of_start(const struct session *s,
                              const struct rmq_error *err) {
   warren_say(&s->voice, RMQ_LOG_ERROR, "not_started", "%s", err->text);
@@ -301,7 +331,10 @@ static int run(struct session *s) {
     return complain_of_start(s, &err);
   int status =
       open_session(s, &err) == 0 ? loop(s) : complain_of_start(s, &err);
-  if (!close_session(s))
+  bool is_closed = close_session(s);
+  if (s->has_given_up)
+    complain_of_absence(s);
+  if (!is_closed)
     _exit(WARREN_EXIT_FAILED);
   warren_basket_fini(&s->basket);
   if (status == WARREN_EXIT_OK && !is_all_done(s))
@@ -309,20 +342,46 @@ static int run(struct session *s) {
   return status;
 }
 
+/* For --give-up-after, which makes no next attempt. Any thread. */
+static void keep_reason(struct session *s, const char *text) {
+  const char *next = strstr(text, "; next attempt in ");
+  size_t len = next == NULL ? strlen(text) : (size_t)(next - text);
+  pthread_mutex_lock(&s->reason_lock);
+  if (!s->has_given_up)
+    snprintf(s->reason, sizeof(s->reason), "%.*s", (int)len, text);
+  pthread_mutex_unlock(&s->reason_lock);
+}
+
+static void log_record(void *ctx, const struct rmq_log_record *record) {
+  struct session *s = ctx;
+  if (record->level <= RMQ_LOG_WARNING && record->message != NULL)
+    keep_reason(s, record->message);
+  s->execd.host.log(s->execd.host.ctx, record);
+}
+
+static void init_host(struct session *s) {
+  rmq_execd_init(&s->execd, STDOUT_FILENO, STDERR_FILENO,
+                 (enum rmq_log_format)s->args.options.connection.log_format);
+  s->host = s->execd.host;
+  s->host.ctx = s;
+  s->host.log = log_record;
+  s->voice = (struct warren_voice){"warren consume", "rabbitmq_consume",
+                                   s->args.cli.name, &s->execd};
+}
+
 int warren_consume(int argc, char *const *argv) {
   struct session *s = calloc(1, sizeof(*s));
   if (s == NULL)
     return WARREN_EXIT_FAILED;
+  pthread_mutex_init(&s->reason_lock, NULL);
   int status = warren_consume_args_read(&s->args, argc, argv);
   if (status < 0) {
-    rmq_execd_init(&s->host, STDOUT_FILENO, STDERR_FILENO,
-                   (enum rmq_log_format)s->args.options.connection.log_format);
-    s->voice = (struct warren_voice){"warren consume", "rabbitmq_consume",
-                                     s->args.cli.name, &s->host};
+    init_host(s);
     status = run(s);
-    rmq_execd_fini(&s->host);
+    rmq_execd_fini(&s->execd);
   }
   warren_consume_args_fini(&s->args);
+  pthread_mutex_destroy(&s->reason_lock);
   free(s);
   return status;
 }

@@ -15,7 +15,8 @@ struct warren_consume_cli {
   bool null, sync, help;
   int64_t count, parallel; /* count 0 = any number */
   struct rmq_dur drain, timeout;
-  int on_failure; /* enum rmq_on_failure, not QUARANTINE */
+  struct rmq_dur give_up_after; /* 0 = never */
+  int on_failure;               /* enum rmq_on_failure, not QUARANTINE */
 };
 
 struct warren_consume_args {

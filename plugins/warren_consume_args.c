@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { PREFETCH = 256, PREFETCH_OF_EACH = 4 };
+enum { GIVE_UP_AFTER_S = 60 };
 /* Of a message, where it is only handed on: the most that a broker takes by
  * itself. And where it is read. */
 enum { WHOLE_BYTES = 128 * 1024 * 1024, READ_BYTES = 1024 * 1024 };
@@ -61,6 +62,14 @@ static const struct rmq_option cli_options[] = {
      .max = 86400,
      .unit = "seconds",
      .help = "End when no message has come for so long; 0 = never"},
+    {.name = "GiveUpAfter",
+     .type = RMQ_OPT_DURATION,
+     FIELD(give_up_after),
+     .max = 86400,
+     .unit = "seconds",
+     .help = "End with status 1 when broker or queue have been away for so "
+             "long; 0 = never; without it 60 with --count or --drain, else "
+             "never"},
     {.name = "TypesDB",
      .type = RMQ_OPT_STRING,
      FIELD(types_db),
@@ -164,10 +173,16 @@ static int check(const struct warren_consume_args *a) {
   return rc;
 }
 
+/* Whoever asks for an end is told when it will not come. */
+static struct rmq_dur give_up_after(const struct warren_consume_cli *cli) {
+  bool has_end = cli->count > 0 || cli->drain.ns > 0;
+  return rmq_s(has_end ? GIVE_UP_AFTER_S : 0);
+}
+
 /* What follows from the command's own options. */
 static void settle_options(struct warren_consume_args *a) {
   struct rmq_consume_options *o = &a->options;
-  const struct warren_consume_cli *cli = &a->cli;
+  struct warren_consume_cli *cli = &a->cli;
   int64_t prefetch =
       cli->exec == NULL ? PREFETCH : PREFETCH_OF_EACH * cli->parallel;
   if (o->prefetch_count == 0)
@@ -177,6 +192,8 @@ static void settle_options(struct warren_consume_args *a) {
   if (o->max_message_bytes == 0)
     o->max_message_bytes =
         cli->output == RMQ_PRINT_INFLUX ? READ_BYTES : WHOLE_BYTES;
+  if (cli->give_up_after.ns < 0)
+    cli->give_up_after = give_up_after(cli);
   o->backpressure_queue_length = 0;
   o->on_dispatch_error = RMQ_FAILURE_REQUEUE;
   if (o->queue.type == RMQ_QUEUE_TYPE_STREAM) {
@@ -232,6 +249,7 @@ static int parse(struct warren_consume_args *a,
   }
   a->options.prefetch_count = 0; /* by the other options, unless it is given */
   a->options.max_message_bytes = 0;
+  a->cli.give_up_after.ns = -1;
   if (rmq_execd_parse(args, own, argv, &err) != 0) {
     complain(err.text);
     return WARREN_EXIT_USAGE;
@@ -294,8 +312,9 @@ int warren_consume_args_read(struct warren_consume_args *a, int argc,
           "Exit status: 0 ended by a signal, --count or --drain, 1 not "
           "started, "
           "standard\noutput gone, the command cannot be run, not all in hand "
-          "was finished in time, or,\nwith --count and --drain, a message was "
-          "rejected, or with --count\na command failed, 2 wrong arguments."};
+          "was finished in time,\n--give-up-after, or, with --count and "
+          "--drain, a message was rejected, or with\n--count a command failed, "
+          "2 wrong arguments."};
   int status = parse(a, &args, argc, argv);
   if (status >= 0)
     return status;

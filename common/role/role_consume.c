@@ -311,8 +311,12 @@ bool rmq_role_consume_join(struct rmq_role_consume *r,
   return true;
 }
 
+bool rmq_role_consume_is_up(const struct rmq_role_consume *r) {
+  return rmq_session_is_up(rmq_session_log_state(&r->session));
+}
+
 bool rmq_role_consume_is_idle(struct rmq_role_consume *r) {
-  if (!rmq_session_is_up(rmq_session_log_state(&r->session)))
+  if (!rmq_role_consume_is_up(r))
     return false;
   rmq_consume_lock(r);
   bool is_idle = r->shared.unacked == 0 && r->outstanding.count == 0;

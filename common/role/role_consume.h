@@ -125,6 +125,8 @@ void rmq_role_consume_message_failed(struct rmq_role_consume *r,
 /* Any thread: it was not begun, and goes back to its queue. */
 void rmq_role_consume_message_left(struct rmq_role_consume *r, uint64_t ticket);
 
+/* Any thread: subscribed. */
+bool rmq_role_consume_is_up(const struct rmq_role_consume *r);
 /* Any thread: subscribed, and nothing is unacknowledged. */
 bool rmq_role_consume_is_idle(struct rmq_role_consume *r);
 

@@ -222,10 +222,10 @@ def test_a_command_that_always_fails_ends_at_max_redeliveries(consume, vhost):
                         "x-dead-letter-routing-key": "dead"})
     vhost.publish("", "q", b"x", message_id="m")
     c = consume(vhost, "--exec", "sh", "--max-redeliveries", "2",
-                "--redelivery-delay", "0", "--drain", "500ms",
+                "--redelivery-delay", "300ms", "--drain", "200ms",
                 "--", "-c", "echo try; exit 1")
     out, _ = c.communicate(timeout=30)
-    assert out == b"try\n" * 3
+    assert out == b"try\n" * 3, "the drain waits for the delays"
     assert left(vhost, "dead") == [b"x"]
 
 
@@ -238,6 +238,32 @@ def test_a_command_of_the_count_that_failed_is_status_1(
     assert c.wait(20) == 1
     assert "a command failed: not all of --count" in c.log()
     assert len(left(vhost)) == remains
+
+
+@pytest.mark.parametrize("ends", (("--drain", "300ms"), ("--count", "1")))
+def test_a_queue_that_is_missing_ends_it_with_the_reason(consume, vhost, ends):
+    c = consume(vhost, *ends, "--give-up-after", "1", queue="missing")
+    assert c.wait(20) == 1
+    last = c.log().splitlines()[-1]
+    assert last.startswith("E! warren consume: gave up after 1 s"), last
+    assert "'missing'" in last and "next attempt" not in last
+
+
+def test_a_broker_that_is_away_ends_it_with_the_reason(consume, vhost):
+    c = consume(vhost, "--host", "127.0.0.1:1", "--count", "1",
+                "--give-up-after", "500ms")
+    assert c.wait(20) == 1
+    assert "refused" in c.log().splitlines()[-1]
+
+
+def test_a_queue_that_is_empty_is_no_reason_to_give_up(consume, vhost):
+    vhost.queue("q")
+    c = consume(vhost, "--count", "1", "--give-up-after", "500ms")
+    wait_for(lambda: vhost.consumers("q"), 20, "it consumes")
+    time.sleep(1.5)
+    publish_all(vhost, [b"late"])
+    assert c.communicate(timeout=30)[0] == b"late\n"
+    assert c.returncode == 0, c.log()
 
 
 def test_a_large_body_is_handed_on_as_it_is(consume, vhost):
