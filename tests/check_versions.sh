@@ -40,14 +40,16 @@ versions() { # TOP
   done
 }
 
-# A build makes the manuals, a release brings them.
+# A build makes the manuals, a release brings them; a bare clone has none.
 manuals() {
-  local page
+  local page seen=
   for page in "${build:-.}"/plugins/*.[157] plugins/*.[157]; do
     [ -e "$page" ] || continue
+    seen=yes
     echo "$(basename "$page")" \
       "$(sed -n 's/"//g; /^\.TH /p' "$page" | awk '{ print $5; exit }')"
   done
+  [ -z "$build" ] || [ -n "$seen" ] || echo "$build has no manuals"
 }
 
 differ() { # VERSION: lines of standard input that name another

@@ -9,6 +9,7 @@
 #   --root trixie   root                      30 minutes
 #   --packages bookworm|trixie  packages      15 minutes
 #   --telegraf      telegraf                  3 minutes, 10 to build a Telegraf
+#   --release       release                   10 minutes
 
 # shellcheck disable=SC2154  # work, pytest_args: of run-tests
 tiers_python() {
@@ -128,6 +129,43 @@ group_packages() {
     dpkg-dev &&
     bash "$here/lib/package_root.sh" "$packages_suite" "$work/packages" \
       "${here%/contrib}"
+}
+
+# --- release ----------------------------------------------------------------
+
+TIERS_SPDX_TOOLS=spdx-tools==0.8.3 # in no package of Debian
+
+# tiers_collectd_src DIRECTORY: prints the path of Debian's tarball of collectd's
+# source. apt judges its signature; its own lists stay as they are.
+tiers_collectd_src() {
+  local apt mirror=${WARREN_ROOT_MIRROR:-http://deb.debian.org/debian} suite
+  suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+  mkdir -p "$1/lists/partial"
+  echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+    "$mirror $suite main" >"$1/sources.list"
+  apt=(apt-get -q -o "Dir::Etc::SourceList=$1/sources.list"
+    -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$1/lists"
+    -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=)
+  (cd "$1" && "${apt[@]}" update &&
+    "${apt[@]}" source --download-only --tar-only collectd) >&2 &&
+    echo "$1"/collectd_*.orig.tar.*
+}
+
+group_release() {
+  local collectd=${WARREN_COLLECTD_SRC:-}
+  [ -e "${here%/contrib}/.git" ] || {
+    echo "A release is made from a clone; this is none." >&2
+    return 1
+  }
+  PACKAGES_LOG=$work/release-tools.log packages_install binutils cpio gnupg \
+    python3-venv rpm rpm2cpio || return 1
+  mkdir -p "$work/release" &&
+    /usr/bin/python3 -m venv "$work/spdx" &&
+    "$work/spdx/bin/pip" -q install "$TIERS_SPDX_TOOLS" || return 1
+  [ -n "$collectd" ] || collectd=$(tiers_collectd_src "$work/collectd") || return 1
+  tiers_python "$work/src/tests/tiers/release.py" --sources "${here%/contrib}" \
+    --work "$work/release" --collectd-src "$collectd" \
+    --spdx-python "$work/spdx/bin/python3"
 }
 
 # --- telegraf ---------------------------------------------------------------

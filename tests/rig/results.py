@@ -33,7 +33,8 @@ def _first(path, pattern):
     return found.group(1).strip() if found else None
 
 
-def _package(name):
+def package(name):
+    """Its version, None where it is not installed."""
     return _output("dpkg-query", "-W", "-f", "${Version}", name) or None
 
 
@@ -55,11 +56,11 @@ def machine():
 
 
 def versions():
-    return {"broker": _package("rabbitmq-server"),
-            "erlang": _package("erlang-base"),
-            "collectd": _package("collectd-core"),
-            "rabbitmq-c": _package("librabbitmq4"),
-            "sqlite": _package("libsqlite3-0"),
+    return {"broker": package("rabbitmq-server"),
+            "erlang": package("erlang-base"),
+            "collectd": package("collectd-core"),
+            "rabbitmq-c": package("librabbitmq4"),
+            "sqlite": package("libsqlite3-0"),
             "compiler": _output("cc", "--version").split("\n")[0] or None}
 
 

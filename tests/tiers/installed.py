@@ -50,12 +50,14 @@ class Failures:
 
 
 class Daemons:
-    """A publisher and a consumer that monitors, with the installed modules."""
+    """A publisher and a consumer that monitors, with the installed modules or
+    those of another directory."""
 
-    def __init__(self, work):
+    def __init__(self, work, modules=None, command="warren"):
+        self.command = command
         self.broker = Broker(str(work / "broker"), name="packages")
         # No directory of modules: every one is the system's.
-        nowhere = str(work / "nowhere")
+        nowhere = modules or str(work / "nowhere")
         self.a = Daemon(
             str(work / "a"), nowhere, ["csv", "load", "memory",
                                        "rabbitmq_publish"],
@@ -98,7 +100,7 @@ class Daemons:
 
     def command_prints(self):
         said = subprocess.run(
-            ["warren", "monitor", "--url", self.broker.url, "--user", "guest"],
+            [self.command, "monitor", "--url", self.broker.url, "--user", "guest"],
             input="\n", stdout=subprocess.PIPE, text=True, timeout=30, check=True,
             env={**os.environ, "WARREN_PASSWORD": "guest"}).stdout
         if "bool_reachable=1i" not in said and "bool_reachable=1" not in said:
