@@ -289,9 +289,9 @@ void rmq_rejections_log_postponed(struct rmq_rejections *r,
   struct rmq_buf line;
   rmq_buf_init(&line, LINE_BYTES);
   rmq_buf_append_text(
-      &line, "a message is given back after a second, and comes again: values "
-             "of too many others are still on their way to the writers; are "
-             "they stuck?");
+      &line,
+      "a message is given back after a second, and comes again: too many "
+      "others, of connections that broke meanwhile, are not done yet");
   append_missed(&line, missed);
   write_about(r, d, "postponed", &line);
   rmq_buf_fini(&line);

@@ -542,6 +542,10 @@ what_finds_no_room_is_given_back_with_a_line_a_minute(void **state) {
     rmq_consumer_delivered(f.role->consumer, &d, host.now);
   assert_int_equal(f.dispatched, 0);
   assert_int_equal(fake_host_count(&host, "postponed"), 1);
+  assert_string_equal(last_line("postponed"),
+                      "a message is given back after a second, and comes "
+                      "again: too many others, of connections that broke "
+                      "meanwhile, are not done yet");
   pass(&f, rmq_s(RMQ_FLOW_POSTPONED_S));
   assert_int_equal(f.role->shared.flow.postponed, 3);
   assert_int_equal(rmq_consumer_counters(f.role->consumer).requeued, 3);
