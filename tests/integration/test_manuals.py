@@ -27,6 +27,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 ELSEWHERE = [
     (r"(LoadPlugin \w+\n)?<Plugin (rabbitmq_\w+|amqp)>", "tests/check_samples.sh"),
     (r"<(Alert|Probe|Baseline)\b", "tests/check_samples.sh"),
+    (r'<Target "write">', "test_consume_overdue"),
     (r"systemd-creds |# systemctl edit", "needs systemd as the first process"),
     (r"input \{ rabbitmq", "Logstash is in no package; test_formats reads the "
      "same messages as its codec does"),
