@@ -204,7 +204,17 @@ static void opened(struct rmq_spool *s, const struct count *c) {
   if (s->first_seq == 0)
     s->first_seq = c->last + 1;
   s->was_open = true;
-  works_again(s);
+}
+
+/* What a dead process left there. On a disk without room for moving it the rows
+ * are read and delivered all the same; that they are wanted is a promise. */
+static void move_log(struct rmq_spool *s, struct rmq_mono now) {
+  struct rmq_error err = {""};
+  enum rmq_spool_fault f = rmq_spool_db_checkpoint(s->db, &err);
+  if (f == RMQ_SPOOL_FINE)
+    works_again(s);
+  else
+    rmq_spool_faulted(s, f, &err, now);
 }
 
 bool rmq_spool_try_open(struct rmq_spool *s, struct rmq_mono now) {
@@ -221,6 +231,7 @@ bool rmq_spool_try_open(struct rmq_spool *s, struct rmq_mono now) {
     enum rmq_spool_fault f = open_once(s, &c, &why, &err);
     if (f == RMQ_SPOOL_FINE) {
       opened(s, &c);
+      move_log(s, now);
       return true;
     }
     if (f != RMQ_SPOOL_CORRUPT && f != RMQ_SPOOL_NEWER) {
@@ -236,6 +247,22 @@ bool rmq_spool_try_open(struct rmq_spool *s, struct rmq_mono now) {
 /* ------------------------------------------------------------------------
  * Looking after it */
 
+static enum rmq_spool_fault open_whole(const struct rmq_spool *s,
+                                       const char *path,
+                                       struct rmq_spool_db **ret_db,
+                                       struct rmq_error *err) {
+  struct rmq_spool_db *db = NULL;
+  enum rmq_spool_fault f = rmq_spool_db_open(path, false, s->config.max_bytes,
+                                             s->config.sync, &db, err);
+  if (f == RMQ_SPOOL_FINE)
+    f = rmq_spool_db_checkpoint(db, err);
+  if (f == RMQ_SPOOL_FINE)
+    *ret_db = db;
+  else
+    rmq_spool_db_close(db, false);
+  return f;
+}
+
 /* Into a fresh file under the old name, from what the open handle still has. */
 static enum rmq_spool_fault move_house(struct rmq_spool *s,
                                        struct rmq_error *err) {
@@ -249,8 +276,7 @@ static enum rmq_spool_fault move_house(struct rmq_spool *s,
   }
   enum rmq_spool_fault f = rmq_spool_db_copy(s->db, file.path, err);
   if (f == RMQ_SPOOL_FINE)
-    f = rmq_spool_db_open(file.path, false, s->config.max_bytes, s->config.sync,
-                          &db, err);
+    f = open_whole(s, file.path, &db, err);
   if (f != RMQ_SPOOL_FINE) {
     rmq_spool_file_remove(&file);
     return f;
@@ -270,8 +296,7 @@ static enum rmq_spool_fault reopen(struct rmq_spool *s, struct rmq_error *err) {
     return f;
   rmq_spool_db_close(s->db, true);
   s->db = NULL;
-  return rmq_spool_db_open(s->file.path, false, s->config.max_bytes,
-                           s->config.sync, &s->db, err);
+  return open_whole(s, s->file.path, &s->db, err);
 }
 
 static void tell_vanished(struct rmq_spool *s, bool is_anew,

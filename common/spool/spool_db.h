@@ -38,7 +38,8 @@ uint64_t rmq_spool_db_frames_of(uint64_t max_bytes);
 
 struct rmq_spool_db;
 /* The file exists; is_empty = make the table. On a fault *ret_db is NULL and
- * err says what is wrong. */
+ * err says what is wrong. What a dead process left in the log can be read; it
+ * is to be checkpointed before anything is written. */
 enum rmq_spool_fault rmq_spool_db_open(const char *path, bool is_empty,
                                        uint64_t max_bytes,
                                        enum rmq_spool_sync sync,

@@ -299,8 +299,6 @@ enum rmq_spool_fault rmq_spool_db_open(const char *path, bool is_empty,
   db->frames_max = rmq_spool_db_frames_of(max_bytes);
   enum rmq_spool_fault f = open_all(db, path, is_empty, sync, err);
   if (f == RMQ_SPOOL_FINE)
-    f = rmq_spool_db_checkpoint(db, err); /* what a dead process left */
-  if (f == RMQ_SPOOL_FINE)
     *ret_db = db;
   else
     rmq_spool_db_close(db, f == RMQ_SPOOL_NEWER);

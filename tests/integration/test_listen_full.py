@@ -20,7 +20,8 @@ def server(build, gate, vhost, where, **options):
     """Most of what it takes is on the disk only."""
     return Listener(build, gate, vhost, str(where), address=f"unix:{where}/socket",
                     spool_dir=where / "spool", spool_mode="always", spool_sync="always",
-                    send_queue_limit=50, listen_timeout=1, **options)
+                    send_queue_limit=50, listen_timeout=1, shutdown_timeout=2,
+                    **options)
 
 
 def wait_for_more(crowd, count, *statuses):
@@ -87,21 +88,26 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(where)], check=True)
 
 
-def play_full_disk(listener, gate, fill, crowd):
+def play_full_disk(gate, crowd, fill=lambda: None, then=lambda: None):
     wait_for_more(crowd, 100, 202)
     fill()
     wait_for_more(crowd, 200, 503, 504)
+    then()
     gate.open()
     wait_for_more(crowd, 200, 200)
 
 
 def test_a_disk_that_the_spool_fills_breaks_no_promise(
         build, broker, vhost, tmp_path, small_disk, figure):
+    """And what was promised is read there by the next process."""
+    def kill():
+        listener.kill9()
+        listener.start()
     vhost.queue("q")
     with Gate(broker.amqp_port, is_open=False) as gate, \
             server(build, gate, vhost, tmp_path) as listener:
         with Crowd(listener, TARGET, size=SIZE) as crowd:
-            play_full_disk(listener, gate, lambda: None, crowd)
+            play_full_disk(gate, crowd, then=kill)
         wait_for(listener.is_idle, 60, "all has ended")
         assert listener.stop()[0] == 0
     check(vhost, crowd, "on a disk that is full", figure)
@@ -116,8 +122,8 @@ def test_a_disk_that_has_no_room_any_more_breaks_no_promise(
             server(build, gate, vhost, tmp_path,
                    environment=world.environment) as listener:
         with Crowd(listener, TARGET, size=SIZE) as crowd:
-            play_full_disk(listener, gate,
-                           lambda: world.change(write_errno="ENOSPC"), crowd)
+            play_full_disk(gate, crowd,
+                           fill=lambda: world.change(write_errno="ENOSPC"))
         wait_for(listener.is_idle, 60, "all has ended")
         assert listener.stop()[0] == 0
     check(vhost, crowd, "on a disk that somebody else filled", figure)

@@ -1221,7 +1221,7 @@ static void copy_file(const char *from, const char *to) {
 }
 
 /* What lies on the disk at this moment is what the next process finds. */
-static void kill_and_open(struct rig *r) {
+static void kill_spool(struct rig *r) {
   char dir[sizeof(r->dir)], from[200], to[200];
   snprintf(dir, sizeof(dir), "%s/image", r->root);
   assert_int_equal(mkdir(dir, 0700), 0);
@@ -1233,6 +1233,10 @@ static void kill_and_open(struct rig *r) {
   rmq_spool_free(r->spool);
   forget(r);
   memcpy(r->dir, dir, sizeof(r->dir));
+}
+
+static void kill_and_open(struct rig *r) {
+  kill_spool(r);
   open_spool(r);
 }
 
@@ -1410,6 +1414,44 @@ static void full_disk_gives_messages_back_and_is_forgotten(void **state) {
   assert_int_equal(r.store->put(r.store->ctx, 0, m), RMQ_STORE_TOOK);
   turn(&r);
   assert_int_equal(r.lanes[0].stored, 2);
+  tear_down(&r);
+}
+
+/* The log cannot be moved into the database, but read. */
+static void rows_are_delivered_after_a_kill_on_a_full_disk(void **state) {
+  struct rig r;
+  struct rlimit before;
+  (void)state;
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  set_up(&r);
+  open_spool(&r);
+  for (int i = 0; i < 20; i++)
+    put(&r, "k", 10000);
+  turn(&r);
+  kill_spool(&r);
+  limit_files(8 << 10);
+  open_spool(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 20);
+  fetch(&r, 0, 1000, 1 << 20);
+  assert_got(&r, 0, 1, 20);
+  assert_int_equal(fake_host_count(&host, "spool_unusable"), 1);
+  assert_int_equal(fake_host_count(&host, "spool_usable"), 0);
+  struct rmq_message *m = make(&r, "k", 10);
+  assert_int_equal(r.store->put(r.store->ctx, 0, m), RMQ_STORE_UNUSABLE);
+  for (uint64_t seq = 1; seq <= 20; seq++)
+    r.store->settle(r.store->ctx, seq);
+  turn(&r);
+  assert_int_equal(rows(&r), 20); /* nothing can be deleted */
+  limit_files(before.rlim_cur);
+  fake_host_advance(&host, rmq_s(30));
+  turn(&r);
+  turn(&r);
+  assert_int_equal(rows(&r), 0);
+  assert_int_equal(fake_host_count(&host, "spool_usable"), 1);
+  assert_int_equal(r.store->put(r.store->ctx, 0, m), RMQ_STORE_TOOK);
+  turn(&r);
+  assert_int_equal(r.lanes[0].stored, 1);
   tear_down(&r);
 }
 
@@ -1818,6 +1860,7 @@ int main(void) {
       cmocka_unit_test(row_from_before_1970_is_old),
       cmocka_unit_test(file_that_turns_corrupt_is_set_aside_with_an_account),
       cmocka_unit_test(full_disk_gives_messages_back_and_is_forgotten),
+      cmocka_unit_test(rows_are_delivered_after_a_kill_on_a_full_disk),
       cmocka_unit_test(repeated_failures_do_not_flood_the_log),
       cmocka_unit_test(what_vanished_is_made_anew_with_all_rows),
       cmocka_unit_test(vanished_file_that_cannot_be_made_anew_goes_on),
