@@ -36,6 +36,12 @@ verified() { # UNIT
   systemd-analyze verify --man=no "$scratch/${1##*/}"
 }
 
+# It is there, and does its work here: some chroots give it too little.
+can_verify() {
+  printf '[Service]\nExecStart=%s\n' "$BASH" >"$scratch/least.service"
+  [ -z "$(systemd-analyze verify --man=no "$scratch/least.service" 2>&1)" ]
+}
+
 # With the file where the manual has it.
 as_in_the_manual() {
   local manual unit
@@ -53,19 +59,21 @@ blind() {
   sed 's/--spool-dir/--spool-directory/' $unit >"$scratch/option.service"
   [ -n "$(arguments "$scratch/option.service" 2>&1)" ] ||
     echo "a wrong option is not seen"
-  command -v systemd-analyze >/dev/null || return 0
+  [ "$verifies" = yes ] || return 0
   mkdir "$scratch/planted"
   sed 's/^ProtectHome=/ProtectHouse=/' $unit >"$scratch/planted/key.service"
   [ -n "$(verified "$scratch/planted/key.service" 2>&1)" ] ||
     echo "a wrong word is not seen"
 }
 
+verifies=no
+can_verify && verifies=yes
 for unit in contrib/systemd/*.service; do
   tap_silent "${unit##*/}: the program takes its arguments" arguments "$unit"
-  if command -v systemd-analyze >/dev/null; then
+  if [ "$verifies" = yes ]; then
     tap_silent "${unit##*/}: systemd knows every word" verified "$unit"
   else
-    tap_skip "${unit##*/}: systemd knows every word" "systemd-analyze is missing"
+    tap_skip "${unit##*/}: systemd knows every word" "systemd-analyze does not work here"
   fi
 done
 tap_silent "the manual's server is the unit's" as_in_the_manual
