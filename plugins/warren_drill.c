@@ -101,10 +101,18 @@ struct session {
 
 static volatile sig_atomic_t is_stopping;
 
+/* By name, since completion offers what stands here. */
+#define NAME(suffix, word, series, alert, is_private, what) "|" word
+#define NAMES RMQ_DRILLS(NAME)
+static const char usage[] =
+    "warren drill list" NAMES "\n       [--url URL]...|--private [OPTIONS]";
+#undef NAMES
+#undef NAME
+
 static struct warren_ask ask_of(struct session *s) {
   return (struct warren_ask){
       .name = "warren drill",
-      .usage = "warren drill list|NAME [--url URL]...|--private [OPTIONS]",
+      .usage = usage,
       .description =
           "Makes one fault, in a virtual host of its own, and reports whether "
           "indicator and\nalert came and went. warren drill --cleanup removes "

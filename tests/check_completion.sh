@@ -71,4 +71,9 @@ tap_silent "an option is completed after a number" \
   offers "--max-queues" monitor --interval 10 --max-q
 tap_silent "an unknown command has nothing" offers "" nothing ''
 tap_silent "spool has its verbs" offers "export ls" spool ''
+tap_silent "the drills follow drill, by name" offers "$(
+  { echo list && "$warren" drill list | awk '{ print $1 }'; } | sort | paste -sd' '
+)" drill ''
+tap_silent "a drill's name is completed" offers "closed-connection" drill clo
+tap_silent "options follow a drill's name" offers "--yes-on" drill backlog --yes
 tap_done

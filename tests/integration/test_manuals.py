@@ -355,6 +355,7 @@ def test_tab_completes_what_the_command_has(name, build, tmp_path):
                             ("warren monitor --max-vh", "--max-vhosts "),
                             ("warren monitor --source man", "--source management "),
                             ("warren check thr", "check throughput "),
+                            ("warren drill clo", "drill closed-connection "),
                             ("warren monitor --password-file a_p", "a_password ")):
             shell.type(typed + "\t")
             shell.wait_for(want)
