@@ -5,6 +5,7 @@
 
 #include "common/base/options.h"
 #include "common/broker/admin.h"
+#include "common/broker/alert_text.h"
 #include "common/broker/http_curl.h"
 #include "common/broker/poll.h"
 #include "common/role/alert_options.h"
@@ -15,6 +16,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@ enum {
   BACKLOG = 2 * RMQ_DRILL_WATCH_BACKLOG, /* messages in the queue */
   GOOD_PER_TICK = 50,                    /* messages that go well afterwards */
   REQUEST_S = 10,
+  REASON_SIZE = 400,
   REMOVALS = 3, /* tries to remove the virtual host */
   REMOVAL_PAUSE_MS = 1000
 };
@@ -43,6 +46,9 @@ struct rmq_drill {
   enum rmq_drill_kind kind;
   struct rmq_drill_watch seen;
   unsigned sent;
+
+  pthread_mutex_t lock;
+  char reason[REASON_SIZE]; /* the log's last complaint; under lock */
 };
 
 /* ---- what the monitor says ---- */
@@ -58,8 +64,26 @@ static void take_event(void *ctx, const struct rmq_event *event) {
   rmq_drill_watch_event(&d->seen, event);
 }
 
+/* Printable: it is told on a terminal. That the probe's messages do not come
+ * back is no reason where there is one for it. */
+static void keep_reason(struct rmq_drill *d,
+                        const struct rmq_log_record *record) {
+  struct rmq_buf text;
+  bool is_result = record->event != NULL && strcmp(record->event, "probe") == 0;
+  rmq_buf_init(&text, REASON_SIZE - 1);
+  rmq_alert_text_name(&text, record->message, REASON_SIZE - 1);
+  pthread_mutex_lock(&d->lock);
+  if (!is_result || d->reason[0] == '\0')
+    snprintf(d->reason, sizeof(d->reason), "%s", rmq_buf_text(&text));
+  pthread_mutex_unlock(&d->lock);
+  rmq_buf_fini(&text);
+}
+
+/* In any of the monitor's threads. */
 static void pass_log(void *ctx, const struct rmq_log_record *record) {
   struct rmq_drill *d = ctx;
+  if (record->level <= RMQ_LOG_WARNING && record->message != NULL)
+    keep_reason(d, record);
   d->outer->log(d->outer->ctx, record);
 }
 
@@ -235,14 +259,23 @@ static int go_well(struct rmq_drill *d, struct rmq_error *err) {
 
 /* ---- one drill ---- */
 
+/* What was tried in vain is what the monitor has complained about. */
+static int say_unwell(struct rmq_drill *d, struct rmq_error *err) {
+  pthread_mutex_lock(&d->lock);
+  int rc = rmq_error_set(err, "%s is not told to be well before the fault%s%s",
+                         rmq_drill_kind_series(d->kind),
+                         d->reason[0] == '\0' ? "" : ": ", d->reason);
+  pthread_mutex_unlock(&d->lock);
+  return rc;
+}
+
 /* The series is known, and no alert is raised from before. */
 static int await_calm(struct rmq_drill *d, struct rmq_role_monitor *m,
                       struct rmq_error *err) {
   struct rmq_mono begun = now_of(d);
   while (!rmq_drill_watch_is_well(&d->seen)) {
     if (seconds_since(d, begun) > rmq_dur_seconds(d->config->limit))
-      return rmq_error_set(err, "%s is not told to be well before the fault",
-                           rmq_drill_kind_series(d->kind));
+      return say_unwell(d, err);
     if (!tick(d, m))
       return rmq_error_set(err, "stopped");
   }
@@ -457,6 +490,7 @@ struct rmq_drill *rmq_drill_new(const struct rmq_host *host,
       .ca_cert = m->ca_cert,
       .client_cert = m->client_cert,
       .client_key = m->client_key};
+  pthread_mutex_init(&d->lock, NULL);
   d->config = config;
   d->outer = host;
   d->host = *host;
@@ -479,5 +513,6 @@ void rmq_drill_free(struct rmq_drill *d) {
     return;
   rmq_admin_fini(&d->admin);
   rmq_http_curl_free(d->curl);
+  pthread_mutex_destroy(&d->lock);
   free(d);
 }

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import IS_LONG
 from rig.collectd import built_program
+from rig.ports import free_ports
 from rig.waiting import wait_for
 from rig.web import Web
 
@@ -21,15 +22,15 @@ if IS_LONG:
 PRIVATE = ["memory-alarm", "disk-alarm", "kill"]
 
 
-def command(build, broker, *args):
+def command(build, broker, *args, amqp_port=None):
     return [built_program(build, "warren"), "drill", *args, "--url", broker.url,
-            "--amqp", f"127.0.0.1:{broker.amqp_port}", "--hold", "0.3",
+            "--amqp", f"127.0.0.1:{amqp_port or broker.amqp_port}", "--hold", "0.3",
             "--metrics-url", broker.metrics_url]
 
 
-def drill(build, broker, *args):
+def drill(build, broker, *args, **more):
     return subprocess.run(
-        command(build, broker, *args), capture_output=True, text=True, timeout=120,
+        command(build, broker, *args, **more), capture_output=True, text=True, timeout=120,
         stdin=subprocess.DEVNULL, env=dict(os.environ, WARREN_PASSWORD="guest"))
 
 
@@ -125,6 +126,16 @@ def test_a_backlog_is_seen_among_more_queues_than_are_looked_at(build, broker):
         done = drill(build, broker, "backlog", "--max-queues", "5", "--limit", "20",
                      "--yes-on", name_of(broker))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_where_amqp_is_not_found_it_says_what_was_tried(build, broker):
+    port, = free_ports(1)
+    done = drill(build, broker, "closed-connection", "--limit", "2", "--yes-on",
+                 name_of(broker), amqp_port=port)
+    assert done.returncode == 1, done
+    assert re.search("bool-amqp_usable is not told to be well before the fault: .*"
+                     f"127.0.0.1:{port}: .*refused", done.stderr), done.stderr
+    assert left(broker) == []
 
 
 def test_without_a_confirmation_nothing_is_done(build, broker):
