@@ -18,6 +18,10 @@ struct rmq_codec_style {
   bool graphite_separate_instances; /* a '.' before them, not a '-' */
   bool graphite_always_append_ds;   /* also where there is only one */
   bool graphite_preserve_separator; /* a '.' in a name stays */
+  /* Of Command: meta data are written with their control characters, and one
+   * that has a line break or is no UTF-8 is an error; without, such ones are
+   * left out, since other readers of messages refuse them. */
+  bool putval_exact_meta;
 };
 extern const struct rmq_codec_style rmq_codec_style_default;
 

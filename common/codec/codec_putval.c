@@ -3,6 +3,7 @@
 
 #include "common/codec/codec.h"
 
+#include "common/base/utf8.h"
 #include "common/codec/codec_putnotif.h"
 #include "common/codec/codec_putval_decode.h"
 #include "common/codec/number.h"
@@ -41,10 +42,20 @@ static int append_identifier(struct rmq_buf *out,
   return rmq_buf_append_char(out, '"');
 }
 
+/* Whether collectd's reader would take it for the same between quotes. */
+static bool is_exact(const char *text) {
+  return strpbrk(text, "\r\n") == NULL && rmq_utf8_is_valid(text, strlen(text));
+}
+
 /* collectd's reader wants the quotes of a meta value inside its field:
  * meta:key="\"value\"", and what is between them escaped as well. */
-static int append_meta(struct rmq_buf *out, const struct rmq_meta *m) {
-  if (m->type != RMQ_META_STRING || !rmq_quote_is_option_key(m->key) ||
+static int append_meta(struct rmq_buf *out, const struct rmq_meta *m,
+                       const struct rmq_codec_style *style) {
+  if (m->type != RMQ_META_STRING || !rmq_quote_is_option_key(m->key))
+    return 0;
+  if (style->putval_exact_meta && !is_exact(m->value.string))
+    return -1;
+  if (!style->putval_exact_meta &&
       !rmq_samples_is_line(m->value.string, strlen(m->value.string)))
     return 0;
   if (rmq_buf_append_text(out, " meta:") != 0 ||
@@ -95,7 +106,6 @@ static int append_values(struct rmq_buf *out, const struct rmq_sample *s) {
 /* Rates are not written: the reader takes the value of a counter for one. */
 static int encode(const struct rmq_sample *s,
                   const struct rmq_codec_style *style, struct rmq_buf *out) {
-  (void)style;
   /* The first '-' of a type ends it for every reader. */
   if (!rmq_samples_can_be_said(s) || strchr(s->id.type, '-') != NULL)
     return -1;
@@ -107,7 +117,7 @@ static int encode(const struct rmq_sample *s,
     rc = append_interval(out, s->interval);
   for (size_t i = 0; rc == 0 && i < s->meta_count && i < RMQ_SAMPLE_META_MAX;
        i++)
-    rc = append_meta(out, &s->meta[i]);
+    rc = append_meta(out, &s->meta[i], style);
   if (rc == 0)
     rc = append_values(out, s);
   if (rc != 0)

@@ -15,8 +15,10 @@
 /* All members are set; ctx is passed back. One thread. */
 struct rmq_emit {
   void *ctx;
-  /* One sample of the set: one value, raw names as text meta data. 0, or -1
-   * when this format cannot say it, or out is full; the set goes on. */
+  /* One sample of the set: one value, raw names as text meta data, which each
+   * format has as they are. 0, or -1 when this format cannot say it (a control
+   * character, a line break, what is no UTF-8), or out is full; the set goes
+   * on without the sample. */
   int (*sample)(void *ctx, const struct rmq_sample *s, struct rmq_buf *out);
   /* Something has changed; as sample. */
   int (*event)(void *ctx, const struct rmq_event *e, struct rmq_buf *out);

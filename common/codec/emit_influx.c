@@ -4,6 +4,7 @@
 #include "common/codec/emit_influx.h"
 
 #include "common/base/series.h"
+#include "common/base/utf8.h"
 
 #include <string.h>
 
@@ -25,7 +26,7 @@ static int end_line(struct rmq_emit_influx *l, struct rmq_buf *out) {
 
 static bool copy(char to[RMQ_EMIT_INFLUX_NAME], const char *from) {
   size_t len = strlen(from);
-  if (len >= RMQ_EMIT_INFLUX_NAME)
+  if (len >= RMQ_EMIT_INFLUX_NAME || !rmq_utf8_is_valid(from, len))
     return false;
   memcpy(to, from, len + 1);
   return true;
@@ -70,8 +71,10 @@ static int add_sample(void *ctx, const struct rmq_sample *s,
       return -1;
   if (!belongs(l, s)) {
     end_line(l, out);
-    if (begin_line(l, s) != 0)
+    if (begin_line(l, s) != 0) {
+      l->unsayable_count++;
       return -1;
+    }
   }
   rmq_buf_init(&key, RMQ_EMIT_INFLUX_NAME - 1);
   int rc = rmq_series_field(s->id.type, s->id.type_instance, &key);

@@ -3,6 +3,7 @@
 
 #include "common/codec/emit_json.h"
 
+#include "common/base/utf8.h"
 #include "common/codec/number.h"
 #include "common/codec/quote.h"
 
@@ -108,12 +109,19 @@ static int member_of(const struct rmq_emit_json *j,
   return member_of_row(j, s);
 }
 
+/* Another one instead of what is no UTF-8 could be that of somebody else. */
+static int append_name(struct rmq_buf *out, const char *key, const char *name) {
+  if (name == NULL || !rmq_utf8_is_valid(name, strlen(name)))
+    return -1;
+  return append_text(out, key, name);
+}
+
 /* Begins the object of a node, vhost or queue with its names. */
 static int open_object(struct rmq_buf *out, const struct rmq_sample *s) {
   int rc = rmq_buf_append_text(out, out->len == 0 ? "{" : "},{");
   for (size_t i = 0; rc == 0 && i < s->meta_count; i++)
     if (strcmp(s->meta[i].key, "cluster") != 0)
-      rc = append_text(out, s->meta[i].key, s->meta[i].value.string);
+      rc = append_name(out, s->meta[i].key, s->meta[i].value.string);
   return rc;
 }
 

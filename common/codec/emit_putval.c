@@ -17,10 +17,16 @@ static int end_line(struct rmq_emit_putval *x, struct rmq_buf *out,
   return -1;
 }
 
+/* Names as they are, or not at all. */
+static const struct rmq_codec_style style = {.graphite_prefix = "",
+                                             .graphite_postfix = "",
+                                             .graphite_escape = '_',
+                                             .putval_exact_meta = true};
+
 static int add_sample(void *ctx, const struct rmq_sample *s,
                       struct rmq_buf *out) {
   size_t before = out->len;
-  int rc = rmq_codec_putval.encode(s, &rmq_codec_style_default, out);
+  int rc = rmq_codec_putval.encode(s, &style, out);
   return end_line(ctx, out, before, rc);
 }
 

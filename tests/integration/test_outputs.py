@@ -29,6 +29,7 @@ from rig.waiting import wait_for
 
 SOURCES = pathlib.Path(__file__).resolve().parents[2]
 EVIL = 'quo"te\\ba ck,x=1 \u00fc\u2603{}'
+RUDE = "emp\x1bty\t"  # line protocol has no words for it
 READY = 5
 READY_OF = "warren_monitor_queue_length_ready"
 AS_PUTVAL = ["monitor", "--output", "putval"]
@@ -190,7 +191,7 @@ def journey(broker, build, built, tmp_path_factory):
     file = where / "warren.prom"
     with broker.vhost("outputs/1") as vhost, contextlib.ExitStack() as stack:
         vhost.queue(EVIL)
-        vhost.queue("empty")
+        vhost.queue(RUDE)
         common = ["--url", broker.url, "--include-vhost", vhost.name,
                   "--alert", "backlog:failure=3,hold=1,clear-hold=0"]
 
@@ -266,6 +267,7 @@ def test_collectds_exec_dispatches_the_same_series_as_the_module(journey):
     assert of_module == of_exec and len(of_module) > 50
     name, = (k for k in of_exec if "%22te" in k and k.endswith("queue_length-ready"))
     assert of_exec[name] == READY and name.startswith("-queue-outputs%2F1-quo%22te")
+    assert [k for k in of_exec if "-emp%1Bty%09/queue_length-ready" in k]
     with open(f"{journey.collectd.dir}/record", encoding="utf-8") as f:
         hosts = {line.split(" ")[2].split("/")[0] for line in f
                  if line.startswith("V ") and "/rabbitmq_monitor-cmd" in line}
@@ -375,7 +377,7 @@ def test_json_has_its_schema_and_the_numbers(journey):
     assert [(e["severity"], e["indicator"], e["object"]) for e in events] == [
         ("failure", "backlog", EVIL), ("okay", "backlog", EVIL)]
     assert {q["queue"] for q in sets[-1]["queues"]
-            if not q["queue"].startswith("amq.gen-")} == {EVIL, "empty"}, "the probe's"
+            if not q["queue"].startswith("amq.gen-")} == {EVIL, RUDE}, "the probe's"
     assert READY in [q["queue_length_ready"] for o in sets for q in o["queues"]
                      if q["queue"] == EVIL]
     times = [o["time"] for o in sets]
@@ -388,6 +390,13 @@ def test_the_probe_says_that_the_broker_can_be_used(journey):
     assert 1 in said and 0 not in said, said
     assert any(o["lag"].get("latency_probe_confirm", 0) > 0
                for o in journey.json.objects("set"))
+
+
+def test_a_name_with_control_characters_is_as_it_is_or_left_out(journey):
+    assert of(exposition(journey.file), READY_OF, queue=RUDE) == [0]
+    assert "cannot express; it is left out" in journey.err[journey.influx]
+    assert "emp\x1b" not in journey.influx.out()
+    assert "left out" not in journey.err[journey.json]
 
 
 def test_line_protocol_has_the_event_and_names_as_they_are(journey):

@@ -424,6 +424,69 @@ static void lines_for_collectd_have_the_modules_identity(void **state) {
   tear_down(&f);
 }
 
+/* ---- all of them ---- */
+
+enum { FORMS = 4 };
+static const char *const forms[FORMS] = {"influx", "json", "prometheus",
+                                         "putval"};
+#define C1 "\xc2\x9b"
+
+/* With the identity that the report gives it, in which all is printable. */
+static void send_queue(const struct rmq_emit *emit, struct rmq_buf *out,
+                       const char *queue) {
+  const struct rmq_datum datum = {
+      .name = "value", .kind = RMQ_GAUGE, .value.gauge = 0.5};
+  const struct rmq_meta meta[] = {
+      {"cluster", RMQ_META_STRING, {.string = "main"}},
+      {"vhost", RMQ_META_STRING, {.string = "/"}},
+      {"queue", RMQ_META_STRING, {.string = queue}}};
+  const struct rmq_sample s = {.id = {"h", "rabbitmq_monitor",
+                                      "main-queue-%2F-q", "queue_length",
+                                      "ready"},
+                               .time = {INT64_C(1700000000123456789)},
+                               .interval = rmq_s(10),
+                               .values = &datum,
+                               .values_count = 1,
+                               .meta = meta,
+                               .meta_count = COUNT_OF(meta)};
+  emit->sample(emit->ctx, &s, out);
+}
+
+static void names_are_as_they_are_or_their_samples_are_left_out(void **state) {
+  (void)state;
+  static const struct {
+    const char *queue;
+    const char *want[FORMS]; /* NULL = left out */
+  } rows[] = {
+      {"plain", {"plain", "plain", "plain", "plain"}},
+      {"a\x1b[2J\tb",
+       {NULL, "a\\u001b[2J\\u0009b", "a\x1b[2J\tb", "a\x1b[2J\tb"}},
+      {C1, {C1, C1, C1, C1}},
+      {"a\nb", {NULL, "a\\u000ab", "a\\nb", NULL}},
+      {"a\rb", {NULL, "a\\u000db", "a\rb", NULL}},
+      {"a\xff", {NULL, NULL, NULL, NULL}},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++)
+    for (int form = 0; form < FORMS; form++) {
+      struct fixture f;
+      struct rmq_emit_influx influx = {.fields_count = 0};
+      set_up(&f, table);
+      f.emit = form == 0   ? rmq_emit_influx_emit(&influx)
+               : form == 1 ? rmq_emit_json_emit(f.json)
+               : form == 2 ? rmq_emit_prometheus_emit(f.prometheus)
+                           : rmq_emit_putval_emit(&f.putval);
+      SHOW_ROW("row %zu, %s", i, forms[form]);
+      send_queue(&f.emit, &f.out, rows[i].queue);
+      const char *text = end(&f);
+      bool is_there = strstr(text, "0.5") != NULL;
+      assert_int_equal(is_there, rows[i].want[form] != NULL);
+      assert_int_equal(f.emit.left_out(f.emit.ctx), !is_there);
+      if (is_there)
+        assert_non_null(strstr(text, rows[i].want[form]));
+      tear_down(&f);
+    }
+}
+
 static void what_a_format_has_no_room_for_leaves_no_half(void **state) {
   (void)state;
   struct fixture f;
@@ -459,6 +522,7 @@ int main(void) {
       cmocka_unit_test(an_event_is_an_object_of_its_own),
       cmocka_unit_test(the_five_indicators_are_in_the_table),
       cmocka_unit_test(lines_for_collectd_have_the_modules_identity),
+      cmocka_unit_test(names_are_as_they_are_or_their_samples_are_left_out),
       cmocka_unit_test(what_a_format_has_no_room_for_leaves_no_half),
   };
   return run_all(tests);
