@@ -108,6 +108,15 @@ static double get_cpu(const void *report) {
 static double get_host_memory(const void *report) {
   return ((const struct rmq_report_node *)report)->host_memory;
 }
+/* The limit in percent of what is free: 100 is the alarm, half of that as much
+ * room again. Where nothing is free the quotient has no meaning. */
+static double get_disk(const void *report) {
+  const struct rmq_report_node *n = report;
+  if (isnan(n->disk_free) || isnan(n->disk_limit))
+    return (double)NAN;
+  return n->disk_free > n->disk_limit ? 100 * n->disk_limit / n->disk_free
+                                      : 100;
+}
 static double get_memory_alarm(const void *report) {
   return ((const struct rmq_report_node *)report)->memory_alarm;
 }
@@ -128,6 +137,14 @@ static double get_silent(const void *report) {
 static double get_backlog(const void *report) {
   const struct rmq_report_queue *q = report;
   return q->ready + q->unacked;
+}
+/* A stream keeps what was read: what waits is what a consumer has yet to get.
+ * Without a consumer nobody is behind. */
+static double get_stream_lag(const void *report) {
+  const struct rmq_report_queue *q = report;
+  return isnan(q->stream_offset_lag) && q->consumers == 0
+             ? 0
+             : q->stream_offset_lag;
 }
 static double get_delay(const void *report) {
   const struct rmq_report_queue *q = report;
@@ -203,6 +220,9 @@ const struct rmq_alert_quantity
         NODE(RESOURCE, "percent", "host_memory", get_host_memory, 85, 90,
              .resource = "host-memory", .counts = "memory of the host used",
              .unit = " %"),
+        NODE(RESOURCE, "bytes", "disk_free", get_disk, 50, 80,
+             .resource = "disk", .counts = "the limit of free disk space is",
+             .unit = " % of what is free"),
         NODE(ALARM, "bool", "memory_alarm", get_memory_alarm, 0, 1,
              .is_bad = "memory alarm: the cluster blocks publishers",
              .is_good = "no memory alarm any more"),
@@ -217,6 +237,9 @@ const struct rmq_alert_quantity
              .is_good = "the node answers at its MetricsURL again"),
         QUEUE(BACKLOG, "queue_length", "ready", get_backlog, 0, 50000,
               .counts = "messages ready or unacknowledged:", .unit = ""),
+        QUEUE(BACKLOG, "gauge", "stream_offset_lag", get_stream_lag, 0, 1000000,
+              .counts = "messages of the stream that a consumer is behind:",
+              .unit = ""),
         QUEUE(DELAY, "duration", "head_age", get_delay, 0, 300,
               .counts = "age of the oldest message", .unit = " s"),
         QUEUE(NO_CONSUMER, "gauge", "consumers", get_no_consumer, 0, 1,

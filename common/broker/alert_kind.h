@@ -69,10 +69,10 @@ struct rmq_alert_quantity {
 /* All of them; those of one scope stand together, in the order of the enum. */
 extern const struct rmq_alert_quantity rmq_alert_quantities[];
 enum {
-  RMQ_ALERT_QUANTITIES_COUNT = 24,
+  RMQ_ALERT_QUANTITIES_COUNT = 26,
   RMQ_ALERT_OF_CLUSTER = 12, /* how many have that scope */
-  RMQ_ALERT_OF_NODE = 9,
-  RMQ_ALERT_OF_QUEUE = 3
+  RMQ_ALERT_OF_NODE = 10,
+  RMQ_ALERT_OF_QUEUE = 4
 };
 
 #endif

@@ -97,7 +97,8 @@ static void check_resources(const struct rmq_alert_config *c,
     }
     if (!is_known)
       complain(errors, "Resource",
-               "allowed: memory, file-handles, processes, cpu, host-memory");
+               "allowed: memory, file-handles, processes, cpu, host-memory, "
+               "disk");
   }
 }
 

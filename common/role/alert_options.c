@@ -68,7 +68,7 @@ const struct rmq_option rmq_alert_option_table[] = {
      .type = RMQ_OPT_LIST,
      FIELD(resources),
      .help = "Of <Alert \"resource\">: memory, file-handles, processes, "
-             "cpu, host-memory; all where none is given"},
+             "cpu, host-memory, disk; all where none is given"},
     RMQ_OPTIONS_END};
 
 const struct rmq_option_block rmq_alert_option_block = {

@@ -29,6 +29,7 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
     const char *want_priority;
   } rows[] = {
       {"backlog", "ready", 0, 50000, 300, 300, "P1"},
+      {"backlog", "stream_offset_lag", 0, 1000000, 300, 300, "P1"},
       {"delay", "head_age", 0, 300, 300, 300, "P1"},
       {"delay", "probe_delivery", 0, 300, 300, 300, "P1"},
       {"delay", "consumer_delivery", 0, 300, 300, 300, "P1"},
@@ -39,6 +40,7 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
       {"resource", "processes", 80, 90, 300, 300, "P2"},
       {"resource", "cpu", 85, 90, 300, 300, "P2"},
       {"resource", "host_memory", 85, 90, 300, 300, "P2"},
+      {"resource", "disk_free", 50, 80, 300, 300, "P2"},
       {"no-consumer", "consumers", 0, 1, 300, 60, "P1"},
       {"alarm", "memory_alarm", 0, 1, 0, 60, "P0"},
       {"alarm", "disk_alarm", 0, 1, 0, 60, "P0"},

@@ -73,6 +73,8 @@ static void set_up(size_t queues) {
     t.nodes[i].running = 1;
     t.nodes[i].memory = t.nodes[i].file_handles = t.nodes[i].processes = 1;
     t.nodes[i].memory_alarm = t.nodes[i].disk_alarm = 0;
+    t.nodes[i].disk_free = 50e9;
+    t.nodes[i].disk_limit = 1e9;
   }
   t.result.queues = t.queues;
   t.result.queues_count = queues;
@@ -212,6 +214,13 @@ static void every_kind_is_raised_by_its_own_value(void **state) {
       {"resource", &t.nodes[0].cpu, 86, 1, 300, RMQ_WARNING, "rabbit@a"},
       {"resource", &t.nodes[2].host_memory, 92, 1, 300, RMQ_FAILURE,
        "rabbit@c"},
+      {"resource", &t.nodes[1].disk_free, 2e9, 3e9, 300, RMQ_WARNING,
+       "rabbit@b"},
+      {"resource", &t.nodes[1].disk_free, 1.25e9, 3e9, 300, RMQ_FAILURE,
+       "rabbit@b"},
+      {"resource", &t.nodes[1].disk_free, 0, 3e9, 300, RMQ_FAILURE, "rabbit@b"},
+      {"backlog", &t.queues[1].stream_offset_lag, 1e6, 5, 300, RMQ_FAILURE,
+       "q001"},
       {"alarm", &t.nodes[0].memory_alarm, 1, 0, 0, RMQ_FAILURE, "rabbit@a"},
       {"alarm", &t.nodes[0].disk_alarm, 1, 0, 0, RMQ_FAILURE, "rabbit@a"},
       {"no-consumer", &t.queues[0].consumers, 0, 1, 300, RMQ_FAILURE, "q000"},
@@ -263,6 +272,44 @@ static void what_is_not_known_neither_raises_nor_clears(void **state) {
   run_for(310);
   assert_int_equal(t.events_count, 2);
   is_event(1, 3610, RMQ_OKAY, "q000");
+  tear_down();
+}
+
+static void a_stream_that_nobody_reads_any_more_ends_its_lag(void **state) {
+  (void)state;
+  set_up(1);
+  add("backlog");
+  t.queues[0].ready = t.queues[0].unacked = (double)NAN;
+  t.queues[0].stream_offset_lag = 2e6;
+  run_for(310);
+  assert_int_equal(t.events_count, 1);
+  assert_string_equal(t.events[0].message,
+                      "cluster main, queue q000 in vhost /: messages of the "
+                      "stream that a consumer is behind: 2000000, limit "
+                      "1000000");
+  t.queues[0].stream_offset_lag = (double)NAN; /* that is no answer yet */
+  run_for(3000);
+  assert_int_equal(t.events_count, 1);
+  t.queues[0].consumers = 0;
+  run_for(310);
+  assert_int_equal(t.events_count, 2);
+  is_event(1, 3610, RMQ_OKAY, "q000");
+  tear_down();
+}
+
+static void a_disk_says_how_near_its_limit_is(void **state) {
+  (void)state;
+  set_up(0);
+  add("resource");
+  t.nodes[0].disk_free = (double)NAN; /* neither is anything to go by */
+  t.nodes[1].disk_limit = (double)NAN;
+  t.nodes[2].disk_free = 1.6e9;
+  run_for(600);
+  assert_int_equal(t.events_count, 1);
+  is_event(0, 300, RMQ_WARNING, "rabbit@c");
+  assert_string_equal(t.events[0].message,
+                      "cluster main, node rabbit@c: the limit of free disk "
+                      "space is 62.5 % of what is free, limit 50");
   tear_down();
 }
 
@@ -747,6 +794,8 @@ int main(void) {
       cmocka_unit_test(a_burst_shorter_than_the_hold_says_nothing),
       cmocka_unit_test(every_kind_is_raised_by_its_own_value),
       cmocka_unit_test(what_is_not_known_neither_raises_nor_clears),
+      cmocka_unit_test(a_stream_that_nobody_reads_any_more_ends_its_lag),
+      cmocka_unit_test(a_disk_says_how_near_its_limit_is),
       cmocka_unit_test(an_idle_broker_makes_no_errors),
       cmocka_unit_test(a_broker_that_does_not_answer_raises_nothing_else),
       cmocka_unit_test(what_was_raised_stays_raised_through_an_outage),
