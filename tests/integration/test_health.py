@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a real broker says now and then: blocked connections, certificates that
-expire, refused logins; and a node that says nothing any more."""
+expire, refused logins; a node that says nothing any more; and who is believed
+to be the broker behind https."""
 
 import contextlib
 import pathlib
@@ -70,11 +71,15 @@ def serve(server, context, port):
 
 
 @contextlib.contextmanager
-def front(port, certificates, name):
-    """A proxy that ends TLS before a port; yields its own."""
+def front(port, certificates, name, clients_ca=None):
+    """A proxy that ends TLS before a port; yields its own. With clients_ca it
+    speaks with those only whom that authority knows."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / f"{name}.pem",
                             certificates / f"{name}.key")
+    if clients_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificates / f"{clients_ca}.pem")
     with socket.create_server(("127.0.0.1", free_ports(1)[0])) as server:
         threading.Thread(target=serve, args=(server, context, port),
                          daemon=True).start()
@@ -107,6 +112,58 @@ def test_a_certificate_that_expires_in_five_days_is_a_failure(
                    f"{victim.amqps_port}, of {victim.node}, on ")
     assert not m.log_lines("(certificates|quorum|connections)_missing|"
                            "not reported")
+
+
+# Each shows a certificate, the last one asks for the client's.
+FRONTS = {"server": ("server",), "other": ("selfother",),
+          "wronghost": ("wronghost",), "expired": ("expired",),
+          "mutual": ("server", "ca")}
+# Which of them it is, what is configured, and why it is not believed.
+UNTRUSTED = "unable to get local issuer|self.signed"
+TRUST = {
+    "own": ("server", {}, None),
+    "system": ("server", {"CACert": None}, UNTRUSTED),
+    "otherca": ("other", {}, UNTRUSTED),
+    "anyca": ("other", {"VerifyPeer": False}, None),
+    "wronghost": ("wronghost", {}, "no alternative certificate subject"),
+    "anyhost": ("wronghost", {"VerifyHost": False}, None),
+    "expired": ("expired", {}, "certificate has expired"),
+    "nobody": ("mutual", {}, "."),
+    "client": ("mutual", {"ClientCert": "client.pem", "ClientKey": "client.key"},
+               None),
+    "rogue": ("mutual", {"ClientCert": "rogue.pem", "ClientKey": "rogue.key"},
+              ".")}
+
+
+def test_only_a_broker_with_the_right_certificate_is_asked(
+        rig, broker, certificates):
+    """And it may ask who we are."""
+    with contextlib.ExitStack() as fronts:
+        ports = {name: fronts.enter_context(
+            front(broker.management_port, certificates, *how))
+            for name, how in FRONTS.items()}
+        blocks = []
+        for name, (shown, options, _) in TRUST.items():
+            files = {"CACert": "ca.pem"} | options
+            blocks.append(warren.cluster_block(
+                name, broker, URL=f"https://127.0.0.1:{ports[shown]}",
+                MaxQueues=0, Interval=1, **{
+                    option: str(certificates / value)
+                    if isinstance(value, str) else value
+                    for option, value in files.items()}))
+        m = monitor(rig, *blocks).start()
+        for name, (_, _, why_not) in TRUST.items():
+            reachable = f"rabbitmq_monitor-{name}/bool-reachable"
+            if why_not is None:
+                wait_for(lambda r=reachable: last(m, r) == 1, 20,
+                         f"{name} is believed")
+            else:
+                m.wait_log(f'"{name}".*not observed.*({why_not})')
+                wait_for(lambda r=reachable: last(m, r) == 0, 20,
+                         f"{name} is not believed")
+        for name, (_, _, why_not) in TRUST.items():
+            assert why_not is None or last(
+                m, f"rabbitmq_monitor-{name}/bool-reachable") == 0, name
 
 
 def connect(broker):
