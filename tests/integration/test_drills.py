@@ -8,7 +8,11 @@ run is drill, its indicator, seconds until that moved, until FAILURE, until OKAY
 Those of --long are in test_drills_long.py and test_drills_cluster.py.
 """
 
+import json
+import math
 import os
+import pathlib
+import re
 import time
 
 import pytest
@@ -21,6 +25,8 @@ from rig.traffic import Consumer, Publisher
 QUIET_S = int(os.environ.get("WARREN_LONG_QUIET_S", "600")) if IS_LONG else 60
 ERRORS_WINDOW_S = 60
 ERRORS = "errors .* % of the operations"
+UNROUTABLE = "unroutable, mandatory"
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +88,7 @@ def test_unroutable_messages_and_then_ordinary_load(watch, ground, figure, drill
     returned = MAIN + "total_events-returned"
     before = watch.series(returned) or 0
     unroutable = Publisher(ground, "x", "nowhere", 20, mandatory=True)
-    d = drill("unroutable, mandatory", "total_events-returned", ERRORS)
+    d = drill(UNROUTABLE, "total_events-returned", ERRORS)
     d.provoke(unroutable.begin, lambda: (watch.series(returned) or 0) > before
               and (watch.series(MAIN + "percent-error_rate") or 0) > 0, fail_s=20)
     unroutable.end()
@@ -198,3 +204,79 @@ def test_broker_that_is_restarted(watch, ground, drill):
     grown = [v for _, v in watch.daemon.record.history(rate)[history:]]
     assert all(0 <= v <= 100 / INTERVAL_S for v in grown), grown
     assert 0 <= watch.series(publish) - began <= 100
+
+
+# --- what the manual says of them --------------------------------------------
+
+# Rows of the manual's table: the fault, its series, and which drills it is made of.
+ROWS = (
+    ("consumer stopped", "gauge-consumers", "consumer stopped"),
+    ("slow consumer", "queue_length-ready", "slow consumer"),
+    ("publisher stopped", "percent-throughput_drop", "publisher stopped, .*"),
+    ("publisher at half rate", "percent-throughput_drop",
+     "publisher at half rate, .*"),
+    ("unroutable messages", "total_events-dropped_unr.",
+     "unroutable, (management|prometheus)"),
+    ("the same, mandatory", "total_events-returned", "unroutable, mandatory.*"),
+    ("nacks of a full queue", "total_events-unconfirmed", "nacks, .*"),
+    ("redelivery loop", "total_events-redelivered", "redelivery loop, .*"),
+    ("dead letters: TTL", "total_events-dead_lettered",
+     "dead letters, expired, .*"),
+    ("length", "likewise", "dead letters, maxlen, .*"),
+    ("delivery limit", "likewise", "dead letters, delivery_limit, .*"),
+    ("rejected", "likewise", "dead letters, rejected, .*"),
+    ("memory alarm", "bool-memory_alarm", "memory alarm"),
+    ("disk alarm", "bool-disk_alarm", "disk alarm"),
+    ("connection churn", "total_connections", "connection churn"),
+    ("wrong passwords", "total_events-auth_failed", "wrong passwords"),
+    ("backlog, queue deleted", "queue_length-ready",
+     "queue with a backlog deleted"),
+    ("broker hangs", "bool-reachable", "broker hangs"),
+    ("broker killed, started", "bool-reachable", "broker killed and started"),
+    ("node of three killed", "bool-running", "node of three killed, .*"),
+    ("node of three hangs", "bool-running",
+     "node of three stopped, [a-z]+"),
+    ("connections of a node cut", "bool-running", "node of three cut off, .*"),
+    ("network of a node cut", "bool-running",
+     "network cut, [a-z_]+, [a-z]+"),
+    ("it hangs or is cut", "what is missing", ".*, first sign"),
+    ("partition, when it heals", "gauge-partitions",
+     "partition( by network)?, .*"),
+    ("certificate, Interval 1", "gauge-certificate_days",
+     "certificate with .*"))
+
+
+def measured_seconds(lines):
+    """Of each drill of a results file: shown, said, over; the last two may be
+    unknown."""
+    for line in lines:
+        if m := re.match(r"drill (.+?): .*indicator ([\d.]+) s"
+                         r"(?:, (?:FAILURE|WARNING) ([\d.]+) s)?"
+                         r"(?:, OKAY ([\d.]+) s)?", line):
+            yield m[1], m.groups()[1:]
+        if m := re.match(r"quiet .* errors OKAY, ([\d.]+) s", line):
+            yield UNROUTABLE, (None, None, m[1])
+
+
+def spread(values):
+    """Whole seconds, rounded up."""
+    whole = sorted(math.ceil(float(v)) for v in values if v)
+    if not whole:
+        return "-"
+    return "-".join(str(v) for v in dict.fromkeys((whole[0], whole[-1])))
+
+
+def test_the_manual_says_what_was_measured():
+    """Its table is of the committed run, and no drill of that is left out."""
+    results = json.loads((TOP / "tests/results/long.json").read_text("utf-8"))
+    drills = list(measured_seconds(results["parts"]["drills"]["ran"]["measured"]))
+    want = []
+    for fault, series, pattern in ROWS:
+        mine = [d for d in drills if re.fullmatch(pattern, d[0])]
+        assert mine, f"no drill {pattern}"
+        drills = [d for d in drills if d not in mine]
+        shown, said, over = (spread(d[1][i] for d in mine) for i in range(3))
+        want.append(f"  {fault:25} {series:26}{shown:>9}{said:>9}{over:>7}")
+    assert not drills, "in no row"
+    assert "\n".join(want) in (TOP / "plugins/rabbitmq_monitor.pod").read_text(
+        "utf-8"), "\n".join(want)

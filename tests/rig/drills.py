@@ -18,6 +18,7 @@ SOON_S = HOLD_S + DETECT_S + LATE_S
 # How much later than that a poll may be, which waits for nobody but the broker.
 POLL_S = 0.5
 FAILURE, WARNING, OKAY = 1, 2, 4
+SEVERITIES = {FAILURE: "FAILURE", WARNING: "WARNING", OKAY: "OKAY"}
 MAIN = "rabbitmq_monitor-main/"
 
 
@@ -115,8 +116,10 @@ class Drill:
         if self.alert:
             self.watch.until(
                 lambda: any(self.watch.said(s, self.alert) for s in severities),
-                fail_s, f"{self.name}: FAILURE")
-            self._seconds.append(f"FAILURE {time.monotonic() - began:.1f} s")
+                fail_s, f"{self.name}: {SEVERITIES[severities[0]]}")
+            said = self.watch.said_of(self.alert)[0]
+            self._seconds.append(
+                f"{SEVERITIES[said]} {time.monotonic() - began:.1f} s")
         if self._assert_bound:
             assert shown <= self.detect_s + POLL_S, f"{self.name}: {shown:.1f} s"
         return self
