@@ -18,6 +18,8 @@ import time
 import pytest
 
 from conftest import IS_LONG
+from rig import modules as warren
+from rig.collectd import block
 from rig.drills import (INTERVAL_S, MAIN, OKAY, SOON_S, Drill, alerts,
                         start_watch)
 from rig.traffic import Consumer, Publisher
@@ -66,14 +68,47 @@ def drill(watch, figure):
         d.note()
 
 
-def quiet(watch, ground, figure, seconds):
-    """Ordinary load; nothing is said but that the errors before are over."""
+# Every kind there is; limits are the defaults, or as low as those of the drills.
+KINDS = dict.fromkeys((
+    "connection", "alarm", "partition", "resource", "delay", "errors", "rate_drop",
+    "quorum", "certificate", "auth_failed", "channel_closed"), {}) | {
+        "backlog": {"Failure": 100}, "no_consumer": {"Failure": 20}}
+DROP = "percent-throughput_drop"
+
+
+def witness(rig, broker):
+    """A daemon that asks in both ways and is ready to say anything there is."""
+    def cluster(name, *inner, **options):
+        return warren.cluster_block(
+            name, broker, *alerts(**KINDS), block("Baseline", Window=240, Learn=20),
+            *inner, Interval=INTERVAL_S, Timeout=2, **options)
+    return rig.daemon("Q", ["rabbitmq_monitor"], warren.monitor(
+        cluster("management", warren.probe_block(broker, "/", Interval=5)),
+        cluster("auto", MetricsURL=broker.metrics_url)))
+
+
+def says_nothing(daemon, figure):
+    """It was able to, and did not."""
+    record = daemon.record.refresh()
+    for name in ("management", "auto"):
+        drops = [v for _, v in record.history(f"rabbitmq_monitor-{name}/{DROP}")]
+        assert drops, f"{name} knows no drop"
+        figure(f"quiet, {name}: the highest {DROP} was {max(drops):.1f}")
+    assert record.history("rabbitmq_monitor-management/latency-probe_delivery")
+    assert record.notifications == []
+
+
+def quiet(rig, watch, ground, figure, seconds):
+    """Ordinary load; nothing is said but that the errors before are over, and by
+    one who did not see them nothing."""
     began = time.monotonic()
-    with Publisher(ground, "x", "q", 50) as p, Consumer(ground, "q") as c:
+    with Publisher(ground, "x", "q", 50) as p, Consumer(ground, "q") as c, \
+            witness(rig, watch.broker) as other:
         watch.until(lambda: watch.said(OKAY, ERRORS),
                     ERRORS_WINDOW_S + SOON_S, "errors: OKAY")
         okay = time.monotonic() - began
         time.sleep(max(0, seconds - okay))
+        says_nothing(other, figure)
         seconds = time.monotonic() - began
     assert p.failure is None and c.failure is None
     assert p.sent > 0.9 * 50 * seconds, "the load was not there"
@@ -82,7 +117,8 @@ def quiet(watch, ground, figure, seconds):
            f"errors OKAY, {okay:.1f} s after their end")
 
 
-def test_unroutable_messages_and_then_ordinary_load(watch, ground, figure, drill):
+def test_unroutable_messages_and_then_ordinary_load(
+        rig, watch, ground, figure, drill):
     """The error rate is of a minute: so long it may take to pass its limit, and
     so long an error counts."""
     returned = MAIN + "total_events-returned"
@@ -92,8 +128,10 @@ def test_unroutable_messages_and_then_ordinary_load(watch, ground, figure, drill
     d.provoke(unroutable.begin, lambda: (watch.series(returned) or 0) > before
               and (watch.series(MAIN + "percent-error_rate") or 0) > 0, fail_s=20)
     unroutable.end()
+    watch.until(lambda: watch.series(MAIN + "gauge-publish_rate") == 0, SOON_S,
+                "the last of them is counted")
     watch.forget()
-    quiet(watch, ground, figure, QUIET_S)
+    quiet(rig, watch, ground, figure, QUIET_S)
     watch.until(lambda: watch.series(MAIN + "percent-error_rate") in (0, None),
                 ERRORS_WINDOW_S, "no error is left in the window")
 
