@@ -19,7 +19,7 @@
   "run_queue,uptime,partitions,os_pid"
 /* Behind it: page number from 1, then page size. */
 #define RMQ_MANAGEMENT_QUEUES                                                  \
-  "/api/queues?page=%zu&page_size=%zu&columns=name,vhost,type,"                \
+  "/api/queues?page=%zu&page_size=%zu&columns=name,vhost,type,exclusive,"      \
   "messages_ready,messages_unacknowledged,consumers,memory,consumer_capacity," \
   "consumer_utilisation,head_message_timestamp,message_stats.publish,"         \
   "message_stats.deliver,message_stats.deliver_no_ack,message_stats.get,"      \
@@ -43,11 +43,11 @@
  * knows without its statistics (from 3.8.10; before that it works them out for
  * all queues, as it did). A page of the former would cost as much as all. */
 #define RMQ_MANAGEMENT_LENGTHS                                                 \
-  "/api/queues?columns=name,vhost,type,messages_ready,"                        \
+  "/api/queues?columns=name,vhost,type,exclusive,messages_ready,"              \
   "messages_unacknowledged" RMQ_MANAGEMENT_TOTALS
 #define RMQ_MANAGEMENT_LONGEST                                                 \
   "/api/queues?page=1&page_size=500&sort=messages&sort_reverse=true"           \
-  "&columns=name,vhost,type,messages_ready,"                                   \
+  "&columns=name,vhost,type,exclusive,messages_ready,"                         \
   "messages_unacknowledged" RMQ_MANAGEMENT_TOTALS
 /* One queue; in between come "/", the vhost, "/", and the name, encoded. */
 #define RMQ_MANAGEMENT_QUEUE "/api/queues"

@@ -16,8 +16,9 @@
 /* One element of the list; names point into the body. */
 struct item {
   struct rmq_json_value name, vhost, type; /* NULL until they are texts */
-  double consumer_utilisation;             /* consumer_capacity before 3.8 */
-  struct rmq_snapshot_queue values;        /* its names are NULL */
+  struct rmq_json_value exclusive;
+  double consumer_utilisation;      /* consumer_capacity before 3.8 */
+  struct rmq_snapshot_queue values; /* its names are NULL */
 };
 
 /* Where the list is going. */
@@ -119,6 +120,8 @@ static void take_field(const struct rmq_json_value *key,
     item->vhost = *v;
   else if (is_key(key, "type"))
     item->type = *v;
+  else if (is_key(key, "exclusive"))
+    item->exclusive = *v;
 }
 
 static int read_item(struct rmq_json *j, struct item *item) {
@@ -148,14 +151,26 @@ static void add_length(double *sum, double length) {
     *sum = isnan(*sum) ? length : *sum + length;
 }
 
+static void take_kind(struct item *item) {
+  const char *type = to_name(&item->type);
+  struct rmq_snapshot_queue *q = &item->values;
+  q->is_exclusive = item->exclusive.kind == RMQ_JSON_TRUE;
+  if (type == NULL)
+    return;
+  q->is_classic = strcmp(type, "classic") == 0;
+  q->is_quorum = strcmp(type, "quorum") == 0;
+  if (strcmp(type, "stream") == 0)
+    rmq_snapshot_mark_stream(q);
+}
+
 static int add_item(struct list *l, struct item *item) {
   struct rmq_snapshot *s = l->snapshot;
   const char *vhost = to_name(&item->vhost), *name = to_name(&item->name);
-  const char *type = to_name(&item->type);
   add_length(&s->listed_ready, item->values.ready);
   add_length(&s->listed_unacked, item->values.unacked);
   l->count++;
-  if (vhost == NULL || name == NULL ||
+  take_kind(item);
+  if (vhost == NULL || name == NULL || !rmq_snapshot_wants(s, &item->values) ||
       (l->want != NULL && !l->want(l->ctx, vhost, name)))
     return 0;
   bool is_full = rmq_snapshot_is_full(s);
@@ -169,9 +184,6 @@ static int add_item(struct list *l, struct item *item) {
   item->values.vhost = q->vhost;
   item->values.name = q->name;
   *q = item->values;
-  if (type != NULL && strcmp(type, "stream") == 0)
-    rmq_snapshot_mark_stream(q);
-  q->is_quorum = type != NULL && strcmp(type, "quorum") == 0;
   return 0;
 }
 

@@ -248,15 +248,18 @@ void rmq_metrics_queues_init(struct rmq_metrics_queues *q,
 
 void rmq_metrics_queues_end(struct rmq_metrics_queues *q) {
   struct rmq_snapshot *s = q->snapshot;
-  size_t kept = 0;
+  size_t kept = 0, unwanted = 0;
   for (size_t i = 0; i < s->queues_count; i++) {
-    if ((q->disputed[i] & QUEUE_IS_LED) == 0)
+    bool is_led = (q->disputed[i] & QUEUE_IS_LED) != 0;
+    bool is_wanted = rmq_snapshot_wants(s, &s->queues[i]);
+    unwanted += is_led && !is_wanted;
+    if (!is_led || !is_wanted)
       free(s->queues[i].vhost);
     else
       s->queues[kept++] = s->queues[i];
   }
   s->queues_count = kept;
-  s->queues_left_out = q->led > kept ? q->led - kept : 0;
+  s->queues_left_out = q->led > kept + unwanted ? q->led - kept - unwanted : 0;
   free(s->last_first); /* of indices that are no more */
   s->last_first = NULL;
 }
@@ -474,6 +477,7 @@ static void take_kind(const struct rmq_exposition_sample *s,
       (type != NULL && is_text("rabbit_stream_queue", *type)))
     rmq_snapshot_mark_stream(q);
   q->is_quorum |= type != NULL && is_text("rabbit_quorum_queue", *type);
+  q->is_classic |= type != NULL && is_text("rabbit_classic_queue", *type);
 }
 
 static bool is_length_value(double value) {

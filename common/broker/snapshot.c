@@ -79,6 +79,7 @@ static void reset(struct rmq_snapshot *s, const struct rmq_snapshot *before) {
                              .queues = before->queues,
                              .queues_capacity = before->queues_capacity,
                              .queues_max = before->queues_max,
+                             .choice = before->choice,
                              .vhosts = before->vhosts,
                              .vhosts_capacity = before->vhosts_capacity,
                              .vhosts_max = before->vhosts_max,
@@ -98,6 +99,7 @@ void rmq_snapshot_fini(struct rmq_snapshot *s) {
   free(s->queues);
   free(s->vhosts);
   const struct rmq_snapshot before = {.queues_max = s->queues_max,
+                                      .choice = s->choice,
                                       .vhosts_max = s->vhosts_max};
   reset(s, &before);
 }
@@ -265,6 +267,14 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
   struct rmq_snapshot_queue *q = &s->queues[s->queues_count++];
   begin_queue(q, names);
   return q;
+}
+
+bool rmq_snapshot_wants(const struct rmq_snapshot *s,
+                        const struct rmq_snapshot_queue *q) {
+  const struct rmq_snapshot_choice *c = &s->choice;
+  return !((c->no_classic && q->is_classic) || (c->no_quorum && q->is_quorum) ||
+           (c->no_streams && q->is_stream) ||
+           (c->no_exclusive && q->is_exclusive));
 }
 
 void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q) {

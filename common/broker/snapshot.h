@@ -90,12 +90,12 @@ struct rmq_snapshot_queue {
    * its whole log. Of one that is known to be a stream the lengths are absent.
    */
   bool is_stream;
-  bool is_quorum;                   /* as far as the source tells */
-  double ready, unacked, consumers; /* messages, messages, count */
-  double memory;                    /* bytes */
-  double consumer_capacity;         /* share of time, 0 to 1 */
-  double head_timestamp;            /* seconds since 1970, of the publisher */
-  double stream_lag; /* of its consumer that is furthest behind, messages */
+  bool is_classic, is_quorum, is_exclusive; /* as far as the source tells */
+  double ready, unacked, consumers;         /* messages, messages, count */
+  double memory;                            /* bytes */
+  double consumer_capacity;                 /* share of time, 0 to 1 */
+  double head_timestamp; /* seconds since 1970, of the publisher */
+  double stream_lag;     /* of its consumer that is furthest behind, messages */
   enum rmq_counting counting;
   int64_t stats[RMQ_STATS_COUNT];
 };
@@ -112,6 +112,11 @@ struct rmq_snapshot_own {
   int64_t nacks;            /* that rabbitmq_publish got */
   int64_t dropped;          /* messages that it dropped */
   double consumer_delivery; /* seconds, the longest of rabbitmq_consume */
+};
+
+/* Queues that are not wanted for what they are; all false = all are. */
+struct rmq_snapshot_choice {
+  bool no_classic, no_quorum, no_streams, no_exclusive;
 };
 
 struct rmq_snapshot {
@@ -144,6 +149,7 @@ struct rmq_snapshot {
   struct rmq_snapshot_queue *queues;
   size_t queues_count, queues_capacity, queues_max;
   uint32_t *last_first; /* a heap of indices, once queues are left out */
+  struct rmq_snapshot_choice choice; /* for the caller to set after init */
   /* vhosts.h: sorted by name; vhosts_max is for the caller to set after init,
    * and 0 before. */
   struct rmq_snapshot_vhost *vhosts;
@@ -182,6 +188,10 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
 bool rmq_snapshot_is_full(const struct rmq_snapshot *s);
 /* Everything absent, its names too. */
 void rmq_snapshot_queue_clear(struct rmq_snapshot_queue *q);
+/* Whether the choice is for it; of a queue of which the source does not tell
+ * what it is, it is. */
+bool rmq_snapshot_wants(const struct rmq_snapshot *s,
+                        const struct rmq_snapshot_queue *q);
 /* It is a stream, whatever was said of its lengths before. */
 void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q);
 

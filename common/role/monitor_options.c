@@ -142,6 +142,17 @@ const struct rmq_option rmq_role_monitor_options[] = {
      FIELD(exclude_vhost),
      .help = "Virtual hosts not to report, nor their queues: /regex/ or a "
              "whole name"},
+    {.name = "QueueType",
+     .type = RMQ_OPT_LIST,
+     FIELD(queue_types),
+     .help = "Types of queues to report one by one: classic, quorum, stream; "
+             "all where none is given"},
+    {.name = "ExcludeExclusive",
+     .type = RMQ_OPT_BOOLEAN,
+     FIELD(exclude_exclusive),
+     .default_value = "false",
+     .help = "Whether queues that belong to one connection are not reported "
+             "one by one; by the management API only"},
     {.name = "MaxQueues",
      .type = RMQ_OPT_INTEGER,
      FIELD(max_queues),
@@ -273,6 +284,23 @@ static void check_sources(const struct rmq_role_monitor_config *c,
               "a password is given too; only one of them is allowed");
 }
 
+static void check_queues(const struct rmq_role_monitor_config *c,
+                         struct rmq_buf *errors) {
+  for (size_t i = 0; i < c->queue_types.count; i++) {
+    const char *word = c->queue_types.items[i];
+    if (strcasecmp(word, "classic") != 0 && strcasecmp(word, "quorum") != 0 &&
+        strcasecmp(word, "stream") != 0)
+      add_error(errors, "QueueType", "allowed: classic, quorum, stream");
+  }
+  bool is_of_nodes =
+      c->source == RMQ_SOURCE_PROMETHEUS ||
+      (c->source == RMQ_SOURCE_AUTO && c->metrics_urls.count > 0);
+  if (c->exclude_exclusive && is_of_nodes)
+    add_error(errors, "ExcludeExclusive",
+              "the Prometheus plugin does not tell which queues are exclusive; "
+              "it needs Source management, or no MetricsURL");
+}
+
 /* With MaxQueues 0 no queue is looked at. */
 static void check_alerts(const struct rmq_role_monitor_config *c,
                          struct rmq_buf *errors) {
@@ -319,6 +347,7 @@ int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   rmq_filter_check("ExcludeQueue", &c->exclude_queue, errors);
   rmq_filter_check("IncludeVHost", &c->include_vhost, errors);
   rmq_filter_check("ExcludeVHost", &c->exclude_vhost, errors);
+  check_queues(c, errors);
   check_alerts(c, errors);
   check_baseline(c, errors);
   return errors->len == before ? 0 : -1;

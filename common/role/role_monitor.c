@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MONITOR_STACK_BYTES = 8 * 1024 * 1024 };
 
@@ -576,10 +577,22 @@ static void init_locks(struct rmq_role_monitor *m) {
   pthread_mutex_init(&m->result_lock, NULL);
 }
 
+static bool has_type(const struct rmq_strings *types, const char *word) {
+  for (size_t i = 0; i < types->count; i++)
+    if (strcasecmp(types->items[i], word) == 0)
+      return true;
+  return types->count == 0;
+}
+
 static void set_up_snapshot(struct rmq_snapshot *s,
                             const struct rmq_role_monitor_config *c) {
   rmq_snapshot_init(s, (size_t)c->max_queues);
   s->vhosts_max = (size_t)c->max_vhosts;
+  s->choice = (struct rmq_snapshot_choice){
+      .no_classic = !has_type(&c->queue_types, "classic"),
+      .no_quorum = !has_type(&c->queue_types, "quorum"),
+      .no_streams = !has_type(&c->queue_types, "stream"),
+      .no_exclusive = c->exclude_exclusive};
 }
 
 struct rmq_role_monitor *

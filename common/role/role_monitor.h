@@ -26,6 +26,8 @@ struct rmq_role_monitor_config {
   char *ca_cert, *client_cert, *client_key;
   struct rmq_strings include_queue, exclude_queue;
   struct rmq_strings include_vhost, exclude_vhost;
+  struct rmq_strings queue_types; /* words; none = all */
+  bool exclude_exclusive;
   int64_t max_queues, max_vhosts, top_queues;
   struct rmq_dur time_budget; /* 0 = half the interval */
   struct rmq_strings publishers, consumers;

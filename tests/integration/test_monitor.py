@@ -77,6 +77,21 @@ def test_series_have_the_names_of_the_contract(rig, broker, vhost):
     assert m.stop() < 7
 
 
+def test_queues_are_chosen_by_type_and_by_whose_they_are(rig, broker, vhost):
+    for name, kind in ("classic", "classic"), ("quorum", "quorum"), (
+            "stream", "stream"):
+        vhost.queue(name, x_queue_type=kind)
+    with vhost.connect() as connection:
+        connection.channel().queue_declare("mine", exclusive=True)
+        m = start_monitor(rig, broker, IncludeVHost=vhost.name, QueueType=[
+            "classic", "quorum"], ExcludeExclusive=True)
+        for name in "classic", "quorum":
+            wait_for(lambda n=name: series_of(m, queue_plugin(vhost, n)), 20,
+                     f"the queue {name} is reported")
+        for name in "mine", "stream":
+            assert not series_of(m, queue_plugin(vhost, name)), name
+
+
 def steady(get, seconds=3):
     """The value of get() once it has not changed for so long: the broker sums
     its statistics up in steps, and what came before still trickles in."""

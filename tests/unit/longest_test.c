@@ -112,7 +112,8 @@ static const struct fake_web_rule management[] = {
     {"overview", 200, OVERVIEW(3), 0},
     {"sort=messages&sort_reverse=true", 200,
      "{\"page_count\":1,\"items\":[" THREE "]}", 0.5},
-    {"queues?columns=name,vhost,type,messages_ready,messages_unacknowledged&"
+    {"queues?columns=name,vhost,type,exclusive,messages_ready,messages_"
+     "unacknowledged&"
      "disable_stats=true&enable_queue_totals=true",
      200, "[" THREE "]", 1},
     {"queues?page=1&", 200, "{\"page_count\":1,\"items\":[" THREE "]}", 2},

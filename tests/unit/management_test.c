@@ -381,6 +381,48 @@ static void a_queue_that_is_on_two_pages_counts_once(void **state) {
   rmq_snapshot_fini(&s);
 }
 
+static void queues_are_chosen_by_what_they_are(void **state) {
+  (void)state;
+  static const char list[] =
+      "[{\"name\":\"c\",\"vhost\":\"/\",\"type\":\"classic\","
+      "\"exclusive\":false,\"messages_ready\":5},"
+      "{\"name\":\"e\",\"vhost\":\"/\",\"type\":\"classic\","
+      "\"exclusive\":true},"
+      "{\"name\":\"o\",\"vhost\":\"/\",\"exclusive\":\"yes\"},"
+      "{\"name\":\"q\",\"vhost\":\"/\",\"type\":\"quorum\"},"
+      "{\"name\":\"s\",\"vhost\":\"/\",\"type\":\"stream\","
+      "\"messages_ready\":9}]";
+  static const struct {
+    struct rmq_snapshot_choice choice;
+    const char *want;
+  } rows[] = {
+      {{.no_classic = false}, "ceoqs"},
+      {{.no_classic = true}, "oqs"},
+      {{.no_quorum = true}, "ceos"},
+      {{.no_streams = true}, "ceoq"},
+      {{.no_exclusive = true}, "coqs"},
+      {{.no_classic = true, .no_quorum = true, .no_streams = true}, "o"}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_snapshot s;
+    struct rmq_error err = {.text = ""};
+    char text[sizeof(list)], names[8] = "";
+    size_t pages = 0;
+    SHOW_ROW("%s", rows[i].want);
+    memcpy(text, list, sizeof(list));
+    rmq_snapshot_init(&s, 10);
+    s.choice = rows[i].choice;
+    rmq_snapshot_clear(&s); /* before each poll: it stays */
+    assert_int_equal(rmq_management_queues(text, sizeof(list) - 1, NULL, NULL,
+                                           &s, &pages, &err),
+                     0);
+    for (size_t k = 0; k < s.queues_count; k++)
+      names[k] = s.queues[k].name[0];
+    assert_string_equal(names, rows[i].want);
+    assert_true(s.listed_ready == 14); /* of all, wanted or not */
+    rmq_snapshot_fini(&s);
+  }
+}
+
 static void real_stream_consumers_are_read(void **state) {
   (void)state;
   struct rmq_snapshot s;
@@ -685,6 +727,7 @@ int main(void) {
       cmocka_unit_test(a_list_that_breaks_off_is_refused_wherever_it_does),
       cmocka_unit_test(a_stream_has_no_lengths),
       cmocka_unit_test(an_answer_about_one_queue_says_that_it_is_a_stream),
+      cmocka_unit_test(queues_are_chosen_by_what_they_are),
       cmocka_unit_test(real_stream_consumers_are_read),
       cmocka_unit_test(real_vhosts_are_read),
       cmocka_unit_test(a_queue_that_is_on_two_pages_counts_once),

@@ -445,6 +445,11 @@ a_stream_has_no_lengths_where_the_node_tells_the_type(void **state) {
     assert_true(find(&s, "q")->is_quorum && !stream->is_quorum);
     assert_true(find(&s, "q")->ready == 7 && find(&s, "q")->unacked == 1);
   }
+  s.choice.no_streams = true;
+  rmq_metrics_queues_end(&q);
+  assert_int_equal(s.queues_count, 1);
+  assert_string_equal(s.queues[0].name, "q");
+  assert_int_equal(s.queues_left_out, 0);
   rmq_metrics_queues_fini(&q);
   rmq_snapshot_fini(&s);
 }

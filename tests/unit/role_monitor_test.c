@@ -357,6 +357,9 @@ static void a_wrong_configuration_is_told_line_by_line(void **state) {
       {"TimeBudget", "10.5", "option TimeBudget: it is longer than Interval"},
       {"TimeBudget", "10", NULL},
       {"MaxQueues", "0", NULL},
+      {"QueueType", "Stream", NULL},
+      {"QueueType", "streams", "option QueueType: allowed: classic, quorum"},
+      {"ExcludeExclusive", "true", NULL},
       {"URL", "https://[::1]:15671/prefix/", NULL},
       {"IncludeVHost", "/", NULL},
   };
@@ -372,6 +375,31 @@ static void a_wrong_configuration_is_told_line_by_line(void **state) {
     if (rows[i].want != NULL)
       assert_non_null(strstr(rmq_buf_text(&errors), rows[i].want));
     assert_null(strstr(rmq_buf_text(&errors), "secret"));
+    rmq_buf_fini(&errors);
+    tear_down(&f);
+  }
+}
+
+static void what_no_node_tells_is_not_chosen_by(void **state) {
+  (void)state;
+  static const struct {
+    const char *source;
+    bool is_wrong;
+  } rows[] = {{"auto", true}, {"prometheus", true}, {"management", false}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct fixture f;
+    struct rmq_buf errors;
+    SHOW_ROW("%s", rows[i].source);
+    prepare(&f);
+    rmq_buf_init(&errors, 4096);
+    set(&f, "Source", rows[i].source);
+    set(&f, "MetricsURL", "http://h:15692");
+    set(&f, "ExcludeExclusive", "true");
+    assert_int_equal(rmq_role_monitor_check(&f.config, &errors),
+                     rows[i].is_wrong ? -1 : 0);
+    if (rows[i].is_wrong)
+      assert_non_null(strstr(rmq_buf_text(&errors),
+                             "option ExcludeExclusive: the Prometheus plugin"));
     rmq_buf_fini(&errors);
     tear_down(&f);
   }
@@ -774,6 +802,7 @@ int main(void) {
       cmocka_unit_test(reading_never_waits_for_a_poll),
       cmocka_unit_test(a_late_thread_is_left_behind_with_its_memory),
       cmocka_unit_test(a_wrong_configuration_is_told_line_by_line),
+      cmocka_unit_test(what_no_node_tells_is_not_chosen_by),
       cmocka_unit_test(all_errors_of_a_block_are_told),
       cmocka_unit_test(a_password_file_is_needed_before_anything_is_asked),
       cmocka_unit_test(an_outage_is_one_alert_and_its_end_is_one),
