@@ -77,6 +77,9 @@ static double get_unusable(const void *report) {
   return not(((const struct rmq_report_cluster *)report)->amqp_usable);
 }
 
+static double get_vhosts_down(const void *report) {
+  return ((const struct rmq_report_cluster *)report)->vhosts_down;
+}
 static double get_leaderless(const void *report) {
   return ((const struct rmq_report_cluster *)report)->leaderless;
 }
@@ -191,7 +194,10 @@ const struct rmq_alert_quantity
                 .needs_no_answer = true),
         CLUSTER(CONNECTION, "bool", "amqp_usable", get_unusable, 0, 1,
                 .is_bad = "no message gets through, says the probe",
-                .is_good = "messages get through again, says the probe"),
+                .is_good = "messages get through again, says the probe",
+                .follows_from_alarm = true),
+        CLUSTER(CONNECTION, "gauge", "vhosts_down", get_vhosts_down, 0, 1,
+                .counts = "virtual hosts that are down on a node:", .unit = ""),
         CLUSTER(QUORUM, "gauge", "leaderless_queues", get_leaderless, 0, 1,
                 .counts = "quorum queues without a leader:", .unit = ""),
         CLUSTER(QUORUM, "gauge", "quorum_critical_queues", get_quorum_critical,

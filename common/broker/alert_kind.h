@@ -64,13 +64,14 @@ struct rmq_alert_quantity {
   bool needs_no_answer;    /* known of a poll that failed, too */
   bool is_lower_worse;     /* at the limit or under it */
   bool follows_from_nodes; /* that are down, and is no news then */
+  bool follows_from_alarm; /* likewise */
 };
 
 /* All of them; those of one scope stand together, in the order of the enum. */
 extern const struct rmq_alert_quantity rmq_alert_quantities[];
 enum {
-  RMQ_ALERT_QUANTITIES_COUNT = 26,
-  RMQ_ALERT_OF_CLUSTER = 12, /* how many have that scope */
+  RMQ_ALERT_QUANTITIES_COUNT = 27,
+  RMQ_ALERT_OF_CLUSTER = 13, /* how many have that scope */
   RMQ_ALERT_OF_NODE = 10,
   RMQ_ALERT_OF_QUEUE = 4
 };

@@ -236,8 +236,7 @@ static bool is_silenced(const struct turn *t,
   if (q->kind == RMQ_ALERT_QUORUM)
     return t->has_node_down && q->follows_from_nodes;
   if (q->kind == RMQ_ALERT_CONNECTION)
-    return q->scope == RMQ_SERIES_CLUSTER && t->has_alarm &&
-           !q->needs_no_answer;
+    return t->has_alarm && q->follows_from_alarm;
   return q->kind == RMQ_ALERT_RATE_DROP &&
          (t->has_node_down || t->has_alarm || t->has_partition);
 }

@@ -20,13 +20,21 @@ enum { CHECKS_URL_SIZE = 1200 };
 #define CHECKS_CRITICAL "/api/health/checks/node-is-quorum-critical"
 #define CHECKS_LEADERLESS                                                      \
   "/api/health/checks/quorum-queues-without-elected-leaders/all-vhosts/"
+#define CHECKS_VHOSTS "/api/health/checks/virtual-hosts"
 /* Not in pages: the largest has 500, and a count has to be whole. */
 #define CHECKS_CONNECTIONS "/api/connections?columns=state"
 /* Of the Prometheus plugin: an answer of next to nothing. */
 #define CHECKS_NOTHING "/detailed?family=none"
 
 /* What a request is about. */
-enum subject { CONNECTIONS, LEADERLESS, CRITICAL, LISTENERS, PEER };
+enum subject { CONNECTIONS, LEADERLESS, CRITICAL, VHOSTS, LISTENERS, PEER };
+
+/* What each node names of its own: all of it, and URLs that did not tell. */
+struct named {
+  struct rmq_checks_queues set;
+  bool has_answer;
+  size_t silent;
+};
 
 struct ask {
   enum subject subject;
@@ -43,15 +51,15 @@ struct turn {
   struct ask *asks;
   struct rmq_http_request *requests;
   size_t count;
-  struct rmq_checks_queues critical;
-  bool has_critical;
-  size_t silent; /* URLs that did not tell of theirs */
+  struct named critical, vhosts;
 };
 
 void rmq_checks_init(struct rmq_checks *c) {
   const struct rmq_checks_value unknown = {.value = (double)NAN};
-  *c = (struct rmq_checks){
-      .blocked = unknown, .critical = unknown, .leaderless = unknown};
+  *c = (struct rmq_checks){.blocked = unknown,
+                           .critical = unknown,
+                           .leaderless = unknown,
+                           .vhosts_down = unknown};
 }
 
 void rmq_checks_fini(struct rmq_checks *c) {
@@ -109,11 +117,14 @@ static void add_numbers(struct turn *t) {
   if (count_of(in->urls) == 0)
     return;
   rmq_error_clear(&c->queues_error);
+  rmq_error_clear(&c->vhosts_error);
   const char *current = in->urls->items[in->current % in->urls->count];
   add_connections(t, current);
   add(t, LEADERLESS, 0, current, CHECKS_LEADERLESS);
   for (size_t i = 0; i < in->urls->count; i++)
     add(t, CRITICAL, 0, in->urls->items[i], CHECKS_CRITICAL);
+  for (size_t i = 0; i < in->urls->count && in->wants_vhosts; i++)
+    add(t, VHOSTS, 0, in->urls->items[i], CHECKS_VHOSTS);
 }
 
 /* Where the URL has no path it is the plugin's usual one. */
@@ -179,21 +190,31 @@ static void read_leaderless(struct turn *t, struct ask *a, char *text) {
 
 static void read_critical(struct turn *t, struct ask *a, char *text) {
   struct rmq_error cause = {.text = ""};
-  if (rmq_checks_body_queues(text, a->body.len, &t->critical, &cause) != 0)
+  if (rmq_checks_body_queues(text, a->body.len, &t->critical.set, &cause) != 0)
     rmq_error_set(&t->checks->queues_error, "%s: %s", a->base, cause.text);
-  t->silent += rmq_error_is_set(&cause);
-  t->has_critical |= !rmq_error_is_set(&cause);
+  t->critical.silent += rmq_error_is_set(&cause);
+  t->critical.has_answer |= !rmq_error_is_set(&cause);
+}
+
+static void read_vhosts(struct turn *t, struct ask *a, char *text) {
+  struct rmq_error cause = {.text = ""};
+  if (rmq_checks_body_vhosts(text, a->body.len, &t->vhosts.set, &cause) != 0)
+    rmq_error_set(&t->checks->vhosts_error, "%s: %s", a->base, cause.text);
+  t->vhosts.silent += rmq_error_is_set(&cause);
+  t->vhosts.has_answer |= !rmq_error_is_set(&cause);
 }
 
 /* Each node names its own: while one that runs is silent there may be more, so
  * the number may rise and does not fall. */
-static void count_critical(struct turn *t) {
-  struct rmq_checks_value *critical = &t->checks->critical;
-  size_t count = rmq_checks_queues_count(&t->critical);
-  bool is_whole = t->silent <= t->in->nodes_away;
-  bool is_more = count > 0 && !(get(critical) >= (double)count);
+static void count(const struct turn *t, struct named *named,
+                  struct rmq_checks_value *value) {
+  if (!named->has_answer)
+    return;
+  size_t count = rmq_checks_queues_count(&named->set);
+  bool is_whole = named->silent <= t->in->nodes_away;
+  bool is_more = count > 0 && !(get(value) >= (double)count);
   if (is_whole || is_more)
-    *critical = (struct rmq_checks_value){(double)count, 0};
+    *value = (struct rmq_checks_value){(double)count, 0};
 }
 
 static void read_certificates(struct turn *t, struct ask *a, char *text,
@@ -238,8 +259,16 @@ static void read_answer(struct turn *t, size_t i) {
     if (is_verdict)
       read_critical(t, a, text);
     else if (is_known) {
-      t->silent++;
+      t->critical.silent++;
       explain(a, r, "the check for quorum critical queues", &c->queues_error);
+    }
+    break;
+  case VHOSTS:
+    if (is_verdict)
+      read_vhosts(t, a, text);
+    else if (is_known) {
+      t->vhosts.silent++;
+      explain(a, r, "the check for virtual hosts", &c->vhosts_error);
     }
     break;
   case LISTENERS:
@@ -263,8 +292,8 @@ static void read_all(struct turn *t, struct rmq_checks_result *result) {
       result->seconds = fmax(result->seconds, r->seconds);
     read_answer(t, i);
   }
-  if (t->has_critical)
-    count_critical(t);
+  count(t, &t->critical, &t->checks->critical);
+  count(t, &t->vhosts, &t->checks->vhosts_down);
 }
 
 /* ---- turns ---- */
@@ -275,6 +304,7 @@ static void grow_older(struct rmq_checks *c) {
   c->blocked.age++;
   c->critical.age++;
   c->leaderless.age++;
+  c->vhosts_down.age++;
   for (size_t i = 0; i < c->targets_count; i++)
     c->targets[i].age++;
 }
@@ -283,7 +313,7 @@ static int allocate(struct turn *t) {
   struct rmq_checks *c = t->checks;
   size_t urls = count_of(t->in->urls),
          all = urls + count_of(t->in->metrics_urls);
-  size_t most = 2 + urls + all; /* add_numbers and add_certificates */
+  size_t most = 2 + 2 * urls + all; /* add_numbers and add_certificates */
   if (c->targets == NULL) {
     c->targets = calloc(all + 1, sizeof(*c->targets));
     c->targets_count = c->targets == NULL ? 0 : all;
@@ -298,7 +328,8 @@ static void release(struct turn *t) {
     rmq_buf_fini(&t->asks[i].body);
   free(t->asks);
   free(t->requests);
-  rmq_checks_queues_fini(&t->critical);
+  rmq_checks_queues_fini(&t->critical.set);
+  rmq_checks_queues_fini(&t->vhosts.set);
 }
 
 static void take_turn(struct turn *t, struct rmq_checks_result *result) {
@@ -344,6 +375,7 @@ void rmq_checks_miss(struct rmq_checks *c) {
   c->blocked.value = (double)NAN;
   c->critical.value = (double)NAN;
   c->leaderless.value = (double)NAN;
+  c->vhosts_down.value = (double)NAN;
   c->is_due = true;
   /* Certificates last: they are asked when it was time for them meanwhile. */
   if (c->polls > 0)
@@ -372,6 +404,7 @@ void rmq_checks_report(const struct rmq_checks *c, struct rmq_wall now,
   r->connections_blocked = get(&c->blocked);
   r->quorum_critical = get(&c->critical);
   r->leaderless = get(&c->leaderless);
+  r->vhosts_down = get(&c->vhosts_down);
   if (soonest == NULL)
     return;
   double days = ((double)soonest->expires_s - rmq_wall_seconds(now)) / 86400;

@@ -44,11 +44,12 @@ struct rmq_checks {
    * time is not to be asked every other time. */
   unsigned patience;
   unsigned connections_wait; /* polls until they may be listed again */
-  struct rmq_checks_value blocked, critical, leaderless;
+  struct rmq_checks_value blocked, critical, leaderless, vhosts_down;
   struct rmq_checks_target *targets; /* owned; one per URL, then MetricsURL */
   size_t targets_count;
   /* Why a number is missing, or not whole, as of its last turn. */
   struct rmq_error connections_error, queues_error, certificates_error;
+  struct rmq_error vhosts_error;
 };
 
 /* Borrowed for the call. */
@@ -56,6 +57,7 @@ struct rmq_checks_input {
   const struct rmq_strings *urls; /* of the management API; NULL = not asked */
   size_t current;                 /* index of the one that answered last */
   const struct rmq_strings *metrics_urls;
+  bool wants_vhosts; /* whether those that are down are asked for */
   const struct rmq_http *http;
   struct rmq_dur timeout; /* for all of it */
   double connections;     /* that are open; NaN = not known */

@@ -203,6 +203,27 @@ int rmq_checks_body_queues(char *text, size_t len, struct rmq_checks_queues *q,
   return read_check(&r, text, len, "queues");
 }
 
+/* ---- virtual hosts ---- */
+
+static int read_vhost(struct reader *r, struct rmq_json *j) {
+  struct rmq_json_value name;
+  if (rmq_json_value(j, &name) != 0)
+    return -1;
+  if (name.kind != RMQ_JSON_STRING ||
+      add_hash(r->out, add_text(UINT64_C(0xcbf29ce484222325), &name)) != 0)
+    rmq_error_set(r->err,
+                  "a name that is none, more than %d virtual hosts, or "
+                  "no memory for them",
+                  RMQ_CHECKS_QUEUES_MAX);
+  return 0;
+}
+
+int rmq_checks_body_vhosts(char *text, size_t len, struct rmq_checks_queues *v,
+                           struct rmq_error *err) {
+  struct reader r = {.item = read_vhost, .out = v, .err = err};
+  return read_check(&r, text, len, "virtual-hosts");
+}
+
 /* ---- certificates ---- */
 
 void rmq_checks_certificate_add(struct rmq_checks_certificate *c,

@@ -13,7 +13,8 @@
 
 enum { RMQ_CHECKS_QUEUES_MAX = 100000, RMQ_CHECKS_WHERE_SIZE = 200 };
 
-/* Queues that were named, each once however many nodes named it. */
+/* Queues, or virtual hosts, that were named, each once however many nodes named
+ * it. */
 struct rmq_checks_queues {
   uint64_t *hashes; /* owned */
   size_t count, capacity;
@@ -39,6 +40,10 @@ int rmq_checks_body_connections(char *text, size_t len, double *ret_blocked,
 /* A health check about queues, status 200 or 503: adds those that it names.
  * -1 likewise; then some of them may have been added. */
 int rmq_checks_body_queues(char *text, size_t len, struct rmq_checks_queues *q,
+                           struct rmq_error *err);
+/* The health check virtual-hosts: adds those that are down on the node that was
+ * asked. -1 likewise. */
+int rmq_checks_body_vhosts(char *text, size_t len, struct rmq_checks_queues *v,
                            struct rmq_error *err);
 /* The health check certificate-expiration: of each listener's certificate file
  * the first certificate, which is its own. -1 likewise, and when the broker

@@ -98,6 +98,9 @@ const struct rmq_series rmq_report_series[] = {
             "Quorum queues without a leader: those that "
             "/api/health/checks/quorum-queues-without-elected-leaders names, "
             "as of at most 9 polls ago; from 4.1"),
+    CLUSTER(RMQ_GAUGE, "gauge", "vhosts_down", vhosts_down, "virtual hosts",
+            "Virtual hosts that /api/health/checks/virtual-hosts names at any "
+            "URL, as of at most 9 polls ago; with HealthCheck virtual-hosts"),
     CLUSTER_NAMED(
         "certificate_expiry", "certificate_days", certificate_days, "days",
         "Days until the first certificate expires, 0 when one has: of the "
@@ -341,6 +344,7 @@ void rmq_report_cluster_clear(struct rmq_report_cluster *c) {
                                    .partitions = (double)NAN,
                                    .quorum_critical = (double)NAN,
                                    .leaderless = (double)NAN,
+                                   .vhosts_down = (double)NAN,
                                    .certificate_days = (double)NAN,
                                    .auth_failed_minute = (double)NAN,
                                    .channel_closed_minute = (double)NAN,

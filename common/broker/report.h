@@ -25,7 +25,8 @@ struct rmq_report_cluster {
   int64_t connections_opened, connections_closed;
   double nodes_running, nodes_total, partitions;
   double quorum_critical, leaderless; /* queues */
-  double certificate_days;            /* until the first one expires */
+  double vhosts_down;
+  double certificate_days; /* until the first one expires */
   /* lag */
   double ready, unacked, growth, drain, head_age;
   double probe_confirm, probe_delivery, consumer_delivery, stream_offset_lag;

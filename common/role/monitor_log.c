@@ -220,6 +220,8 @@ void rmq_monitor_log_checks(struct rmq_monitor_log *l,
            checks->connections_error.text, now);
   say_part(l, &l->quorum, "quorum critical and leaderless queues",
            checks->queues_error.text, now);
+  say_part(l, &l->health, "virtual hosts that are down",
+           checks->vhosts_error.text, now);
   say_part(l, &l->certificates, "the days of certificates",
            checks->certificates_error.text, now);
   say_certificate(l, rmq_checks_soonest(checks));
@@ -251,4 +253,5 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
   init_part(&l->connections, "connections_missing");
   init_part(&l->quorum, "quorum_missing");
   init_part(&l->certificates, "certificates_missing");
+  init_part(&l->health, "health_missing");
 }

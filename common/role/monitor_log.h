@@ -48,7 +48,7 @@ struct rmq_monitor_log {
       metrics, statistics;
   unsigned hidden_polls; /* in a row in which queues were not listed for us */
   double hidden_least;   /* the fewest of them in one of these */
-  struct rmq_monitor_part connections, quorum, certificates;
+  struct rmq_monitor_part connections, quorum, certificates, health;
   int64_t certificate_s; /* end of the one that was said last; 0 = none was */
 };
 

@@ -142,6 +142,11 @@ const struct rmq_option rmq_role_monitor_options[] = {
      FIELD(exclude_vhost),
      .help = "Virtual hosts not to report, nor their queues: /regex/ or a "
              "whole name"},
+    {.name = "HealthCheck",
+     .type = RMQ_OPT_LIST,
+     FIELD(health_checks),
+     .help = "More of RabbitMQ's own health checks than those that are asked "
+             "for anyway: virtual-hosts"},
     {.name = "QueueType",
      .type = RMQ_OPT_LIST,
      FIELD(queue_types),
@@ -284,6 +289,16 @@ static void check_sources(const struct rmq_role_monitor_config *c,
               "a password is given too; only one of them is allowed");
 }
 
+static void check_health(const struct rmq_role_monitor_config *c,
+                         struct rmq_buf *errors) {
+  for (size_t i = 0; i < c->health_checks.count; i++)
+    if (strcasecmp(c->health_checks.items[i], "virtual-hosts") != 0)
+      add_error(errors, "HealthCheck", "allowed: virtual-hosts");
+  if (c->health_checks.count > 0 && c->source == RMQ_SOURCE_PROMETHEUS)
+    add_error(errors, "HealthCheck",
+              "with Source prometheus the management API is not asked");
+}
+
 static void check_queues(const struct rmq_role_monitor_config *c,
                          struct rmq_buf *errors) {
   for (size_t i = 0; i < c->queue_types.count; i++) {
@@ -347,6 +362,7 @@ int rmq_role_monitor_check(const void *config, struct rmq_buf *errors) {
   rmq_filter_check("ExcludeQueue", &c->exclude_queue, errors);
   rmq_filter_check("IncludeVHost", &c->include_vhost, errors);
   rmq_filter_check("ExcludeVHost", &c->exclude_vhost, errors);
+  check_health(c, errors);
   check_queues(c, errors);
   check_alerts(c, errors);
   check_baseline(c, errors);

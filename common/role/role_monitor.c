@@ -126,6 +126,8 @@ static bool run_checks(struct rmq_role_monitor *m, struct rmq_mono deadline,
   struct rmq_checks_input in = {.urls = &m->urls,
                                 .current = m->poll.current,
                                 .metrics_urls = &m->metrics_urls,
+                                .wants_vhosts =
+                                    m->config->health_checks.count > 0,
                                 .http = &m->poll.http,
                                 .timeout = m->config->timeout,
                                 .connections = s->connections};

@@ -47,6 +47,7 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
       {"partition", "partitions", 0, 1, 0, 60, "P0"},
       {"connection", "reachable", 0, 1, 30, 30, "P0"},
       {"connection", "amqp_usable", 0, 1, 30, 30, "P0"},
+      {"connection", "vhosts_down", 0, 1, 30, 30, "P0"},
       {"connection", "running", 0, 1, 30, 30, "P0"},
       {"connection", "scraped", 0, 1, 30, 30, "P0"},
       {"quorum", "leaderless_queues", 0, 1, 60, 60, "P1"},

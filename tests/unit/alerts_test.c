@@ -205,6 +205,7 @@ static void every_kind_is_raised_by_its_own_value(void **state) {
       {"partition", &c->partitions, 2, 0, 0, RMQ_FAILURE, ""},
       {"connection", no_value, 0, 0, 30, RMQ_FAILURE, ""},
       {"connection", &c->amqp_usable, 0, 1, 30, RMQ_FAILURE, ""},
+      {"connection", &c->vhosts_down, 1, 0, 30, RMQ_FAILURE, ""},
       {"connection", &t.nodes[2].running, 0, 1, 30, RMQ_FAILURE, "rabbit@c"},
       {"resource", &t.nodes[1].memory, 81, 70, 300, RMQ_WARNING, "rabbit@b"},
       {"resource", &t.nodes[1].memory, 95, 70, 300, RMQ_FAILURE, "rabbit@b"},

@@ -75,6 +75,36 @@ static void connections_are_counted_by_their_state(void **state) {
   }
 }
 
+static void virtual_hosts_are_counted_by_name(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    int want; /* -1 = not such an answer */
+  } rows[] = {
+      {"{\"status\":\"ok\"}", 0},
+      {"{\"status\":\"failed\",\"reason\":\"Some virtual hosts are down\","
+       "\"virtual-hosts\":[\"a\",\"/\",\"a\"]}",
+       2},
+      {"{\"status\":\"failed\",\"virtual-hosts\":[]}", -1},
+      {"{\"status\":\"failed\",\"virtual-hosts\":[5]}", -1},
+      {"{\"status\":\"failed\",\"virtual-hosts\":[\"a\"", -1},
+      {"<html>", -1},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].text);
+    size_t len = strlen(rows[i].text);
+    char *text = strdup(rows[i].text);
+    struct rmq_checks_queues v = {.hashes = NULL};
+    struct rmq_error err = {.text = ""};
+    int rc = rmq_checks_body_vhosts(text, len, &v, &err);
+    assert_int_equal(rc, rows[i].want < 0 ? -1 : 0);
+    if (rows[i].want >= 0)
+      assert_int_equal(rmq_checks_queues_count(&v), rows[i].want);
+    rmq_checks_queues_fini(&v);
+    free(text);
+  }
+}
+
 static void a_queue_that_two_nodes_name_counts_once(void **state) {
   (void)state;
   static const char *const names[] = {
@@ -215,6 +245,7 @@ int main(void) {
       cmocka_unit_test(
           a_connection_is_blocked_or_would_be_with_its_next_publish),
       cmocka_unit_test(connections_are_counted_by_their_state),
+      cmocka_unit_test(virtual_hosts_are_counted_by_name),
       cmocka_unit_test(a_queue_that_two_nodes_name_counts_once),
       cmocka_unit_test(queues_of_one_name_in_two_vhosts_are_two),
       cmocka_unit_test(what_is_no_health_check_is_an_error),

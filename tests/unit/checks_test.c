@@ -110,6 +110,51 @@ static void every_fifth_poll_asks_and_every_poll_reports(void **state) {
   rmq_checks_fini(&f.checks);
 }
 
+static void virtual_hosts_that_are_down_are_asked_for_on_demand(void **state) {
+  (void)state;
+  static const struct fake_web_rule down[] = {
+      {"http://a/api/health/checks/virtual", 503,
+       "{\"status\":\"failed\",\"virtual-hosts\":[\"x\",\"both\"]}", 0},
+      {"https://b/p/api/health/checks/virtual", 503,
+       "{\"status\":\"failed\",\"virtual-hosts\":[\"both\"]}", 0},
+      {"http", 404, "", 0},
+      NONE};
+  static const struct fake_web_rule well[] = {
+      {"checks/virtual", 200, OK, 0}, {"http", 404, "", 0}, NONE};
+  static const struct fake_web_rule silent[] = {
+      {"http://a/api/health/checks/virtual", 500, "", 0},
+      {"https://b/p/api/health/checks/virtual", 200, OK, 0},
+      {"http", 404, "", 0},
+      NONE};
+  struct fixture f;
+  set_up(&f, down);
+  run(&f);
+  assert_true(isnan(f.r.vhosts_down)); /* nobody wants to know */
+  rmq_checks_fini(&f.checks);
+  set_up(&f, down);
+  f.in.wants_vhosts = true;
+  for (int i = 0; i < 5; i++) {
+    run(&f);
+    assert_true(f.r.vhosts_down == 2);
+  }
+  f.server.rules = silent; /* a node that does not tell of its own */
+  run(&f);
+  assert_true(f.r.vhosts_down == 2);
+  assert_string_equal(f.checks.vhosts_error.text,
+                      "http://a: the check for virtual hosts was answered "
+                      "with HTTP status 500");
+  f.server.rules = well;
+  for (int i = 0; i < 5; i++)
+    run(&f);
+  assert_true(f.r.vhosts_down == 0);
+  assert_false(rmq_error_is_set(&f.checks.vhosts_error));
+  rmq_checks_miss(&f.checks);
+  rmq_report_cluster_clear(&f.r);
+  rmq_checks_report(&f.checks, fake.wall, &f.r);
+  assert_true(isnan(f.r.vhosts_down));
+  rmq_checks_fini(&f.checks);
+}
+
 static void an_endpoint_that_a_version_lacks_is_no_fault(void **state) {
   (void)state;
   static const struct fake_web_rule rules[] = {
@@ -410,6 +455,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_first_poll_asks_for_all_at_once),
       cmocka_unit_test(every_fifth_poll_asks_and_every_poll_reports),
+      cmocka_unit_test(virtual_hosts_that_are_down_are_asked_for_on_demand),
       cmocka_unit_test(an_endpoint_that_a_version_lacks_is_no_fault),
       cmocka_unit_test(
           what_fails_costs_its_own_part_and_is_absent_after_ten_polls),

@@ -357,6 +357,8 @@ static void a_wrong_configuration_is_told_line_by_line(void **state) {
       {"TimeBudget", "10.5", "option TimeBudget: it is longer than Interval"},
       {"TimeBudget", "10", NULL},
       {"MaxQueues", "0", NULL},
+      {"HealthCheck", "virtual-hosts", NULL},
+      {"HealthCheck", "alarms", "option HealthCheck: allowed: virtual-hosts"},
       {"QueueType", "Stream", NULL},
       {"QueueType", "streams", "option QueueType: allowed: classic, quorum"},
       {"ExcludeExclusive", "true", NULL},
