@@ -199,8 +199,9 @@ static void explain_list(const struct run *r, int status,
 static bool ask_page(struct run *r, size_t page, size_t *ret_pages,
                      struct rmq_error *err) {
   char path[POLL_URL_SIZE / 2];
+  size_t size = r->poll->page_size;
   snprintf(path, sizeof(path), RMQ_MANAGEMENT_QUEUES "%s", page,
-           (size_t)RMQ_POLL_PAGE,
+           size == 0 ? (size_t)RMQ_POLL_PAGE : size,
            r->snapshot->is_without_statistics ? RMQ_MANAGEMENT_TOTALS : "");
   int status = ask_list(r, path, ret_pages, err);
   if (status == 400 && page > 1) { /* queues went away meanwhile */

@@ -60,10 +60,11 @@ struct rmq_poll {
   struct rmq_wall (*wall)(void *ctx);
   enum rmq_source source;
   const struct rmq_strings *metrics_urls; /* NULL or empty = none */
-  struct rmq_dur budget;        /* of a poll; 0 = as long as its deadline */
-  size_t top_queues;            /* of which more is asked for than lengths */
-  double report_seconds;        /* that handing over the last result took */
-  double extra_seconds;         /* of what is asked now and then, after polls */
+  struct rmq_dur budget; /* of a poll; 0 = as long as its deadline */
+  size_t top_queues;     /* of which more is asked for than lengths */
+  size_t page_size;      /* queues in a page; 0 = RMQ_POLL_PAGE, the most */
+  double report_seconds; /* that handing over the last result took */
+  double extra_seconds;  /* of what is asked now and then, after polls */
   struct rmq_detail details[2]; /* of the management API; of the nodes */
   size_t current;               /* index of the URL to ask first; after an
                                    answer the one that gave it */

@@ -123,14 +123,15 @@ static bool run_checks(struct rmq_role_monitor *m, struct rmq_mono deadline,
   struct rmq_dur left = rmq_mono_since(deadline, before);
   struct rmq_checks_result result;
   left.ns /= 2;
-  struct rmq_checks_input in = {.urls = &m->urls,
-                                .current = m->poll.current,
-                                .metrics_urls = &m->metrics_urls,
-                                .wants_vhosts =
-                                    m->config->health_checks.count > 0,
-                                .http = &m->poll.http,
-                                .timeout = m->config->timeout,
-                                .connections = s->connections};
+  struct rmq_checks_input in = {
+      .urls = &m->urls,
+      .current = m->poll.current,
+      .metrics_urls = &m->metrics_urls,
+      .wants_vhosts = m->config->health_checks.count > 0,
+      .http = &m->poll.http,
+      .timeout = m->config->timeout,
+      .connections =
+          m->config->collect_connections ? s->connections : (double)NAN};
   for (size_t i = 0; i < s->nodes_count; i++)
     in.nodes_away += s->nodes[i].running == 0;
   if (m->poll.source == RMQ_SOURCE_PROMETHEUS)
@@ -545,6 +546,7 @@ static int set_up(struct rmq_role_monitor *m, const struct rmq_http *http,
       .budget = c->time_budget.ns > 0 ? c->time_budget
                                       : (struct rmq_dur){c->interval.ns / 2},
       .top_queues = (size_t)c->top_queues,
+      .page_size = (size_t)c->page_size,
       .clock_ctx = m->host->ctx,
       .mono = m->host->mono,
       .wall = m->host->wall};

@@ -29,6 +29,8 @@ struct rmq_role_monitor_config {
   struct rmq_strings queue_types; /* words; none = all */
   bool exclude_exclusive;
   struct rmq_strings health_checks; /* words */
+  int64_t page_size;
+  bool collect_connections;
   int64_t max_queues, max_vhosts, top_queues;
   struct rmq_dur time_budget; /* 0 = half the interval */
   struct rmq_strings publishers, consumers;

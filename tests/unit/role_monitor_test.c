@@ -31,6 +31,8 @@ struct broker {
   sem_t asked;           /* posted when the nodes are asked, which is last */
   sem_t go_on;           /* waited for before that is answered */
   bool is_gated;         /* whether go_on is used */
+  char queues_url[400];  /* asked for last */
+  unsigned lists_of_connections, virtual_hosts_checks;
 };
 
 static enum rmq_http_outcome get(void *ctx, const char *url,
@@ -52,6 +54,7 @@ static enum rmq_http_outcome get(void *ctx, const char *url,
                     "\"message_stats\":{\"publish\":%ld}}",
                     b->ready, b->published);
   } else if (strstr(url, "/api/queues") != NULL) {
+    snprintf(b->queues_url, sizeof(b->queues_url), "%s", url);
     if (b->queue_seconds > 0)
       fake_host_advance(&fake, rmq_s(b->queue_seconds));
     rmq_buf_appendf(body,
@@ -81,7 +84,9 @@ static enum rmq_http_outcome get_all(void *ctx,
     const char *body = "";
     r->outcome = RMQ_HTTP_ANSWERED;
     r->status = 404;
+    b->virtual_hosts_checks += strstr(r->url, "checks/virtual-hosts") != NULL;
     if (strstr(r->url, "/api/connections") != NULL) {
+      b->lists_of_connections++;
       r->status = b->connections_status;
       body = "[{\"state\":\"running\"},{\"state\":\"blocked\"},"
              "{\"state\":\"blocking\"}]";
@@ -337,6 +342,34 @@ static void a_late_thread_is_left_behind_with_its_memory(void **state) {
   rmq_role_monitor_tell_stop(f.m);
   assert_int_equal(rmq_role_monitor_await_stop(f.m, rmq_host_mono(NULL)), -1);
   rmq_role_monitor_free(f.m); /* keeps everything: the thread still uses it */
+}
+
+static void what_one_request_asks_for_is_configured(void **state) {
+  (void)state;
+  static const struct {
+    const char *option, *value, *want_page;
+    unsigned want_lists, want_checks;
+  } rows[] = {{"PageSize", "500", "page_size=500&", 1, 0},
+              {"PageSize", "40", "page_size=40&", 1, 0},
+              {"CollectConnections", "false", "page_size=500&", 0, 0},
+              {"HealthCheck", "virtual-hosts", "page_size=500&", 1, 1}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s %s", rows[i].option, rows[i].value);
+    struct fixture f;
+    struct rmq_error err = {.text = ""};
+    prepare(&f);
+    set(&f, rows[i].option, rows[i].value);
+    f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, &f.http, &err);
+    assert_non_null(f.m);
+    rmq_role_monitor_sample(f.m);
+    assert_non_null(strstr(f.broker.queues_url, rows[i].want_page));
+    assert_int_equal(f.broker.lists_of_connections, rows[i].want_lists);
+    assert_int_equal(f.broker.virtual_hosts_checks, rows[i].want_checks);
+    assert_int_equal(
+        isnan(fake_host_value(&fake, MAIN "current_connections-blocked")),
+        rows[i].want_lists == 0);
+    tear_down(&f);
+  }
 }
 
 static void a_wrong_configuration_is_told_line_by_line(void **state) {
@@ -803,6 +836,7 @@ int main(void) {
       cmocka_unit_test(the_thread_polls_at_once_and_stops_at_once),
       cmocka_unit_test(reading_never_waits_for_a_poll),
       cmocka_unit_test(a_late_thread_is_left_behind_with_its_memory),
+      cmocka_unit_test(what_one_request_asks_for_is_configured),
       cmocka_unit_test(a_wrong_configuration_is_told_line_by_line),
       cmocka_unit_test(what_no_node_tells_is_not_chosen_by),
       cmocka_unit_test(all_errors_of_a_block_are_told),
