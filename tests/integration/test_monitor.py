@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rig import modules as warren
-from rig.collectd import built_program
+from rig.collectd import block, built_program
 from rig.process import end, spawn
 from rig.waiting import wait_for
 
@@ -90,6 +90,28 @@ def test_queues_are_chosen_by_type_and_by_whose_they_are(rig, broker, vhost):
                      f"the queue {name} is reported")
         for name in "mine", "stream":
             assert not series_of(m, queue_plugin(vhost, name)), name
+
+
+def test_a_virtual_host_that_is_down_is_told_where_it_is_asked_for(
+        rig, broker, vhost):
+    """RabbitMQ gives up one whose supervisor ends again and again."""
+    stop = (f'[begin case rabbit_vhost_sup_sup:get_vhost_sup(<<"{vhost.name}">>) of '
+            "{ok, P} -> exit(P, kill); _ -> ok end, timer:sleep(200) end "
+            "|| _ <- lists:seq(1, 8)], length(rabbit_vhost_sup_sup:check()).")
+    assert broker.eval(stop).strip() == "1"
+    m = rig.daemon("M", ["rabbitmq_monitor"], warren.monitor(warren.cluster_block(
+        "main", broker, block("Alert", "connection", Hold=0, ClearHold=0),
+        Interval=1, HealthCheck="virtual-hosts"))).start()
+
+    def down():
+        return series_of(m).get("gauge-vhosts_down")
+
+    def told(severity):
+        return [text for s, _, text in m.record.refresh().notifications
+                if s == severity and "virtual hosts that are down" in text]
+    wait_for(lambda: down() == 1 and told(1), 15, "it is told")
+    broker.eval(f'rabbit_vhost_sup_sup:start_vhost(<<"{vhost.name}">>).')
+    wait_for(lambda: down() == 0 and told(4), 20, "its end is told")
 
 
 def steady(get, seconds=3):
