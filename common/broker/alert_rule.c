@@ -25,8 +25,23 @@ void rmq_alert_config_prepare(void *config) {
   const struct rmq_alert_habit *habit =
       rmq_alert_habit((enum rmq_alert_kind)c->kind);
   c->priority = (int)habit->priority;
-  c->hold = rmq_s(habit->hold_s);
-  c->clear_hold = rmq_s(habit->clear_hold_s);
+  c->hold = c->clear_hold = (struct rmq_dur){.ns = -1};
+}
+
+static struct rmq_dur hold_of(const struct rmq_alert_config *c) {
+  return c->hold.ns >= 0
+             ? c->hold
+             : rmq_s(rmq_alert_habit((enum rmq_alert_kind)c->kind)->hold_s);
+}
+
+/* Who says how long it takes to begin means its end as well: with Hold alone
+ * the end of a kind's five minutes is a surprise. */
+static struct rmq_dur clear_hold_of(const struct rmq_alert_config *c) {
+  if (c->clear_hold.ns >= 0)
+    return c->clear_hold;
+  if (c->hold.ns >= 0)
+    return c->hold;
+  return rmq_s(rmq_alert_habit((enum rmq_alert_kind)c->kind)->clear_hold_s);
 }
 
 /* The config's figure, or the quantity's own; NaN = no such level. */
@@ -209,7 +224,7 @@ rmq_alert_rule_limits(const struct rmq_alert_rule *r,
                                    .failure = limit(c->failure, q->failure),
                                    .clear = c->clear / 100,
                                    .is_lower_worse = q->is_lower_worse,
-                                   .hold = c->hold,
-                                   .clear_hold = c->clear_hold,
+                                   .hold = hold_of(c),
+                                   .clear_hold = clear_hold_of(c),
                                    .stale = r->stale};
 }

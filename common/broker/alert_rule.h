@@ -16,16 +16,17 @@ enum { RMQ_ALERT_RULES_MAX = 64 };
 
 /* What the options fill. */
 struct rmq_alert_config {
-  int kind;                /* enum rmq_alert_kind */
-  double warning, failure; /* NaN = the quantity's own, 0 = no such level */
-  double clear;            /* percent of the limit */
-  struct rmq_dur hold, clear_hold;
-  int priority; /* enum rmq_alert_priority */
+  int kind;                  /* enum rmq_alert_kind */
+  double warning, failure;   /* NaN = the quantity's own, 0 = no such level */
+  double clear;              /* percent of the limit */
+  struct rmq_dur hold;       /* negative = not given: the kind's own */
+  struct rmq_dur clear_hold; /* likewise: hold if that is given */
+  int priority;              /* enum rmq_alert_priority */
   struct rmq_strings queues, vhosts, nodes, resources;
 };
 
-/* For the option tables: gives a config whose kind is set that kind's holds and
- * priority. */
+/* For the option tables: gives a config whose kind is set that kind's priority,
+ * and holds that are not given. */
 void rmq_alert_config_prepare(void *config);
 /* What no single option can say. Appends a line per error and returns -1, or
  * returns 0. */

@@ -45,7 +45,8 @@ const struct rmq_option rmq_alert_option_table[] = {
      .type = RMQ_OPT_DURATION,
      FIELD(clear_hold),
      .max = 86400,
-     .help = "How long it must have been under that share"},
+     .help = "How long it must have been under that share; Hold where only "
+             "that is given"},
     {.name = "Priority",
      .type = RMQ_OPT_ENUM,
      FIELD(priority),

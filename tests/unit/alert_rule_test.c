@@ -87,6 +87,42 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
   }
 }
 
+static void clear_hold_follows_a_hold_that_is_given(void **state) {
+  (void)state;
+  static const struct {
+    const char *kind;
+    int hold_s, clear_hold_s; /* -1 = not given */
+    int want_hold_s, want_clear_hold_s;
+  } rows[] = {
+      {"backlog", -1, -1, 300, 300},
+      {"backlog", 60, -1, 60, 60},
+      {"backlog", -1, 10, 300, 10},
+      {"backlog", 60, 0, 60, 0},
+      {"backlog", 0, -1, 0, 0},
+      {"no-consumer", -1, -1, 300, 60},
+      {"no-consumer", 600, -1, 600, 600},
+      {"alarm", -1, -1, 0, 60},
+      {"alarm", 5, -1, 5, 5},
+      {"alarm", 0, 60, 0, 60},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("row %zu, %s", i, rows[i].kind);
+    struct rmq_alert_config c = config_of(rows[i].kind);
+    if (rows[i].hold_s >= 0)
+      c.hold = rmq_s(rows[i].hold_s);
+    if (rows[i].clear_hold_s >= 0)
+      c.clear_hold = rmq_s(rows[i].clear_hold_s);
+    struct rmq_error err = {.text = ""};
+    struct rmq_alert_rule *r = rmq_alert_rule_new(&c, rmq_s(10), &err);
+    assert_non_null(r);
+    struct rmq_alert_limits l =
+        rmq_alert_rule_limits(r, &rmq_alert_quantities[0]);
+    assert_int_equal(l.hold.ns, rmq_s(rows[i].want_hold_s).ns);
+    assert_int_equal(l.clear_hold.ns, rmq_s(rows[i].want_clear_hold_s).ns);
+    rmq_alert_rule_free(r);
+  }
+}
+
 static void
 quantities_stand_by_scope_and_count_as_the_header_says(void **state) {
   (void)state;
@@ -211,6 +247,7 @@ static void patterns_choose_the_objects(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_kind_has_its_limits_holds_and_priority),
+      cmocka_unit_test(clear_hold_follows_a_hold_that_is_given),
       cmocka_unit_test(quantities_stand_by_scope_and_count_as_the_header_says),
       cmocka_unit_test(wrong_configs_are_refused_with_the_option),
       cmocka_unit_test(patterns_choose_the_objects),

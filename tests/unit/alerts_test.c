@@ -523,7 +523,7 @@ static void an_alert_stays_while_its_queues_node_is_away(void **state) {
   t.queues[1].ready = 0;
   run_for(400);
   assert_int_equal(t.events_count, 2);
-  is_event(1, 2650, RMQ_OKAY, "q001");
+  is_event(1, 2410, RMQ_OKAY, "q001"); /* ClearHold is Hold */
   tear_down();
 }
 
