@@ -196,11 +196,17 @@ static bool closes(const char *line) {
   return line[0] == '<' && line[1] == '/';
 }
 
+/* Outside of every block: collectd's own. */
+static bool is_of_the_daemon(const char *line, const char *name) {
+  return line == strstr(line, name) &&
+         (strcmp(name, "LoadPlugin") == 0 || strcmp(name, "WriteThreads") == 0);
+}
+
 static void line_is_right(const char *sample, const char *line,
                           const struct rmq_option *table, bool *seen) {
   char name[80], value[200];
   take_line_apart(line, name, value);
-  if (name[0] == '\0' || is_prose(line) || strcmp(name, "LoadPlugin") == 0)
+  if (name[0] == '\0' || is_prose(line) || is_of_the_daemon(line, name))
     return;
   const struct rmq_option *o = rmq_options_find(table, name);
   if (o == NULL) {

@@ -25,7 +25,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 # What a block is, by how it begins, and who runs it. The first that fits.
 ELSEWHERE = [
-    (r"(LoadPlugin \w+\n)?<Plugin (rabbitmq_\w+|amqp)>", "tests/check_samples.sh"),
+    (r"((LoadPlugin|WriteThreads) .*\n)*<Plugin (rabbitmq_\w+|amqp)>", "tests/check_samples.sh"),
     (r"<(Alert|Probe|Baseline)\b", "tests/check_samples.sh"),
     (r'<Target "write">', "test_consume_overdue"),
     (r"systemd-creds |# systemctl edit", "needs systemd as the first process"),
