@@ -316,11 +316,15 @@ static int read_indicator(const struct warren_ask *ask, int argc,
                           enum rmq_verdict_indicator *ret_indicator) {
   if (argc > 1 && rmq_verdict_indicator_from_str(argv[1], ret_indicator) == 0)
     return 0;
+  bool is_word = argc > 1 && argv[1][0] != '-';
   fprintf(stderr,
           "E! %s: %s%s%s; allowed: connection, lag, errors, resource, "
           "throughput\n",
-          ask->name, argc > 1 ? "there is no indicator \"" : "no indicator",
-          argc > 1 ? argv[1] : "", argc > 1 ? "\"" : "");
+          ask->name,
+          is_word    ? "there is no indicator \""
+          : argc > 1 ? "the indicator comes first: warren check lag [OPTIONS]"
+                     : "no indicator",
+          is_word ? argv[1] : "", is_word ? "\"" : "");
   return -1;
 }
 

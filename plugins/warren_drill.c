@@ -108,6 +108,14 @@ static const char usage[] =
     "warren drill list" NAMES "\n       [--url URL]...|--private [OPTIONS]";
 #undef NAMES
 #undef NAME
+#define NAME(suffix, word, series, alert, is_private, what) word ", "
+#define NAMES RMQ_DRILLS(NAME)
+static const char which[] =
+    "name one drill: " NAMES
+    "as in warren drill backlog --private; or list, which explains them, or "
+    "--cleanup";
+#undef NAMES
+#undef NAME
 
 static struct warren_ask ask_of(struct session *s) {
   return (struct warren_ask){
@@ -141,6 +149,8 @@ static void host_log(void *ctx, const struct rmq_log_record *record) {
 
 /* ---- confirmation ---- */
 
+#define SHOWN_BY "rabbitmqctl cluster_status shows it as \"Cluster name\""
+
 /* Typed by a person at a terminal, or given as an argument. */
 static int confirm(struct session *s, const struct warren_ask *ask,
                    const char *cluster) {
@@ -149,15 +159,19 @@ static int confirm(struct session *s, const struct warren_ask *ask,
     if (strcmp(s->cli.yes_on, cluster) == 0)
       return 0;
     warren_ask_complain(ask, "--yes-on names another cluster than the one that "
-                             "answers");
+                             "answers; a node's name is not the cluster's, "
+                             "and " SHOWN_BY);
     return -1;
   }
   if (isatty(STDIN_FILENO) != 1) {
     warren_ask_complain(ask, "nobody can confirm without a terminal; --yes-on "
-                             "CLUSTER does");
+                             "CLUSTER does, with its name; " SHOWN_BY);
     return -1;
   }
-  fprintf(stderr, "A fault is about to be made on a cluster. Type its name: ");
+  fprintf(stderr, "%s the cluster at %s.\nType its name (" SHOWN_BY "): ",
+          s->cli.cleanup ? "What drills have left is about to be removed from"
+                         : "A fault is about to be made on",
+          s->config.urls.items[0]);
   if (fgets(typed, sizeof(typed), stdin) != NULL) {
     typed[strcspn(typed, "\n")] = '\0';
     if (strcmp(typed, cluster) == 0)
@@ -215,7 +229,8 @@ static int run_drill(struct rmq_drill *d, const struct warren_ask *ask,
   int rc = rmq_drill_run(d, kind, &result, &err);
   if (rc != 0)
     warren_ask_complain(ask, err.text);
-  print_result(kind, &result);
+  if (result.is_made) /* else it would say that nothing was noticed */
+    print_result(kind, &result);
   return rc == 0 && rmq_drill_passed(&result) ? WARREN_EXIT_OK
                                               : WARREN_EXIT_FAILED;
 }
@@ -334,9 +349,42 @@ static int list(void) {
   return WARREN_EXIT_OK;
 }
 
+/* An option whose value, if it has one, is not the next argument. */
+static bool is_flag(const char *text) {
+  const char *name = strncmp(text, "--", 2) == 0 ? text + 2 : text;
+  const struct rmq_option *row = rmq_options_find_kebab(cli_options, name);
+  if (row == NULL)
+    row = rmq_options_find_kebab(rmq_role_monitor_options, name);
+  return strchr(name, '=') != NULL ||
+         (row != NULL && row->type == RMQ_OPT_BOOLEAN);
+}
+
+/* The drill that is named behind an option, or NULL. */
+static const char *late_name(int argc, char *const *argv) {
+  enum rmq_drill_kind kind;
+  for (int i = 2; i < argc; i++) {
+    const char *before = argv[i - 1];
+    bool is_value = before[0] == '-' && !is_flag(before);
+    if (!is_value && rmq_drill_kind_from_str(argv[i], &kind) == 0)
+      return argv[i];
+  }
+  return NULL;
+}
+
+static int complain_of_order(const struct warren_ask *ask, const char *name) {
+  struct rmq_error err = {.text = ""};
+  rmq_error_set(&err,
+                "the drill comes first: warren drill %s [OPTIONS], as in "
+                "warren drill %s --private",
+                name, name);
+  warren_ask_complain(ask, err.text);
+  return WARREN_EXIT_USAGE;
+}
+
 static int read_and_run(struct session *s, int argc, char *const *argv) {
   struct warren_ask ask = ask_of(s);
   enum rmq_drill_kind kind = RMQ_DRILL_BACKLOG;
+  const char *late = late_name(argc, argv);
   bool has_name = argc > 1 && argv[1][0] != '-';
   if (has_name && strcmp(argv[1], "list") == 0)
     return list();
@@ -345,12 +393,14 @@ static int read_and_run(struct session *s, int argc, char *const *argv) {
                               "which there are");
     return WARREN_EXIT_USAGE;
   }
+  if (!has_name && late != NULL)
+    return complain_of_order(&ask, late);
   int skip = has_name ? 1 : 0;
   int status = warren_ask_read(&ask, &s->config, argc - skip, argv + skip);
   if (status >= 0)
     return status;
   if (has_name == s->cli.cleanup) {
-    warren_ask_complain(&ask, "name one drill, or --cleanup");
+    warren_ask_complain(&ask, which);
     return WARREN_EXIT_USAGE;
   }
   if (s->cli.is_private)

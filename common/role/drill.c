@@ -7,6 +7,7 @@
 #include "common/broker/admin.h"
 #include "common/broker/alert_text.h"
 #include "common/broker/http_curl.h"
+#include "common/broker/management.h"
 #include "common/broker/poll.h"
 #include "common/role/alert_options.h"
 #include "common/role/drill_watch.h"
@@ -64,16 +65,21 @@ static void take_event(void *ctx, const struct rmq_event *event) {
   rmq_drill_watch_event(&d->seen, event);
 }
 
+/* What follows from something else: the probe's verdict, an alert. */
+static bool is_consequence(const char *event) {
+  return event != NULL &&
+         (strcmp(event, "probe") == 0 || strcmp(event, "alert") == 0);
+}
+
 /* Printable: it is told on a terminal. That the probe's messages do not come
  * back is no reason where there is one for it. */
 static void keep_reason(struct rmq_drill *d,
                         const struct rmq_log_record *record) {
   struct rmq_buf text;
-  bool is_result = record->event != NULL && strcmp(record->event, "probe") == 0;
   rmq_buf_init(&text, REASON_SIZE - 1);
   rmq_alert_text_name(&text, record->message, REASON_SIZE - 1);
   pthread_mutex_lock(&d->lock);
-  if (!is_result || d->reason[0] == '\0')
+  if (!is_consequence(record->event) || d->reason[0] == '\0')
     snprintf(d->reason, sizeof(d->reason), "%s", rmq_buf_text(&text));
   pthread_mutex_unlock(&d->lock);
   rmq_buf_fini(&text);
@@ -297,6 +303,7 @@ static int provoke(struct rmq_drill *d, struct rmq_role_monitor *m,
                    struct rmq_drill_result *r, struct rmq_error *err) {
   if (begin_fault(d, err) != 0)
     return -1;
+  r->is_made = true;
   struct rmq_mono begun = now_of(d);
   while (seconds_since(d, begun) <= rmq_dur_seconds(d->config->limit)) {
     if ((isnan(r->raised_s) || isnan(r->moved_s)) && go_on(d, err) != 0)
@@ -368,6 +375,33 @@ static int check(struct rmq_drill *d, struct rmq_error *err) {
   return 0;
 }
 
+#define ADMINISTRATOR "the user has to be an administrator"
+
+/* The broker's own words about a user do not say what the user lacks, and are
+ * printable only here. */
+static int explain(struct rmq_drill *d, const struct rmq_error *cause,
+                   const char *remedy, struct rmq_error *err) {
+  struct rmq_admin *a = &d->admin;
+  char why[160];
+  struct rmq_buf text;
+  if (a->status != 401 && a->status != 403)
+    return rmq_error_set(err, "%s", cause->text);
+  rmq_management_reason(rmq_buf_text(&a->body), a->body.len, why, sizeof(why));
+  rmq_buf_init(&text, sizeof(why));
+  rmq_alert_text_name(&text, why, sizeof(why));
+  rmq_error_set(err, "%.200s answered with HTTP status %d (%s); %s", a->url,
+                a->status, rmq_buf_text(&text), remedy);
+  rmq_buf_fini(&text);
+  return -1;
+}
+
+static int make_vhost(struct rmq_drill *d, struct rmq_error *err) {
+  struct rmq_error cause = {.text = ""};
+  if (rmq_admin_create_vhost(&d->admin, d->vhost, &cause) == 0)
+    return 0;
+  return explain(d, &cause, ADMINISTRATOR, err);
+}
+
 static int make_queues(struct rmq_drill *d, struct rmq_error *err) {
   if (rmq_admin_create_queue(&d->admin, d->vhost, DRILL_QUEUE, 0, err) != 0)
     return -1;
@@ -400,7 +434,7 @@ static int remove_vhost(struct rmq_drill *d, int rc, struct rmq_error *err) {
 int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
                   struct rmq_drill_result *ret_result, struct rmq_error *err) {
   *ret_result =
-      (struct rmq_drill_result){(double)NAN, (double)NAN, (double)NAN};
+      (struct rmq_drill_result){(double)NAN, (double)NAN, (double)NAN, false};
   d->kind = kind;
   d->sent = 0;
   snprintf(d->vhost, sizeof(d->vhost), RMQ_DRILL_VHOST "%016" PRIx64,
@@ -410,7 +444,7 @@ int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
       add_alert(d, err) != 0 ||
       (kind == RMQ_DRILL_CLOSED_CONNECTION && add_probe(d, err) != 0))
     return -1;
-  int rc = rmq_admin_create_vhost(&d->admin, d->vhost, err);
+  int rc = make_vhost(d, err);
   /* Refused: most likely there is none. No answer: there may be one. */
   if (rc != 0 && d->admin.status >= 400 && d->admin.status <= 499) {
     rmq_admin_delete_vhost(&d->admin, d->vhost, NULL);
@@ -441,21 +475,28 @@ static void keep_found(void *ctx, const char *name) {
 
 int rmq_drill_cleanup(struct rmq_drill *d, size_t *ret_count,
                       struct rmq_error *err) {
+  struct rmq_error cause = {.text = ""};
   struct found *f = calloc(1, sizeof(*f));
   if (f == NULL)
     return rmq_error_set(err, "out of memory");
   int rc =
-      rmq_admin_find_vhosts(&d->admin, RMQ_DRILL_VHOST, keep_found, f, err);
+      rmq_admin_find_vhosts(&d->admin, RMQ_DRILL_VHOST, keep_found, f, &cause);
   for (size_t i = 0; rc == 0 && i < f->count; i++)
-    rc = rmq_admin_delete_vhost(&d->admin, f->names[i], err);
+    rc = rmq_admin_delete_vhost(&d->admin, f->names[i], &cause);
   *ret_count = rc == 0 ? f->count : 0;
   free(f);
-  return rc;
+  return rc == 0 ? 0 : explain(d, &cause, ADMINISTRATOR, err);
 }
 
 int rmq_drill_cluster(struct rmq_drill *d, struct rmq_buf *out,
                       struct rmq_error *err) {
-  return rmq_admin_cluster_name(&d->admin, out, err);
+  struct rmq_error cause = {.text = ""};
+  if (rmq_admin_cluster_name(&d->admin, out, &cause) == 0)
+    return 0;
+  return explain(
+      d, &cause,
+      "check --user, and --password-file or WARREN_PASSWORD; " ADMINISTRATOR,
+      err);
 }
 
 /* ---- life ---- */

@@ -51,7 +51,8 @@ void rmq_drill_free(struct rmq_drill *d);
 int rmq_drill_cluster(struct rmq_drill *d, struct rmq_buf *out,
                       struct rmq_error *err);
 /* Makes the virtual host, runs, removes it again whatever comes. -1: it could
- * not be run, err says why; the result then holds what was seen. */
+ * not be run, err says why; the result then holds what was seen, if the fault
+ * was made. */
 int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
                   struct rmq_drill_result *ret_result, struct rmq_error *err);
 /* Removes what earlier runs that were killed have left; ret_count = how many.

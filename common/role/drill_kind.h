@@ -46,9 +46,10 @@ const char *rmq_drill_kind_help(enum rmq_drill_kind k);
 int rmq_drill_kind_from_str(const char *word, enum rmq_drill_kind *ret_kind);
 
 /* Seconds since the fault was made (moved, raised) or ended (over); NaN = it
- * did not. */
+ * did not, which says something only where is_made. */
 struct rmq_drill_result {
   double moved_s, raised_s, over_s;
+  bool is_made; /* the fault was */
 };
 bool rmq_drill_passed(const struct rmq_drill_result *r);
 

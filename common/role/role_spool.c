@@ -34,6 +34,7 @@ const char *rmq_role_spool_result_to_str(enum rmq_role_spool_result r) {
 
 struct job {
   const struct rmq_role_spool_sink *sink;
+  const char *head; /* of the table, until its first row; NULL = none */
   struct rmq_buf line;
   enum rmq_role_spool_result result;
   bool is_over; /* nobody reads */
@@ -53,11 +54,18 @@ static void complain(struct job *j, const char *path, const char *text) {
   j->sink->complain(j->sink->ctx, line);
 }
 
-static void write_line(struct job *j) {
-  if (j->sink->write(j->sink->ctx, rmq_buf_bytes(&j->line), j->line.len) != 0) {
+static void write_text(struct job *j, const char *bytes, size_t len) {
+  if (!j->is_over && j->sink->write(j->sink->ctx, bytes, len) != 0) {
     j->is_over = true;
     worsen(j, RMQ_ROLE_SPOOL_FAILED);
   }
+}
+
+static void write_line(struct job *j) {
+  if (j->head != NULL)
+    write_text(j, j->head, strlen(j->head));
+  j->head = NULL;
+  write_text(j, rmq_buf_bytes(&j->line), j->line.len);
   rmq_buf_clear(&j->line);
 }
 
@@ -207,12 +215,12 @@ static int list_file(struct job *j, struct rmq_spool_reader *r,
 
 enum rmq_role_spool_result
 rmq_role_spool_list(const char *path, const struct rmq_role_spool_sink *sink) {
-  struct job j = {.sink = sink, .of_file = list_file};
+  char head[160];
+  struct job j = {.sink = sink, .head = head, .of_file = list_file};
+  snprintf(head, sizeof(head), "%10s  %10s  %11s  %-20s  %-20s  %s\n",
+           "MESSAGES", "VALUES", "BYTES", "OLDEST", "NEWEST",
+           "FILE  KEYS WITH THE MOST MESSAGES");
   rmq_buf_init(&j.line, LINE_MAX_BYTES);
-  rmq_buf_appendf(&j.line, "%10s  %10s  %11s  %-20s  %-20s  %s\n", "MESSAGES",
-                  "VALUES", "BYTES", "OLDEST", "NEWEST",
-                  "FILE  KEYS WITH THE MOST MESSAGES");
-  write_line(&j);
   return do_path(&j, path);
 }
 

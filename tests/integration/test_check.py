@@ -208,6 +208,9 @@ def test_wrong_arguments_are_unknown(build):
                               capture_output=True, text=True, timeout=20)
         assert done.returncode == 3, args
         assert done.stdout == "" and done.stderr.startswith("E! warren check: "), args
+    done = subprocess.run([built_program(build, "warren"), "check", "--url", "http://x",
+                           "lag"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 3 and "the indicator comes first" in done.stderr, done
 
 
 def test_icingas_definition_names_arguments_that_exist(build):

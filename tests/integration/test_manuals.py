@@ -41,6 +41,8 @@ ELSEWHERE = [
     (r"contrib/graph/warren-graph", "test_graph"),
     (r'\{"time":|<Plugin exec>|warren monitor --output prometheus', "test_outputs"),
     (r"warren publish --listen|curl .*publish\.sock", "test_listen"),
+    (r"warren drill backlog --private", "test_warren_drill, in the long tier only: "
+     "a broker is started"),
     (r"cp /usr/share/", "contrib/run-tests --packages"),
 ]
 # What check and status say of a cluster that they could not ask.

@@ -2,6 +2,7 @@
 """warren drill: each comes and goes on a real broker, and leaves nothing."""
 
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -20,6 +21,7 @@ DRILLS = ["backlog", "closed-connection"]
 if IS_LONG:
     DRILLS += ["unroutable", "nack", "redelivery"]
 PRIVATE = ["memory-alarm", "disk-alarm", "kill"]
+README = ["backlog"]  # its line has --private, too
 
 
 def command(build, broker, *args, amqp_port=None):
@@ -28,10 +30,10 @@ def command(build, broker, *args, amqp_port=None):
             "--metrics-url", broker.metrics_url]
 
 
-def drill(build, broker, *args, **more):
+def drill(build, broker, *args, password="guest", **more):
     return subprocess.run(
         command(build, broker, *args, **more), capture_output=True, text=True, timeout=120,
-        stdin=subprocess.DEVNULL, env=dict(os.environ, WARREN_PASSWORD="guest"))
+        stdin=subprocess.DEVNULL, env=dict(os.environ, WARREN_PASSWORD=password))
 
 
 def left(broker):
@@ -72,7 +74,7 @@ def running(tmp_path):
 
 
 @pytest.mark.skipif(not IS_LONG, reason="a broker for each: WARREN_LONG=1")
-@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize("name", PRIVATE + README)
 def test_a_private_broker_comes_and_goes_with_its_drill(build, tmp_path, name,
                                                         figure):
     p = private(build, tmp_path, name)
@@ -135,6 +137,7 @@ def test_where_amqp_is_not_found_it_says_what_was_tried(build, broker):
     assert done.returncode == 1, done
     assert re.search("bool-amqp_usable is not told to be well before the fault: .*"
                      f"127.0.0.1:{port}: .*refused", done.stderr), done.stderr
+    assert done.stdout == "", "a table of a fault that was not made"
     assert left(broker) == []
 
 
@@ -148,10 +151,56 @@ def test_without_a_confirmation_nothing_is_done(build, broker):
     assert left(broker) == []
 
 
+def test_a_user_who_may_only_look_is_told_and_nothing_is_measured(build, broker):
+    broker.must("PUT", "users/looker", {"password": "p", "tags": "monitoring"})
+    try:
+        for password, want in (("p", "Not administrator user"),
+                               ("q", "Login failed.*WARREN_PASSWORD")):
+            done = drill(build, broker, "unroutable", "--yes-on", name_of(broker),
+                         "--user", "looker", password=password)
+            assert done.returncode == 1 and done.stdout == "", done
+            assert re.search(f"HTTP status 401 .{want}.*administrator$",
+                             done.stderr), done.stderr
+    finally:
+        broker.must("DELETE", "users/looker")
+    assert left(broker) == []
+
+
+def test_who_is_asked_to_confirm_knows_of_which_cluster(build, broker):
+    """On a terminal. A node's name is what many would type."""
+    mine, its = pty.openpty()
+    try:
+        for args, what in ((["unroutable"], "A fault is"), (["--cleanup"], "removed")):
+            os.write(mine, b"rabbit\n")
+            done = subprocess.run(command(build, broker, *args), capture_output=True,
+                                  text=True, timeout=60, stdin=its,
+                                  env=dict(os.environ, WARREN_PASSWORD="guest"))
+            assert done.returncode == 2 and done.stdout == "", done
+            assert re.search(rf"{what}.* the cluster at {broker.url}\.\n.*"
+                             "cluster_status.*: E! .*nothing was done", done.stderr)
+    finally:
+        os.close(mine)
+        os.close(its)
+
+
+@pytest.mark.parametrize("args, want", [
+    ([], "name one drill: .*backlog, .*list.*--cleanup"),
+    (["--private", "backlog"], "drill comes first: warren drill backlog"),
+    (["--url", "http://x", "nack"], "drill comes first: warren drill nack"),
+    (["--user", "kill", "--yes-on=a"], "name one drill: "),
+    (["--bogus"], "no option --bogus")])
+def test_who_has_not_named_a_drill_learns_how(build, args, want):
+    done = subprocess.run([built_program(build, "warren"), "drill", *args],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2 and done.stdout == "", done
+    assert re.fullmatch(f"E! warren drill: .*{want}.*\n", done.stderr), done.stderr
+
+
 def test_what_hurts_a_whole_broker_is_refused(build, broker):
     for name in ("memory-alarm", "disk-alarm", "kill"):
         done = drill(build, broker, name, "--yes-on", name_of(broker))
         assert done.returncode == 1 and "--private" in done.stderr, done.stderr
+        assert done.stdout == ""
     assert left(broker) == []
     assert not broker.must("GET", "nodes")[0]["mem_alarm"]
 
