@@ -60,7 +60,7 @@ tap_silent "every command is offered" every_command
 tap_silent "every option of every command is offered" every_option
 tap_silent "the indicators follow check" \
   offers "connection errors lag resource throughput" check ''
-tap_silent "options are offered for a dash" offers "--help" check --he
+tap_silent "options are offered for a dash" offers "--help" check --hel
 tap_silent "a list's words follow its option" \
   offers "auto management prometheus" monitor --source ''
 tap_silent "a list's words follow an equals sign" \
