@@ -220,6 +220,7 @@ static void wait_for(struct rmq_dur time) {
 static void look(struct session *s, struct rmq_role_monitor *role) {
   rmq_verdict_clear(&s->verdict);
   rmq_role_monitor_sample(role);
+  s->verdict.silence = rmq_role_monitor_silence(role);
 }
 
 static void take_probe_reason(struct session *s, char text[REASON_SIZE]) {

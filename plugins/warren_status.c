@@ -49,10 +49,11 @@ static const struct rmq_option cli_options[] = {
     {.name = "Over",
      .type = RMQ_OPT_DURATION,
      .offset = offsetof(struct cli, over),
-     .default_value = "5",
+     .default_value = "10",
      .min = 0.1,
      .max = 3600,
-     .help = "Time between the two looks without --watch"},
+     .help = "Time between the two looks without --watch; as collectd's "
+             "interval, since it sends in bursts"},
     {.name = "Top",
      .type = RMQ_OPT_INTEGER,
      .offset = offsetof(struct cli, top),
@@ -174,6 +175,7 @@ static void look(struct session *s) {
   pthread_mutex_unlock(&s->lock);
   rmq_role_monitor_sample(s->role);
   pthread_mutex_lock(&s->lock);
+  rmq_status_fall_silent(s->status, rmq_role_monitor_silence(s->role));
   rmq_status_end(s->status, rmq_host_wall(NULL));
   pthread_mutex_unlock(&s->lock);
 }

@@ -137,8 +137,23 @@ static void explain(const struct run *r, const char *what, int status,
                 reason[0] == '\0' ? "" : ")", remedy);
 }
 
+static bool is_about_user(int status) { return status == 401 || status == 403; }
+
+/* The first one's, or rather the first that does not pass by itself. */
+static void keep_refusal(const struct run *r, int status,
+                         struct rmq_poll_refusal *refusal) {
+  if (refusal->status != 0 &&
+      (is_about_user(refusal->status) || !is_about_user(status)))
+    return;
+  refusal->status = status;
+  refusal->url = r->base;
+  rmq_management_reason(rmq_buf_bytes(&r->poll->body), r->poll->body.len,
+                        refusal->reason, sizeof(refusal->reason));
+}
+
 static enum rmq_poll_outcome ask_overview(struct run *r,
-                                          struct rmq_error *err) {
+                                          struct rmq_poll_result *result) {
+  struct rmq_error *err = &result->error;
   struct rmq_poll *p = r->poll;
   struct rmq_mono before = p->mono(p->clock_ctx);
   int status = ask(r, RMQ_MANAGEMENT_OVERVIEW, err);
@@ -148,8 +163,8 @@ static enum rmq_poll_outcome ask_overview(struct run *r,
     return RMQ_POLL_UNREACHABLE;
   if (status != 200) {
     explain(r, "the overview", status, err);
-    return status == 401 || status == 403 ? RMQ_POLL_REFUSED
-                                          : RMQ_POLL_UNREACHABLE;
+    keep_refusal(r, status, &result->refusal);
+    return is_about_user(status) ? RMQ_POLL_REFUSED : RMQ_POLL_UNREACHABLE;
   }
   struct rmq_error cause = {.text = ""};
   if (rmq_management_overview(rmq_buf_bytes(&p->body), p->body.len, r->snapshot,
@@ -467,7 +482,7 @@ static void find_url(struct run *r, struct rmq_poll_result *result) {
     asked++;
     p->current = url;
     r->base = p->urls->items[url];
-    enum rmq_poll_outcome outcome = ask_overview(r, &result->error);
+    enum rmq_poll_outcome outcome = ask_overview(r, result);
     if (outcome == RMQ_POLL_REFUSED)
       result->outcome = RMQ_POLL_REFUSED;
     if (outcome == RMQ_POLL_ANSWERED || outcome == RMQ_POLL_CANCELLED) {
@@ -548,8 +563,10 @@ static void use(struct run *r, const struct rmq_scrape_result *got,
     result->outcome = RMQ_POLL_CANCELLED;
   else if (got->answered == 0)
     result->outcome = got->is_refused ? RMQ_POLL_REFUSED : RMQ_POLL_UNREACHABLE;
-  if (got->answered == 0)
-    result->error = got->error;
+  if (got->answered > 0)
+    return;
+  result->error = got->error;
+  result->refusal.status = got->status;
 }
 
 /* The other list of URLs answers first from the next poll on. */

@@ -78,6 +78,13 @@ struct rmq_poll {
   unsigned lacking;           /* polls in a row in which a part was missing */
 };
 
+/* An answer that was not what was asked for. */
+struct rmq_poll_refusal {
+  int status;       /* HTTP's; 0 = nobody answered */
+  const char *url;  /* borrowed; NULL = the error names it */
+  char reason[128]; /* the broker's words, or "" */
+};
+
 struct rmq_poll_result {
   enum rmq_poll_outcome outcome;
   const char *url;        /* that answered; borrowed */
@@ -87,6 +94,7 @@ struct rmq_poll_result {
   double seconds, bytes;
   const struct rmq_detail *detail; /* of the source; the poll's */
   struct rmq_error error; /* why no URL answered: the first one's reason */
+  struct rmq_poll_refusal refusal; /* the user's, else the first one */
   /* why a part is missing */
   struct rmq_error nodes_error, queues_error, vhosts_error, streams_error,
       metrics_error, statistics_error;

@@ -136,6 +136,8 @@ static void read_node(struct run *r, struct rmq_scrape_target *t,
   struct rmq_error cause = {.text = ""};
   if (q->outcome != RMQ_HTTP_ANSWERED || q->status != 200) {
     r->result.is_refused |= q->status == 401 || q->status == 403;
+    if (q->outcome == RMQ_HTTP_ANSWERED && !rmq_error_is_set(&r->result.error))
+      r->result.status = q->status;
     explain(q, "; is the plugin rabbitmq_prometheus enabled?",
             &r->result.error);
   } else if (rmq_metrics_end_node(&t->metrics, &cause) != 0) {

@@ -45,6 +45,7 @@ struct rmq_scrape {
 struct rmq_scrape_result {
   bool is_cancelled;
   bool is_refused;    /* a node refused user, password or token */
+  int status;         /* HTTP's, where error is about an answer; else 0 */
   size_t answered;    /* nodes that told their counters */
   size_t with_queues; /* ... and their queues */
   const char *url;    /* of the first that answered, or of the first */

@@ -16,6 +16,7 @@
 #include "common/role/monitor_own.h"
 #include "common/role/monitor_probe.h"
 #include "common/role/secret.h"
+#include "common/role/silence.h"
 #include "common/role/week_file.h"
 
 #include <pthread.h>
@@ -45,6 +46,7 @@ struct rmq_role_monitor {
   int filling; /* index of the snapshot to fill next */
   bool has_password;
   struct rmq_monitor_log log;
+  struct rmq_error silence; /* of the last poll */
   struct rmq_local local;
   struct rmq_monitor_own *own;
   struct rmq_week *week; /* NULL without HourOfWeek */
@@ -216,6 +218,7 @@ static bool poll_once(struct rmq_role_monitor *m, struct rmq_mono now) {
   if (poll.outcome == RMQ_POLL_CANCELLED ||
       (poll.outcome == RMQ_POLL_ANSWERED && !run_checks(m, deadline, s, &poll)))
     return false;
+  rmq_silence_explain(&poll, m->config, &m->silence);
   if (poll.outcome != RMQ_POLL_ANSWERED)
     rmq_checks_miss(&m->checks);
   if (poll.outcome == RMQ_POLL_REFUSED)
@@ -318,6 +321,10 @@ size_t rmq_role_monitor_sample(struct rmq_role_monitor *m) {
 
 bool rmq_role_monitor_is_reachable(const struct rmq_role_monitor *m) {
   return m->log.state == RMQ_MONITOR_ANSWERING;
+}
+
+const char *rmq_role_monitor_silence(const struct rmq_role_monitor *m) {
+  return m->silence.text;
 }
 
 /* ---- thread ---- */

@@ -88,6 +88,9 @@ void rmq_role_monitor_await_probe(struct rmq_role_monitor *m);
 size_t rmq_role_monitor_sample(struct rmq_role_monitor *m);
 /* Whether the last poll was answered; from the thread that samples. */
 bool rmq_role_monitor_is_reachable(const struct rmq_role_monitor *m);
+/* Why it was not, for whoever gave the options on a command line (silence.h);
+ * "" when it was. Borrowed until the next sample. */
+const char *rmq_role_monitor_silence(const struct rmq_role_monitor *m);
 
 /* Interrupts whatever the thread waits for and returns at once. */
 void rmq_role_monitor_tell_stop(struct rmq_role_monitor *m);

@@ -13,7 +13,8 @@ struct rmq_status {
   struct rmq_status_report report;
   struct rmq_verdict verdicts[RMQ_STATUS_INDICATORS];
   size_t top;
-  struct rmq_status_queue queue; /* that is being read */
+  char silence[RMQ_STATUS_TEXT_SIZE]; /* of this look; "" = not known */
+  struct rmq_status_queue queue;      /* that is being read */
   bool has_queue;
   double figures[RMQ_STATUS_INDICATORS];
 };
@@ -66,18 +67,12 @@ void rmq_status_begin(struct rmq_status *s) {
   r->nodes_count = r->nodes_seen = 0;
   r->is_answered = false;
   s->has_queue = false;
+  s->silence[0] = '\0';
   for (int i = 0; i < RMQ_STATUS_INDICATORS; i++) {
     rmq_verdict_clear(&s->verdicts[i]);
     s->verdicts[i].is_partial = false;
     s->figures[i] = (double)NAN;
   }
-}
-
-static const char *find_note(const struct rmq_status *s, const char *event) {
-  for (size_t i = 0; i < s->report.notes_count; i++)
-    if (strcmp(s->report.notes[i].event, event) == 0)
-      return s->report.notes[i].text;
-  return NULL;
 }
 
 static void drop_note(struct rmq_status_report *r, const char *event) {
@@ -95,7 +90,6 @@ static void drop_notes(struct rmq_status_report *r, const char *event) {
   static const struct {
     const char *event, *ended;
   } endings[] = {
-      {"reachable", "unreachable"},     {"reachable", "refused"},
       {"connected", "connect_failed"},  {"connected", "login_refused"},
       {"connected", "connection_lost"}, {"connected", "blocked"},
       {"connected", "channel_closed"},  {"unblocked", "blocked"}};
@@ -113,6 +107,10 @@ void rmq_status_hear(struct rmq_status *s,
   /* Of one look; a lower level that lasts is told by its series. */
   if (strcmp(record->event, "detail_level") == 0)
     rmq_verdict_hear(&s->verdicts[RMQ_VERDICT_LAG], record->event);
+  /* The text of the connection says it, look by look. */
+  if (strcmp(record->event, "refused") == 0 ||
+      strcmp(record->event, "unreachable") == 0)
+    return;
   drop_notes(r, record->event);
   if (record->level > RMQ_LOG_WARNING || r->notes_count == RMQ_STATUS_NOTES_MAX)
     return;
@@ -332,13 +330,11 @@ static void remember(struct rmq_status_indicator *x, double figure) {
   x->history[x->history_count++] = figure;
 }
 
-/* Why there was no answer, or not the whole of it; "" = nothing was said. A
+/* Why there was not the whole of the answer; "" = nothing was said. A
  * part that is missing for longer than a look was said to the log once. */
 static const char *find_reason(const struct rmq_status *s,
                                enum rmq_verdict_indicator indicator) {
-  const char *reason = find_note(s, "refused");
-  if (reason == NULL)
-    reason = find_note(s, "unreachable");
+  const char *reason = NULL;
   for (size_t i = 0; reason == NULL && i < s->report.notes_count; i++)
     if (rmq_verdict_is_part(indicator, s->report.notes[i].event))
       reason = s->report.notes[i].text;
@@ -353,7 +349,7 @@ static enum rmq_verdict_state judge(const struct rmq_status *s,
   const struct rmq_verdict *v = &s->verdicts[i];
   enum rmq_verdict_state state = rmq_verdict_judge(v);
   if (!s->report.is_answered && i != RMQ_VERDICT_CONNECTION) {
-    rmq_buf_append_text(text, "not known: the cluster does not answer");
+    rmq_buf_append_text(text, "not known: see connection");
     return RMQ_VERDICT_UNKNOWN;
   }
   if (s->report.looks == 1 && v->problems_count == 0 &&
@@ -371,6 +367,7 @@ static void end_indicator(struct rmq_status *s, enum rmq_verdict_indicator i) {
   rmq_buf_init(&text, 16 * 1024);
   for (size_t k = 0; k < s->report.notes_count; k++)
     rmq_verdict_hear(&s->verdicts[i], s->report.notes[k].event);
+  s->verdicts[i].silence = s->silence[0] != '\0' ? s->silence : NULL;
   enum rmq_verdict_state state = judge(s, i, &text);
   if (s->report.looks == 1 || state != x->state) {
     x->since = s->report.time;
@@ -381,6 +378,10 @@ static void end_indicator(struct rmq_status *s, enum rmq_verdict_indicator i) {
   remember(x, s->figures[i]);
   s->report.state = rmq_status_worse(s->report.state, state);
   rmq_buf_fini(&text);
+}
+
+void rmq_status_fall_silent(struct rmq_status *s, const char *why) {
+  copy_text(s->silence, sizeof(s->silence), why);
 }
 
 void rmq_status_end(struct rmq_status *s, struct rmq_wall now) {

@@ -84,6 +84,8 @@ void rmq_status_expect_probe(struct rmq_status *s);
 void rmq_status_begin(struct rmq_status *s);
 void rmq_status_see(struct rmq_status *s, const struct rmq_sample *sample);
 void rmq_status_hear(struct rmq_status *s, const struct rmq_log_record *record);
+/* Before the end of a look without an answer: why (silence.h), copied. */
+void rmq_status_fall_silent(struct rmq_status *s, const char *why);
 void rmq_status_end(struct rmq_status *s, struct rmq_wall now);
 
 /* Borrowed; changes with the next look. */

@@ -4,6 +4,7 @@
 #include "common/role/status_table.h"
 
 #include "common/role/status_cell.h"
+#include "common/role/verdict_measure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -124,8 +125,12 @@ static void put_node(const struct layout *l, const struct rmq_status_node *n,
   rmq_status_cell_bytes(n->memory_limit, text);
   put_figure(l, text, node_columns[2].columns, RMQ_VERDICT_OK);
   rmq_status_cell_bytes(n->disk_free, text);
-  put_figure(l, text, node_columns[3].columns,
-             n->disk_alarm > 0 ? RMQ_VERDICT_CRITICAL : RMQ_VERDICT_OK);
+  put_figure(
+      l, text, node_columns[3].columns,
+      n->disk_alarm > 0
+          ? RMQ_VERDICT_CRITICAL
+          : rmq_verdict_limits(RMQ_VERDICT_RESOURCE, "disk",
+                               rmq_verdict_disk(n->disk_free, n->disk_limit)));
   put_share(l, "file_handles", n->file_handles, 4);
   put_share(l, "processes", n->processes, 5);
   put_share(l, "cpu", n->cpu, 6);

@@ -66,12 +66,14 @@ static void end_line(const struct layout *l) {
 /* ---- the headline ---- */
 
 static void append_problem(const struct rmq_status_indicator *x,
-                           int64_t utc_offset_s, struct rmq_buf *out) {
+                           int64_t utc_offset_s, bool has_cause,
+                           struct rmq_buf *out) {
   rmq_buf_appendf(out, "%s %s since %s",
                   rmq_verdict_indicator_to_str(x->indicator),
                   rmq_status_word(x->state), x->is_older ? "before " : "");
   append_clock(out, x->since, utc_offset_s, false);
-  rmq_buf_appendf(out, ": %s", x->text);
+  if (has_cause)
+    rmq_buf_appendf(out, ": %s", x->text);
 }
 
 /* "; also errors, resource" of those in that state besides the first. */
@@ -100,7 +102,8 @@ static void append_abandoned(const struct rmq_status_report *r,
 }
 
 static void append_verdict(const struct rmq_status_report *r,
-                           int64_t utc_offset_s, struct rmq_buf *out) {
+                           int64_t utc_offset_s, bool has_cause,
+                           struct rmq_buf *out) {
   const struct rmq_status_indicator *worst = NULL;
   if (r->state == RMQ_VERDICT_OK) {
     rmq_buf_append_text(out, "all five are well");
@@ -114,7 +117,7 @@ static void append_verdict(const struct rmq_status_report *r,
   for (int i = 0; worst == NULL && i < RMQ_STATUS_INDICATORS; i++)
     if (r->indicators[i].state == r->state)
       worst = &r->indicators[i];
-  append_problem(worst, utc_offset_s, out);
+  append_problem(worst, utc_offset_s, has_cause, out);
   append_others(r, worst, RMQ_VERDICT_CRITICAL, "; also FAILURE: ", out);
   append_others(r, worst, RMQ_VERDICT_WARNING, "; also WARNING: ", out);
   append_others(r, worst, RMQ_VERDICT_UNKNOWN, "; not known: ", out);
@@ -122,27 +125,38 @@ static void append_verdict(const struct rmq_status_report *r,
 
 void rmq_status_headline(const struct rmq_status_report *r,
                          int64_t utc_offset_s, struct rmq_buf *out) {
-  append_verdict(r, utc_offset_s, out);
+  append_verdict(r, utc_offset_s, true, out);
   append_abandoned(r, out);
 }
 
-/* Words in lines of the width; one that is too long for any is cut. */
-static void put_wrapped(const struct layout *l, const char *text) {
-  size_t width = l->style->width, used = 0;
+/* What is left of the width behind used columns; 0 = no bound. */
+static size_t rest_of(const struct layout *l, size_t used) {
+  if (l->style->width == 0)
+    return 0;
+  return l->style->width > used ? l->style->width - used : 1;
+}
+
+/* Words in lines of the width, which begin behind indent columns, the first one
+ * there already; one that is too long for any is cut. */
+static void put_wrapped(const struct layout *l, const char *text,
+                        size_t indent) {
+  size_t width = l->style->width, used = indent;
   while (*text != '\0') {
     size_t len = strcspn(text, " ");
     char word[1024];
     snprintf(word, sizeof(word), "%.*s", (int)len, text);
     size_t columns = rmq_status_cell_width(word, l->style->is_utf8);
-    if (used > 0 && width > 0 && used + 1 + columns > width) {
+    if (used > indent && width > 0 && used + 1 + columns > width) {
       end_line(l);
-      used = 0;
+      rmq_status_cell_left(l->out, "", indent, true);
+      used = indent;
     }
-    if (used > 0) {
+    if (used > indent) {
       rmq_buf_append_char(l->out, ' ');
       used++;
     }
-    used += rmq_status_cell_text(l->out, word, width, l->style->is_utf8);
+    used += rmq_status_cell_text(l->out, word, rest_of(l, indent),
+                                 l->style->is_utf8);
     text += len + strspn(text + len, " ");
   }
   end_line(l);
@@ -157,9 +171,11 @@ static void put_headline(const struct layout *l) {
   rmq_status_cell_text(l->out, r->cluster, OBJECT_COLUMNS_MAX,
                        l->style->is_utf8);
   end_line(l);
-  rmq_status_headline(r, l->style->utc_offset_s, &text);
+  /* The line of the connection has it whole. */
+  append_verdict(r, l->style->utc_offset_s, r->is_answered, &text);
+  append_abandoned(r, &text);
   begin_colour(l, r->state);
-  put_wrapped(l, rmq_buf_text(&text));
+  put_wrapped(l, rmq_buf_text(&text), 0);
   end_colour(l);
   end_line(l);
   rmq_buf_fini(&text);
@@ -173,13 +189,6 @@ static size_t spark_columns(const struct layout *l) {
     return 0;
   return l->style->width > 0 && quarter < SPARK_COLUMNS ? quarter
                                                         : SPARK_COLUMNS;
-}
-
-/* What is left of the width behind used columns; 0 = no bound. */
-static size_t rest_of(const struct layout *l, size_t used) {
-  if (l->style->width == 0)
-    return 0;
-  return l->style->width > used ? l->style->width - used : 1;
 }
 
 static void put_indicator(const struct layout *l,
@@ -196,6 +205,10 @@ static void put_indicator(const struct layout *l,
                               l->style->is_utf8);
     rmq_buf_append_text(l->out, "  ");
     used += spark + 2;
+  }
+  if (!l->report->is_answered) {
+    put_wrapped(l, x->text, used);
+    return;
   }
   rmq_status_cell_text(l->out, x->text, rest_of(l, used), l->style->is_utf8);
   end_line(l);
@@ -216,15 +229,18 @@ static void put_queue_count(const struct layout *l, size_t rows) {
   if (!r->is_answered || r->queues_seen == 0)
     return;
   if (r->queues_filled == 0) {
-    snprintf(text, sizeof(text), "%zu queues, all of them empty",
+    snprintf(text, sizeof(text),
+             r->queues_seen == 1 ? "%zu queue, which is empty"
+                                 : "%zu queues, all of them empty",
              r->queues_seen);
     end_line(l);
   } else if (r->queues_filled > rows) {
     snprintf(text, sizeof(text), "and %zu more with messages, of %zu queues",
              r->queues_filled - rows, r->queues_seen);
   } else {
-    snprintf(text, sizeof(text), "%zu of %zu queues have messages",
-             r->queues_filled, r->queues_seen);
+    snprintf(text, sizeof(text), "%zu of %zu queue%s %s messages",
+             r->queues_filled, r->queues_seen, r->queues_seen == 1 ? "" : "s",
+             r->queues_filled == 1 ? "has" : "have");
   }
   rmq_status_cell_text(l->out, text, l->style->width, true);
   end_line(l);

@@ -9,6 +9,8 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NODES_BYTES_MAX = 16 * 1024, SAID_MAX = 4 };
@@ -160,7 +162,7 @@ void rmq_verdict_fini(struct rmq_verdict *v) { rmq_buf_fini(&v->nodes); }
 
 void rmq_verdict_clear(struct rmq_verdict *v) {
   for (size_t k = 0; k < RMQ_VERDICT_MEASURES_MAX; k++)
-    v->tallies[k] = (struct rmq_verdict_tally){0, (double)NAN};
+    v->tallies[k] = (struct rmq_verdict_tally){0, (double)NAN, 0};
   v->problems_count = 0;
   v->first = (double)NAN;
   v->is_answered = false;
@@ -210,18 +212,23 @@ static void append_figure(struct rmq_buf *out, double value) {
     rmq_buf_appendf(out, "%.3g", value);
 }
 
+/* "%s node{|s}": what is before the bar is for one. */
 static void append_says(struct rmq_buf *out,
                         const struct rmq_verdict_measure *m, double value) {
-  const char *at = m->says;
-  for (; *at != '\0'; at++)
-    if (at[0] == '%' && at[1] == 's') {
-      append_figure(out, value);
-      at++;
-    } else if (at[0] == '%' && at[1] == '%') {
-      rmq_buf_append_char(out, *at++);
-    } else {
-      rmq_buf_append_char(out, *at);
+  bool is_one = !(value > 1) && !(value < 1), is_hidden = false;
+  for (const char *at = m->says; *at != '\0'; at++) {
+    if (strchr("{|}", *at) != NULL) {
+      is_hidden = *at == '{' ? !is_one : *at == '|' && is_one;
+      continue;
     }
+    if (is_hidden)
+      continue;
+    if (at[0] == '%' && at[1] == 's')
+      append_figure(out, value);
+    else
+      rmq_buf_append_char(out, *at);
+    at += *at == '%';
+  }
 }
 
 /* A name from the broker within the line: '|' would begin performance data. */
@@ -292,12 +299,23 @@ static void add_problem(struct rmq_verdict *v, enum rmq_verdict_state state,
 
 /* ---- performance data ---- */
 
+/* More than six digits are noise, but what is counted stays exact. */
+static double round_figure(double value) {
+  char text[RMQ_NUMBER_MAX];
+  if (rint(value) == value)
+    return value;
+  if (fabs(value) >= 1e6)
+    return rint(value);
+  snprintf(text, sizeof(text), "%.6g", value);
+  return strtod(text, NULL);
+}
+
 /* 'label'=value[UOM];[warning];[critical] */
 static void append_perf(struct rmq_buf *out, const struct rmq_verdict *v,
                         size_t row, const struct rmq_verdict_measure *m,
                         const char *object, double value) {
   char number[RMQ_NUMBER_MAX];
-  size_t len = rmq_number_put_general(number, value);
+  size_t len = rmq_number_put_general(number, round_figure(value));
   rmq_buf_append_char(out, '\'');
   rmq_buf_append_text(out, m->name);
   for (const char *c = object; c != NULL && *c != '\0'; c++) {
@@ -340,6 +358,7 @@ static void take(struct rmq_verdict *v, size_t row,
   if (isnan(value))
     return;
   t->seen++;
+  t->sum += value;
   if (!(t->worst >= value))
     t->worst = value;
   if (state != RMQ_VERDICT_OK)
@@ -363,7 +382,8 @@ void rmq_verdict_see(struct rmq_verdict *v, const struct rmq_sample *sample) {
     } else if (m->plus != NULL && is_of(m, m->type_instance, sample)) {
       v->first = value;
     } else if (m->plus != NULL && is_of(m, m->plus, sample)) {
-      take(v, k, m, sample, v->first + value);
+      take(v, k, m, sample,
+           m->is_disk ? rmq_verdict_disk(v->first, value) : v->first + value);
       v->first = (double)NAN;
     }
   }
@@ -432,19 +452,36 @@ static void say_problems(const struct rmq_verdict *v, struct rmq_buf *out) {
     rmq_buf_appendf(out, "; and %zu more", v->problems_count - named);
 }
 
+/* Of all queues that were looked at. */
+static void say_queues(const struct rmq_verdict_tally *t, struct rmq_buf *out) {
+  append_figure(out, t->sum);
+  rmq_buf_appendf(out, " message%s in %zu queue%s", t->sum == 1 ? "" : "s",
+                  t->seen, t->seen == 1 ? "" : "s");
+  if (t->seen == 1 || !(t->worst > 0))
+    return;
+  rmq_buf_append_text(out, ", ");
+  append_figure(out, t->worst);
+  rmq_buf_append_text(out, " of them in the longest");
+}
+
 /* Some figures, where all is well: the first that are known. */
 static void say_figures(const struct rmq_verdict *v, const struct rows *r,
                         struct rmq_buf *out) {
   size_t said = 0;
   for (size_t k = 0; k < r->count && said < SAID_MAX; k++) {
     const struct rmq_verdict_measure *m = &r->first[k];
-    if (m->is_fact || v->tallies[k].seen == 0)
+    bool is_quiet = m->is_quiet && v->chosen != (int)k;
+    if (m->is_fact || is_quiet || v->tallies[k].seen == 0)
       continue;
     rmq_buf_append_text(out, said == 0 ? "" : ", ");
+    said++;
+    if (m->is_needed && m->scope == RMQ_SERIES_QUEUE) {
+      say_queues(&v->tallies[k], out);
+      continue;
+    }
     append_says(out, m, v->tallies[k].worst);
     if (m->scope == RMQ_SERIES_QUEUE)
       rmq_buf_append_text(out, " in the worst queue");
-    said++;
   }
   if (said == 0)
     rmq_buf_append_text(out, "nothing happened");
@@ -485,9 +522,7 @@ void rmq_verdict_explain(const struct rmq_verdict *v, const char *reason,
                          struct rmq_buf *out) {
   struct rows r = rows_of(v->indicator);
   if (!v->is_answered) {
-    rmq_buf_append_text(out, "no answer");
-    rmq_buf_append_text(out, reason[0] != '\0' ? ": " : "");
-    append_name(out, reason);
+    append_name(out, v->silence != NULL ? v->silence : "no answer");
   } else if (v->problems_count > 0) {
     say_problems(v, out);
   } else if (rmq_verdict_judge(v) == RMQ_VERDICT_UNKNOWN) {

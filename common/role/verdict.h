@@ -55,6 +55,7 @@ enum {
 struct rmq_verdict_tally {
   size_t seen;  /* objects */
   double worst; /* the largest value */
+  double sum;
 };
 
 struct rmq_verdict_problem {
@@ -76,6 +77,9 @@ struct rmq_verdict {
    * and why it failed (borrowed, NULL = not known). */
   bool is_probed;
   const char *probe_reason;
+  /* Likewise: why there was no answer (silence.h; borrowed, NULL = not known).
+   */
+  const char *silence;
   /* The set. */
   struct rmq_verdict_tally tallies[RMQ_VERDICT_MEASURES_MAX];
   struct rmq_verdict_problem problems[RMQ_VERDICT_PROBLEMS_MAX];
@@ -120,7 +124,7 @@ void rmq_verdict_head(enum rmq_verdict_indicator i, enum rmq_verdict_state s,
 void rmq_verdict_explain(const struct rmq_verdict *v, const char *reason,
                          struct rmq_buf *out);
 /* The state, and the line for standard output without its end. reason (may be
- * "") is why there was no answer, or not the whole of it. */
+ * "") is why there was not the whole of the answer. */
 enum rmq_verdict_state rmq_verdict_say(struct rmq_verdict *v,
                                        const char *reason, struct rmq_buf *out);
 

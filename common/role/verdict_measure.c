@@ -3,6 +3,8 @@
 
 #include "common/role/verdict_measure.h"
 
+#include <math.h>
+
 #define ROW(i, name_, scope_, type_, instance_, uom_, warning_, critical_,     \
             says_, ...)                                                        \
   {                                                                            \
@@ -22,20 +24,20 @@ const struct rmq_verdict_measure rmq_verdict_measures_table[] = {
     ROW(CONNECTION, "probe_confirm", CLUSTER, "latency", "probe_confirm", "s",
         NULL, NULL, "it was confirmed in %s s"),
     ROW(CONNECTION, "connections", CLUSTER, "current_connections", "open", "",
-        NULL, NULL, "%s connections"),
+        NULL, NULL, "%s connection{|s}"),
     ROW(CONNECTION, "nodes_running", CLUSTER, "gauge", "nodes_running", "",
-        NULL, NULL, "%s nodes run"),
+        NULL, NULL, "%s node{ runs|s run}"),
     ROW(CONNECTION, "certificate_days", CLUSTER, "gauge", "certificate_days",
-        "", "30:", "7:", "a TLS certificate expires within %s days"),
+        "", "30:", "7:", "a TLS certificate expires within %s day{|s}"),
     /* No alert has this: it follows from one node's alarm, which has its own.
      * But a publisher that stands still is worth a word by itself. */
     ROW(CONNECTION, "connections_blocked", CLUSTER, "current_connections",
-        "blocked", "", "0", NULL, "%s connections blocked"),
+        "blocked", "", "0", NULL, "%s connection{|s} blocked"),
     ROW(CONNECTION, "leaderless_queues", CLUSTER, "gauge", "leaderless_queues",
-        "", NULL, "0", "%s quorum queues without a leader"),
+        "", NULL, "0", "%s quorum queue{|s} without a leader"),
     ROW(CONNECTION, "quorum_critical_queues", CLUSTER, "gauge",
         "quorum_critical_queues", "", "0", NULL,
-        "%s queues that the loss of one more node would stop"),
+        "%s queue{|s} that the loss of one more node would stop"),
     FACT(CONNECTION, "partitions", CLUSTER, "gauge", "partitions", "", NULL,
          "0", "network partition: nodes do not see each other"),
     FACT(CONNECTION, "amqp_usable", CLUSTER, "bool", "amqp_usable", "", NULL,
@@ -48,18 +50,18 @@ const struct rmq_verdict_measure rmq_verdict_measures_table[] = {
          "disk alarm: the cluster blocks publishers"),
 
     ROW(LAG, "queue_backlog", QUEUE, "queue_length", "ready", "", NULL, "50000",
-        "%s messages ready or unacknowledged", .plus = "unacked",
+        "%s message{|s} ready or unacknowledged", .plus = "unacked",
         .is_needed = true),
     ROW(LAG, "queue_ready", QUEUE, "queue_length", "ready", "", NULL, NULL,
-        "%s messages ready"),
+        "%s message{|s} ready", .is_quiet = true),
     ROW(LAG, "queue_unacked", QUEUE, "queue_length", "unacked", "", NULL, NULL,
-        "%s messages unacknowledged"),
+        "%s message{|s} unacknowledged", .is_quiet = true),
     ROW(LAG, "head_age", QUEUE, "duration", "head_age", "s", NULL, "300",
         "the oldest message is %s s old"),
     ROW(LAG, "ready", CLUSTER, "queue_length", "ready", "", NULL, NULL,
-        "%s messages ready in all"),
+        "%s message{|s} ready in all", .is_quiet = true),
     ROW(LAG, "unacked", CLUSTER, "queue_length", "unacked", "", NULL, NULL,
-        "%s unacknowledged"),
+        "%s unacknowledged in all", .is_quiet = true),
     ROW(LAG, "drain", CLUSTER, "duration", "drain", "s", NULL, NULL,
         "drained in %s s at this pace"),
 
@@ -80,6 +82,9 @@ const struct rmq_verdict_measure rmq_verdict_measures_table[] = {
 
     ROW(RESOURCE, "memory", NODE, "percent", "memory", "%", "80", "95",
         "memory at %s %% of the limit", .is_needed = true),
+    ROW(RESOURCE, "disk", NODE, "bytes", "disk_free", "%", "50", "80",
+        "the limit of free disk space at %s %% of what is free",
+        .plus = "disk_limit", .is_disk = true),
     ROW(RESOURCE, "file_handles", NODE, "percent", "file_handles", "%", "80",
         "90", "file handles at %s %%"),
     ROW(RESOURCE, "processes", NODE, "percent", "processes", "%", "80", "90",
@@ -94,11 +99,17 @@ const struct rmq_verdict_measure rmq_verdict_measures_table[] = {
          "disk alarm: the cluster blocks publishers"),
 
     ROW(THROUGHPUT, "publish_rate", CLUSTER, "gauge", "publish_rate", "", NULL,
-        NULL, "%s messages published per second"),
+        NULL, "%s message{|s} published per second"),
     ROW(THROUGHPUT, "deliver_rate", CLUSTER, "gauge", "deliver_rate", "", NULL,
         NULL, "%s delivered"),
     ROW(THROUGHPUT, "ack_rate", CLUSTER, "gauge", "ack_rate", "", NULL, NULL,
         "%s acknowledged")};
+
+double rmq_verdict_disk(double free, double limit) {
+  if (isnan(free) || isnan(limit))
+    return (double)NAN;
+  return free > limit ? 100 * limit / free : 100;
+}
 
 const size_t rmq_verdict_measures_count =
     sizeof(rmq_verdict_measures_table) / sizeof(rmq_verdict_measures_table[0]);

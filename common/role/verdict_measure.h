@@ -18,15 +18,22 @@ struct rmq_verdict_measure {
   /* Of a sum of two series of one object: the instance of the second, which
    * follows the first; NULL = there is one. */
   const char *plus;
+  bool is_disk; /* the two are not added: what rmq_verdict_disk says of them */
   const char *uom;                /* "", "s", "%": of the performance data */
   const char *warning, *critical; /* ranges; NULL = none */
-  const char *says;               /* "%s messages ready", or what is wrong */
-  bool is_needed;                 /* without it there is no OK */
-  bool is_probe;                  /* likewise, where there is a probe */
-  bool is_fact;                   /* says is the whole text: no figure in it */
+  /* "%s message{|s} ready", what is before the bar for one; or what is wrong */
+  const char *says;
+  bool is_quiet;  /* not said where all is well, unless it was asked about */
+  bool is_needed; /* without it there is no OK */
+  bool is_probe;  /* likewise, where there is a probe */
+  bool is_fact;   /* says is the whole text: no figure in it */
 };
 
 extern const struct rmq_verdict_measure rmq_verdict_measures_table[];
 extern const size_t rmq_verdict_measures_count;
+
+/* The limit of free disk space in percent of what is free, at most 100, as the
+ * alert counts it; NaN when either is not known. */
+double rmq_verdict_disk(double free, double limit);
 
 #endif

@@ -49,7 +49,7 @@ def check(build, *args, url, password="guest"):
     done = subprocess.run(
         [built_program(build, "warren"), "check", *args, "--url", url],
         capture_output=True, text=True, timeout=60,
-        env=dict(os.environ, WARREN_PASSWORD=password))
+        env={**os.environ, **({"WARREN_PASSWORD": password} if password else {})})
     assert done.stderr == "", done.stderr
     line, = done.stdout.splitlines()
     text, _, perf = line.partition(" | ")
@@ -69,6 +69,8 @@ def test_a_healthy_broker_is_ok_in_all_five(build, broker, vhost):
                 build, indicator, "--over", "1", "--include-vhost", vhost.name,
                 url=broker.url)
             assert word in ("OK", "UNKNOWN"), text  # statistics are late
+            if indicator == "resource" and word == "OK":
+                assert perf[f"disk {broker.node}"] <= 50 and "free disk" in text
             return word == "OK" and perf
         wait_for(is_ok, 20, f"{indicator} is OK")
 
@@ -91,11 +93,19 @@ def test_a_backlog_is_critical_by_the_users_range_and_named(build, broker, vhost
 
 def test_who_refuses_or_does_not_answer_is_critical_and_says_why(build, broker):
     word, text, _ = check(build, "connection", url=broker.url, password="wrong")
-    assert word == "CRITICAL" and "401" in text, text
+    assert word == "CRITICAL" and text == (
+        "RABBITMQ CONNECTION CRITICAL - refused: HTTP 401 (Login failed) from "
+        f"{broker.url}; check --user and its password (--password-file or "
+        'WARREN_PASSWORD), and that the user has the tag "monitoring"'), text
+    word, text, _ = check(build, "lag", "--user", "monitor", url=broker.url,
+                          password=None)
+    assert word == "CRITICAL" and text.endswith(
+        "; no password was given (--password-file or WARREN_PASSWORD)"), text
     begin = time.monotonic()
     word, text, _ = check(
         build, "errors", url=f"http://127.0.0.1:{free_ports(1)[0]}")
-    assert word == "CRITICAL" and "no answer" in text, text
+    assert word == "CRITICAL" and "CRITICAL - no answer: http" in text, text
+    assert "asks it again" not in text and "not observed" not in text
     assert time.monotonic() - begin < 5, "an answer that does not come is not awaited twice"
 
 
@@ -106,13 +116,13 @@ def test_who_refuses_or_does_not_answer_is_critical_and_says_why(build, broker):
              "%Y-%m-%d %H:%M:%S", time.gmtime(time.time() + 5 * 86400))]}]}),),
      "CRITICAL", "a TLS certificate expires within 5 days", "certificate_days"),
     ((("/api/connections?", 200, [{"state": "running"}, {"state": "blocked"}]),),
-     "WARNING", "1 connections blocked", "connections_blocked"),
+     "WARNING", "1 connection blocked", "connections_blocked"),
     ((("quorum-critical", 503, {"status": "failed", "queues": [
         {"name": "q", "virtual_host": "/"}]}),),
-     "WARNING", "1 queues that the loss of one more", "quorum_critical_queues"),
+     "WARNING", "1 queue that the loss of one more", "quorum_critical_queues"),
     ((("elected-leaders", 503, {"status": "failed", "queues": [
         {"name": "q", "virtual_host": "/"}]}),),
-     "CRITICAL", "1 quorum queues without a leader", "leaderless_queues"),
+     "CRITICAL", "1 quorum queue without a leader", "leaderless_queues"),
     ((("quorum-critical", 500, {}),), "UNKNOWN", "HTTP status 500", None),
     ((("elected-leaders", 404, {}),), "OK", "", None),  # of an old version
 ], ids=["certificate", "blocked", "critical", "leaderless", "refused", "unknown"])

@@ -242,33 +242,53 @@ static void what_no_url_answers_is_said_by_the_first_one(void **state) {
     struct fake_web_rule rules[3];
     enum rmq_poll_outcome want;
     const char *want_error;
+    int want_status;
+    const char *want_refused_by;
   } rows[] = {
       {"refused connections",
        {{"http", 0, "Connection refused", 0}, {NULL, 0, NULL, 0}},
        RMQ_POLL_UNREACHABLE,
-       "http://a: Connection refused"},
+       "http://a: Connection refused",
+       0,
+       NULL},
       {"wrong password",
        {{"http", 401, "{\"reason\":\"Login failed\"}", 0}, {NULL, 0, NULL, 0}},
        RMQ_POLL_REFUSED,
        "http://a: the overview was answered with HTTP status 401 (Login "
        "failed); check User and Password, and that the user has the tag "
-       "\"monitoring\""},
+       "\"monitoring\"",
+       401,
+       "http://a"},
       {"one says the password is wrong",
        {{"http://b", 401, "", 0}, {"http", 503, "", 0}, {NULL, 0, NULL, 0}},
        RMQ_POLL_REFUSED,
-       "http://a: the overview was answered with HTTP status 503"},
+       "http://a: the overview was answered with HTTP status 503",
+       401,
+       "http://b"},
+      {"one is away and one busy",
+       {{"http://a", 0, "gone", 0}, {"http", 503, "", 0}, {NULL, 0, NULL, 0}},
+       RMQ_POLL_UNREACHABLE,
+       "http://a: gone",
+       503,
+       "http://b"},
       {"another server",
        {{"http", 200, "<html>hello", 0}, {NULL, 0, NULL, 0}},
        RMQ_POLL_UNREACHABLE,
-       "http://a: the overview is not JSON"},
+       "http://a: the overview is not JSON",
+       0,
+       NULL},
       {"a redirect",
        {{"http", 302, "", 0}, {NULL, 0, NULL, 0}},
        RMQ_POLL_UNREACHABLE,
-       "http://a: the overview was answered with HTTP status 302"},
+       "http://a: the overview was answered with HTTP status 302",
+       302,
+       "http://a"},
       {"not the management plugin",
        {{"http", 404, "", 0}, {NULL, 0, NULL, 0}},
        RMQ_POLL_UNREACHABLE,
-       "http://a: the overview was answered with HTTP status 404; is this"},
+       "http://a: the overview was answered with HTTP status 404; is this",
+       404,
+       "http://a"},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     SHOW_ROW("%s", rows[i].name);
@@ -278,6 +298,11 @@ static void what_no_url_answers_is_said_by_the_first_one(void **state) {
     assert_int_equal(f.r.outcome, rows[i].want);
     assert_ptr_equal(strstr(f.r.error.text, rows[i].want_error),
                      f.r.error.text);
+    assert_int_equal(f.r.refusal.status, rows[i].want_status);
+    if (rows[i].want_refused_by == NULL)
+      assert_null(f.r.refusal.url);
+    else
+      assert_string_equal(f.r.refusal.url, rows[i].want_refused_by);
     assert_int_equal(f.server.asked_count, 3);
     tear_down(&f);
   }

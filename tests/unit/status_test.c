@@ -141,8 +141,9 @@ static void of_a_cluster_that_is_silent_only_that_is_known(void **state) {
   struct rmq_status *s = rmq_status_new("main", 4);
   (void)state;
   rmq_status_begin(s);
-  hear(s, RMQ_LOG_ERROR, "unreachable", "connection refused");
+  hear(s, RMQ_LOG_ERROR, "refused", "every poll asks it again");
   see(s, "bool", "reachable", 0, cluster);
+  rmq_status_fall_silent(s, "refused: HTTP 401");
   end(s, 100);
   const struct rmq_status_report *r = rmq_status_get(s);
   assert_false(r->is_answered);
@@ -150,20 +151,24 @@ static void of_a_cluster_that_is_silent_only_that_is_known(void **state) {
   assert_int_equal(r->indicators[RMQ_VERDICT_CONNECTION].state,
                    RMQ_VERDICT_CRITICAL);
   assert_string_equal(r->indicators[RMQ_VERDICT_CONNECTION].text,
-                      "no answer: connection refused");
+                      "refused: HTTP 401");
   for (int i = RMQ_VERDICT_LAG; i < RMQ_STATUS_INDICATORS; i++)
-    assert_int_equal(r->indicators[i].state, RMQ_VERDICT_UNKNOWN);
-  assert_int_equal(r->notes_count, 1);
-  /* The reason is not said again as long as it lasts, and goes with it. */
+    assert_string_equal(r->indicators[i].text, "not known: see connection");
+  assert_int_equal(r->notes_count, 0); /* each cause once */
+  /* Of each look its own. */
   rmq_status_begin(s);
   see(s, "bool", "reachable", 0, cluster);
+  rmq_status_fall_silent(s, "no answer: refused");
   end(s, 101);
   assert_string_equal(r->indicators[RMQ_VERDICT_CONNECTION].text,
-                      "no answer: connection refused");
-  begin_well(s);
-  hear(s, RMQ_LOG_NOTICE, "reachable", "answers again");
+                      "no answer: refused");
+  rmq_status_begin(s);
+  see(s, "bool", "reachable", 0, cluster);
   end(s, 102);
-  assert_int_equal(r->notes_count, 0);
+  assert_string_equal(r->indicators[RMQ_VERDICT_CONNECTION].text, "no answer");
+  begin_well(s);
+  end(s, 103);
+  assert_int_equal(r->indicators[RMQ_VERDICT_CONNECTION].state, RMQ_VERDICT_OK);
   rmq_status_free(s);
 }
 

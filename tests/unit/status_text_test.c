@@ -151,6 +151,55 @@ static void what_is_wrong_stands_in_the_headline_and_the_tables(void **state) {
   free(r);
 }
 
+/* The one line that a person needs is never cut, nor said twice. */
+static void a_cause_stands_once_and_whole(void **state) {
+  struct rmq_status_report *r = new_report();
+  (void)state;
+  r->is_answered = false;
+  set(r, RMQ_VERDICT_CONNECTION, RMQ_VERDICT_CRITICAL, true,
+      "refused: HTTP 401 (Login failed) from http://rabbit1:15672; no password "
+      "was given (--password-file or WARREN_PASSWORD)");
+  for (int i = RMQ_VERDICT_LAG; i < RMQ_STATUS_INDICATORS; i++)
+    set(r, (enum rmq_verdict_indicator)i, RMQ_VERDICT_UNKNOWN, true,
+        "not known: see connection");
+  /* clang-format off */
+  expect(r, (struct rmq_status_style){.width = 80},
+      "2026-11-23 02:10:05  cluster main\n"
+      "connection FAILURE since before 02:09:05; not known: lag, errors, resource,\n"
+      "throughput\n"
+      "\n"
+      "connection  FAILURE  refused: HTTP 401 (Login failed) from http://rabbit1:15672;\n"
+      "                     no password was given (--password-file or WARREN_PASSWORD)\n"
+      "lag         UNKNOWN  not known: see connection\n"
+      "errors      UNKNOWN  not known: see connection\n"
+      "resource    UNKNOWN  not known: see connection\n"
+      "throughput  UNKNOWN  not known: see connection\n");
+  /* clang-format on */
+  free(r);
+}
+
+static void one_queue_is_not_one_queues(void **state) {
+  static const struct {
+    size_t filled, seen;
+    const char *want;
+  } rows[] = {{0, 1, "\n1 queue, which is empty\n"},
+              {1, 1, "\n1 of 1 queue has messages\n"},
+              {1, 2, "\n1 of 2 queues has messages\n"}};
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_status_report *r = new_report();
+    struct rmq_buf out;
+    if (rows[i].filled > 0)
+      add_queue(r, "/", "q", 1, 0, NAN, 1);
+    r->queues_seen = rows[i].seen;
+    rmq_buf_init(&out, 4096);
+    rmq_status_text(r, &(struct rmq_status_style){.width = 80}, &out);
+    assert_non_null(strstr(rmq_buf_text(&out), rows[i].want));
+    rmq_buf_fini(&out);
+    free(r);
+  }
+}
+
 static void a_queue_without_a_consumer_is_told_where_all_is_well(void **state) {
   struct rmq_status_report *r = new_report();
   struct rmq_buf out;
@@ -271,6 +320,8 @@ int main(void) {
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(all_is_well_in_plain_text),
       cmocka_unit_test(what_is_wrong_stands_in_the_headline_and_the_tables),
+      cmocka_unit_test(a_cause_stands_once_and_whole),
+      cmocka_unit_test(one_queue_is_not_one_queues),
       cmocka_unit_test(a_queue_without_a_consumer_is_told_where_all_is_well),
       cmocka_unit_test(colour_marks_the_states_only),
       cmocka_unit_test(sparklines_stand_between_state_and_words),
