@@ -108,7 +108,7 @@ static const char *refusal_text(enum rmq_publish_refusal why) {
   case RMQ_REFUSED_NACK:
     return "nacked";
   case RMQ_REFUSED_RETURN:
-    return "returned as unroutable";
+    return "returned";
   case RMQ_REFUSED_CLOSE:
     return "closed the channel over";
   }
@@ -128,6 +128,38 @@ const char *rmq_publish_lane_remedy(enum rmq_publish_refusal why) {
   return "the broker refuses it";
 }
 
+/* This return is counted among the refusals already. */
+static void fate_of_returned(const struct rmq_publish_options *o,
+                             const struct rmq_message *m, char *text,
+                             size_t size) {
+  unsigned most =
+      m->max_refusals > 0 ? m->max_refusals : (unsigned)o->max_attempts;
+  if (o->on_return == RMQ_REFUSAL_DROP || m->refusals >= most)
+    snprintf(text, size, "not tried again");
+  else if (o->on_return == RMQ_REFUSAL_ALTERNATE && !m->to_alternate)
+    snprintf(text, size, "it goes to the alternate exchange");
+  else
+    snprintf(text, size, "tried again, refusal %u of %u", m->refusals, most);
+}
+
+/* mandatory is the only reason for a return: the exchange had no queue for it.
+ */
+static void returned_text(const struct rmq_publish_lane *l,
+                          const struct rmq_message *m, uint64_t missed,
+                          char *text, size_t size) {
+  const struct rmq_publish_options *o = l->config.options;
+  char next[64];
+  fate_of_returned(o, m, next, sizeof(next));
+  const char *exchange = m->to_alternate
+                             ? o->exchange.alternate
+                             : rmq_message_exchange(m, o->exchange.name);
+  snprintf(text, size,
+           "the broker returned a message to exchange \"%s\" with routing key "
+           "\"%s\": no queue is bound there that takes it; %s (%llu others "
+           "since the last such line)",
+           exchange, m->key, next, (unsigned long long)missed);
+}
+
 static void refused(void *ctx, const struct rmq_message *m,
                     enum rmq_publish_refusal why) {
   struct rmq_publish_lane *l = ctx;
@@ -135,13 +167,16 @@ static void refused(void *ctx, const struct rmq_message *m,
   uint64_t missed = 0;
   if (!rmq_complain_report(&l->refused, host->mono(host->ctx), &missed))
     return;
-  char text[640];
-  snprintf(text, sizeof(text),
-           "the broker %s a message of %zu bytes to exchange \"%s\" with "
-           "routing key \"%s\" (%llu others since the last such line)",
-           refusal_text(why), m->body_len,
-           rmq_message_exchange(m, l->config.options->exchange.name), m->key,
-           (unsigned long long)missed);
+  char text[768];
+  if (why == RMQ_REFUSED_RETURN)
+    returned_text(l, m, missed, text, sizeof(text));
+  else
+    snprintf(text, sizeof(text),
+             "the broker %s a message of %zu bytes to exchange \"%s\" with "
+             "routing key \"%s\" (%llu others since the last such line)",
+             refusal_text(why), m->body_len,
+             rmq_message_exchange(m, l->config.options->exchange.name), m->key,
+             (unsigned long long)missed);
   log_message(l, RMQ_LOG_WARNING, rmq_publish_refusal_to_str(why), m, text);
 }
 

@@ -33,6 +33,8 @@ def test_an_unroutable_message_is_returned_and_retried_until_it_routes(
         "RetryDelayMax": 2, "MaxAttempts": 100}, Total=20, Delay=0.1).start()
     reaches(lambda: published(a), "total_events-return", 20)
     assert published(a).get("total_operations-confirmed", 0) == 0
+    assert a.log_lines(r'"metrics" with routing key "k": no queue is bound there '
+                       r"that takes it; tried again, refusal 1 of 100 "), a.log()
     vhost.queue("q")
     vhost.bind("metrics", "q", "k")
     reaches(lambda: published(a), "total_operations-confirmed", 20)
@@ -50,6 +52,7 @@ def test_an_unroutable_message_is_given_up_with_exchange_and_key_in_the_log(
     reaches(lambda: published(a), "total_operations-returned", 20)
     lines = a.log_lines(r"\[error\].*metrics.*nobody\.wants\.this")
     assert 1 <= len(lines) <= 3, a.log()
+    assert a.log_lines(r"no queue is bound there that takes it; not tried again \(")
     assert published(a)["total_operations-confirmed"] == 0
 
 
