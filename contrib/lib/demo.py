@@ -25,6 +25,7 @@ from rig.waiting import NotInTime, wait_for  # noqa: E402
 PUBLISHER = "rabbitmq_publish-demo"
 CONSUMER = "rabbitmq_consume-demo"
 MONITOR = "rabbitmq_monitor-demo"
+UNKNOWN = "?"   # no "ok" over what nobody knows
 FRESH_S = 3.5   # collectd's interval here is 1 s: what is older is not news
 DEAD_S = 4      # how long the broker stays dead before it is started again
 AFTER_S = 8     # how long to go on when the outage is over
@@ -90,6 +91,22 @@ class Pipeline:
                  f"the consumer has its queue; see {self.b.path('log')}")
         self.a.start()
         say("collectd A publishes this host, collectd B consumes and monitors.")
+
+    def wait_for_values(self):
+        """Until each of the three says that it is up: before that the table would
+        say DOWN of what has only just begun."""
+        say("Waiting for the first values ...")
+        try:
+            wait_for(self._is_up, 60, "all three say that they are up", pause=0.3)
+        except NotInTime as e:
+            say(f"  {e}")
+
+    def _is_up(self):
+        return all(files.newest(name, FRESH_S).get(series) == 1
+                   for files, name, series in (
+                       (self.sent, PUBLISHER, "bool-connected"),
+                       (self.own, CONSUMER, "bool-connected"),
+                       (self.own, MONITOR, "bool-reachable")))
 
     def _has_consumer(self):
         """From here on nothing that is published is unroutable."""
@@ -200,12 +217,14 @@ def connection_row(cluster, publisher, consumer):
 
 
 def lag_row(cluster, publisher):
-    kept = sum(publisher.get(f"queue_length-{q}", 0)
-               for q in ("outbox", "in_flight", "spooled"))
+    lengths = [publisher.get(f"queue_length-{q}")
+               for q in ("outbox", "in_flight", "spooled")]
+    kept = sum(n for n in lengths if n is not None)
+    is_known = lengths[0] is not None and "queue_length-ready" in cluster
     drain = (put(cluster, "duration-drain", ", drained in {:.0f} s")
              if cluster.get("duration-drain") else "")
-    return ("lag", "look" if kept > 500 else "ok",
-            f"{kept:.0f} in the publisher, "
+    return ("lag", "look" if kept > 500 else "ok" if is_known else UNKNOWN,
+            f"{'-' if lengths[0] is None else f'{kept:.0f}'} in the publisher, "
             f"{put(cluster, 'queue_length-ready')} ready, "
             f"{put(cluster, 'queue_length-unacked')} unacked{drain}")
 
@@ -215,14 +234,16 @@ def error_row(cluster, publisher, consumer):
                   if k.startswith("total_operations-dropped_"))
     rate = [put(v, "percent-error_rate", "{:.1f} %")
             for v in (cluster, publisher, consumer)]
-    return ("errors", "look" if dropped else "ok",
+    # A share of nothing is not known either; what is reachable has had none.
+    is_known = cluster.get("bool-reachable") and publisher and consumer
+    return ("errors", "look" if dropped else "ok" if is_known else UNKNOWN,
             f"broker {rate[0]}, publisher {rate[1]}, consumer {rate[2]}, "
             f"dropped {dropped:.0f}")
 
 
 def resource_row(node):
     if "bytes-memory_used" not in node:
-        return ("resources", "", "the broker does not say")
+        return ("resources", UNKNOWN, "the broker does not say")
     alarm = node.get("bool-memory_alarm") or node.get("bool-disk_alarm")
     return ("resources", "look" if alarm else "ok",
             f"memory {node['bytes-memory_used'] / 1e6:.0f} MB "
@@ -234,9 +255,14 @@ def resource_row(node):
 def throughput_row(cluster, publisher):
     rates = [put(cluster, f"gauge-{r}_rate", "{:.0f}/s")
              for r in ("publish", "deliver", "ack")]
-    return ("throughput", "ok" if cluster.get("gauge-publish_rate") else "",
+    rate = cluster.get("gauge-publish_rate")
+    return ("throughput", UNKNOWN if rate is None else "ok" if rate else "",
             f"published {rates[0]}, delivered {rates[1]}, acked {rates[2]}, "
             f"{put(publisher, 'total_operations-confirmed')} confirmed")
+
+
+def of_day(when):
+    return time.strftime("%H:%M:%S", time.localtime(when))
 
 
 class Outage:
@@ -257,17 +283,25 @@ class Outage:
         gone_s = time.time() - self.killed_at
         if self.started_at is None:
             if gone_s < DEAD_S:
-                return f"broker KILLED {gone_s:.0f} s ago"
+                return (f"broker KILLED at {of_day(self.killed_at)}, "
+                        f"{gone_s:.0f} s ago")
             self.started_at = time.time()
             self._pipeline.broker.start(wait=False)
         if self.over_at is None:
             if self._pipeline.connections_opened() < 2:
-                return f"broker killed {gone_s:.0f} s ago, starting again"
+                return (f"broker killed at {of_day(self.killed_at)}, "
+                        f"{gone_s:.0f} s ago, starting again")
             self.over_at = time.time()
         return f"broker back; the outage took {self.seconds():.0f} s"
 
     def is_over(self, since_s):
         return self.over_at and time.time() - self.over_at >= since_s
+
+    def clock(self):
+        """By the clock, as the pictures are."""
+        back = of_day(self.over_at) if self.over_at else "never"
+        return (f"broker killed at {of_day(self.killed_at)}, "
+                f"publisher connected again at {back}")
 
     def seconds(self):
         """From SIGKILL until the publisher said it was connected again."""
@@ -315,6 +349,7 @@ def account(pipeline, outage, pictures):
             ("LOST", len(lost))):
         say(f"  {what:<36}{'-' if number is None else number:>9}")
     say(f"  {'outage, in seconds':<36}{outage.seconds():>9.1f}")
+    say(f"  {outage.clock()}")
     for key in sorted(lost | foreign)[:10]:
         say(f"  {'lost' if key in sent else 'never sent'}: {' '.join(key)}")
     say()
@@ -334,6 +369,7 @@ def account(pipeline, outage, pictures):
 
 def run(pipeline, seconds):
     pipeline.start()
+    pipeline.wait_for_values()
     table = Table(pipeline)
     outage = Outage(pipeline, seconds / 2)
     began, began_wall = time.monotonic(), time.time()

@@ -43,6 +43,10 @@ def test_it_loses_nothing_and_names_its_pictures(build, tmp_path, figure):
     assert number(said, "LOST") == 0
     assert number(said, "values that entered the publisher") > 100
     assert number(said, "confirmed by the broker") > 0
+    # By the clock, as the pictures are; and nothing is DOWN before it was up.
+    assert re.search(r"^  broker killed at [\d:]{8}, "
+                     r"publisher connected again at [\d:]{8}$", said, re.M), said
+    assert re.search(r"^  connection +(\S+) ", said, re.M)[1] == "ok", said
     figure(f"demo: an outage of {number(said, 'outage, in seconds')} s, nothing lost")
     pictures = [pathlib.Path(p) for p in re.findall(r"(/\S+\.png)", said)]
     assert len(pictures) == 5 and {p.stem for p in pictures} == PICTURES, said
