@@ -6,6 +6,7 @@
 #include "common/base/utf8.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -341,6 +342,22 @@ static const char *find_reason(const struct rmq_status *s,
   return reason != NULL ? reason : "";
 }
 
+/* The same, or which line has it already: one cause may lack for several. */
+static const char *say_reason(const struct rmq_status *s,
+                              enum rmq_verdict_indicator indicator,
+                              char ret_text[RMQ_STATUS_NAME_SIZE]) {
+  const char *reason = find_reason(s, indicator);
+  for (int i = 0; i < (int)indicator && reason[0] != '\0'; i++) {
+    const struct rmq_status_indicator *x = &s->report.indicators[i];
+    if (strstr(x->text, reason) == NULL)
+      continue;
+    snprintf(ret_text, RMQ_STATUS_NAME_SIZE, "see %s",
+             rmq_verdict_indicator_to_str(x->indicator));
+    return ret_text;
+  }
+  return reason;
+}
+
 /* What no verdict knows: that there is nothing to compare with yet, and that
  * four of five are not known of a cluster that does not answer. */
 static enum rmq_verdict_state judge(const struct rmq_status *s,
@@ -357,7 +374,8 @@ static enum rmq_verdict_state judge(const struct rmq_status *s,
     rmq_buf_append_text(text, "not known before the second look");
     return RMQ_VERDICT_UNKNOWN;
   }
-  rmq_verdict_explain(v, find_reason(s, i), text);
+  char where[RMQ_STATUS_NAME_SIZE];
+  rmq_verdict_explain(v, say_reason(s, i, where), text);
   return state;
 }
 

@@ -206,7 +206,7 @@ static void put_indicator(const struct layout *l,
     rmq_buf_append_text(l->out, "  ");
     used += spark + 2;
   }
-  if (!l->report->is_answered) {
+  if (!l->report->is_answered || x->state == RMQ_VERDICT_UNKNOWN) {
     put_wrapped(l, x->text, used);
     return;
   }

@@ -211,6 +211,26 @@ static void what_one_indicator_lacks_leaves_the_others_alone(void **state) {
   rmq_status_free(s);
 }
 
+static void a_cause_that_several_lack_for_is_told_by_the_first(void **state) {
+  struct rmq_status *s = rmq_status_new("main", 4);
+  (void)state;
+  for (int look = 0; look < 2; look++) {
+    begin_well(s);
+    see_queue(s, "q", 5, 0, 1);
+    if (look == 0)
+      hear(s, RMQ_LOG_WARNING, "nodes_missing", "nodes: status 401");
+    end(s, 100 + look);
+  }
+  assert_string_equal(indicator(s, RMQ_VERDICT_CONNECTION)->text,
+                      "the broker does not tell all of it: nodes: status 401");
+  assert_string_equal(indicator(s, RMQ_VERDICT_ERRORS)->text,
+                      "the broker does not tell all of it: see connection");
+  assert_string_equal(indicator(s, RMQ_VERDICT_THROUGHPUT)->text,
+                      "the broker does not tell all of it: see connection");
+  assert_int_equal(indicator(s, RMQ_VERDICT_LAG)->state, RMQ_VERDICT_OK);
+  rmq_status_free(s);
+}
+
 static void
 the_probe_is_awaited_and_its_troubles_are_noted_until_over(void **state) {
   struct rmq_status *s = rmq_status_new("main", 4);
@@ -294,6 +314,7 @@ int main(void) {
       cmocka_unit_test(of_a_cluster_that_is_silent_only_that_is_known),
       cmocka_unit_test(a_part_that_is_missing_makes_lag_unknown_while_it_lasts),
       cmocka_unit_test(what_one_indicator_lacks_leaves_the_others_alone),
+      cmocka_unit_test(a_cause_that_several_lack_for_is_told_by_the_first),
       cmocka_unit_test(
           the_probe_is_awaited_and_its_troubles_are_noted_until_over),
       cmocka_unit_test(history_keeps_the_last_looks_and_their_figures),

@@ -178,6 +178,20 @@ static void a_cause_stands_once_and_whole(void **state) {
   free(r);
 }
 
+static void why_a_part_is_not_known_is_not_cut(void **state) {
+  struct rmq_status_report *r = new_report();
+  struct rmq_buf out;
+  (void)state;
+  set(r, RMQ_VERDICT_RESOURCE, RMQ_VERDICT_UNKNOWN, true,
+      "the broker does not tell memory: http://rabbit1:15672: the list of "
+      "nodes was answered with HTTP status 401 (Not monitor user)");
+  rmq_buf_init(&out, 4096);
+  rmq_status_text(r, &(struct rmq_status_style){.width = 80}, &out);
+  assert_non_null(strstr(rmq_buf_text(&out), " monitor user)\n"));
+  rmq_buf_fini(&out);
+  free(r);
+}
+
 static void one_queue_is_not_one_queues(void **state) {
   static const struct {
     size_t filled, seen;
@@ -321,6 +335,7 @@ int main(void) {
       cmocka_unit_test(all_is_well_in_plain_text),
       cmocka_unit_test(what_is_wrong_stands_in_the_headline_and_the_tables),
       cmocka_unit_test(a_cause_stands_once_and_whole),
+      cmocka_unit_test(why_a_part_is_not_known_is_not_cut),
       cmocka_unit_test(one_queue_is_not_one_queues),
       cmocka_unit_test(a_queue_without_a_consumer_is_told_where_all_is_well),
       cmocka_unit_test(colour_marks_the_states_only),
