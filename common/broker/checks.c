@@ -40,6 +40,7 @@ struct ask {
   enum subject subject;
   size_t target;    /* index, of the last two */
   const char *base; /* borrowed, for the log */
+  bool is_silent;   /* nothing that was asked there was answered */
   char url[CHECKS_URL_SIZE];
   struct rmq_buf body;
 };
@@ -155,6 +156,8 @@ static double get(const struct rmq_checks_value *v) {
 static void explain(const struct ask *a, const struct rmq_http_request *r,
                     const char *what, struct rmq_error *err) {
   char reason[128];
+  if (a->is_silent)
+    return;
   if (r->outcome != RMQ_HTTP_ANSWERED) {
     rmq_error_set(err, "%s: %s: %s", a->base, what, r->error.text);
     return;
@@ -284,7 +287,52 @@ static void read_answer(struct turn *t, size_t i) {
   }
 }
 
+/* Nothing was answered there; ret_why = of the first request. */
+static bool is_silent(const struct turn *t, const char *base,
+                      const char **ret_why) {
+  const char *why = NULL;
+  for (size_t i = t->count; i-- > 0;) {
+    if (t->asks[i].base != base)
+      continue;
+    if (t->requests[i].outcome == RMQ_HTTP_ANSWERED)
+      return false;
+    why = t->requests[i].error.text;
+  }
+  if (why != NULL)
+    *ret_why = why;
+  return why != NULL;
+}
+
+static bool has_answer(const struct turn *t) {
+  for (size_t i = 0; i < t->count; i++)
+    if (t->asks[i].subject != PEER &&
+        t->requests[i].outcome == RMQ_HTTP_ANSWERED)
+      return true;
+  return false;
+}
+
+/* One cause is said once, and not by each check that misses its answer. The
+ * URL that has just answered a poll is not silent, whatever it leaves out. */
+static void find_silent(struct turn *t) {
+  const struct rmq_strings *urls = t->in->urls;
+  if (!has_answer(t))
+    return;
+  for (size_t u = 0; u < count_of(urls); u++) {
+    struct rmq_checks_target *target = &t->checks->targets[u];
+    const char *base = urls->items[u], *why = "";
+    target->is_silent =
+        u != t->in->current % urls->count && is_silent(t, base, &why);
+    if (!target->is_silent)
+      continue;
+    target->url = base;
+    snprintf(target->why, sizeof(target->why), "%s", why);
+    for (size_t i = 0; i < t->count; i++)
+      t->asks[i].is_silent |= t->asks[i].base == base;
+  }
+}
+
 static void read_all(struct turn *t, struct rmq_checks_result *result) {
+  find_silent(t);
   for (size_t i = 0; i < t->count; i++) {
     const struct rmq_http_request *r = &t->requests[i];
     result->bytes += r->bytes;

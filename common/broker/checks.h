@@ -22,7 +22,8 @@ enum {
   RMQ_CHECKS_EVERY = 5, /* polls */
   RMQ_CHECKS_CERTIFICATES_EVERY = 60,
   RMQ_CHECKS_CONNECTIONS_MAX = 10000, /* more are not listed: it costs both */
-  RMQ_CHECKS_BODY_MAX = 4 * 1024 * 1024
+  RMQ_CHECKS_BODY_MAX = 4 * 1024 * 1024,
+  RMQ_CHECKS_WHY_SIZE = 200
 };
 
 /* One number and its last answer. */
@@ -31,10 +32,15 @@ struct rmq_checks_value {
   unsigned age; /* polls since it was answered */
 };
 
-/* What one URL told of certificates. */
+/* What one URL told of certificates, and whether it told anything. */
 struct rmq_checks_target {
   struct rmq_checks_certificate certificate;
   unsigned age;
+  /* It answered nothing in the last turn in which another URL did; then that is
+   * the reason, and none of the errors below. */
+  bool is_silent;
+  const char *url; /* borrowed from the input; NULL until it was silent */
+  char why[RMQ_CHECKS_WHY_SIZE];
 };
 
 struct rmq_checks {

@@ -213,9 +213,29 @@ static void say_certificate(struct rmq_monitor_log *l,
       c->where, date);
 }
 
+/* Each change once. */
+static void say_silent(struct rmq_monitor_log *l,
+                       const struct rmq_checks *checks) {
+  for (size_t i = 0; i < checks->targets_count && i < 64; i++) {
+    const struct rmq_checks_target *t = &checks->targets[i];
+    const uint64_t bit = (uint64_t)1 << i;
+    if (t->is_silent == ((l->silent & bit) != 0))
+      continue;
+    l->silent ^= bit;
+    if (t->is_silent)
+      say(l, RMQ_LOG_WARNING, "url_silent",
+          "%s does not answer (%s); health checks are those of the others",
+          t->url, t->why);
+    else
+      say(l, RMQ_LOG_NOTICE, "url_silent",
+          "%s answers again; health checks are its own, too", t->url);
+  }
+}
+
 void rmq_monitor_log_checks(struct rmq_monitor_log *l,
                             const struct rmq_checks *checks,
                             struct rmq_mono now) {
+  say_silent(l, checks);
   say_part(l, &l->connections, "blocked connections",
            checks->connections_error.text, now);
   say_part(l, &l->quorum, "quorum critical and leaderless queues",

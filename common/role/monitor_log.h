@@ -49,6 +49,7 @@ struct rmq_monitor_log {
   unsigned hidden_polls; /* in a row in which queues were not listed for us */
   double hidden_least;   /* the fewest of them in one of these */
   struct rmq_monitor_part connections, quorum, certificates, health;
+  uint64_t silent;       /* bit n: the nth URL was said not to answer */
   int64_t certificate_s; /* end of the one that was said last; 0 = none was */
 };
 

@@ -400,7 +400,8 @@ bool rmq_verdict_is_part(enum rmq_verdict_indicator i, const char *event) {
   static const char *const of_queues[] = {"queues_missing", "too_many_queues",
                                           "detail_level", NULL};
   static const char *const of_checks[] = {
-      "connections_missing", "quorum_missing", "certificates_missing", NULL};
+      "connections_missing", "quorum_missing", "certificates_missing",
+      "url_silent", NULL};
   if (rmq_verdict_needs_queues(i))
     return is_one_of(of_queues, event);
   return strcmp(event, "nodes_missing") == 0 ||

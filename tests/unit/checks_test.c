@@ -211,6 +211,54 @@ what_fails_costs_its_own_part_and_is_absent_after_ten_polls(void **state) {
   rmq_checks_fini(&f.checks);
 }
 
+/* One line for it, whatever is asked of each URL. */
+static void
+a_url_that_is_away_is_one_cause_and_not_that_of_each_check(void **state) {
+  (void)state;
+  static const struct fake_web_rule away[] = {
+      {"https://b/p", 0, "Could not resolve host: b", 0},
+      {"connections", 200, "[]", 0},
+      {"http://a/api", 200, OK, 0},
+      {"/metrics/detailed?", 200, "", 0},
+      NONE};
+  static const struct fake_web_rule all_away[] = {
+      {"http", 0, "Connection refused", 0}, NONE};
+  struct fixture f;
+  set_up(&f, away);
+  f.in.wants_vhosts = true;
+  run(&f);
+  const struct rmq_checks_target *b = &f.checks.targets[1];
+  assert_false(f.checks.targets[0].is_silent);
+  assert_true(b->is_silent);
+  assert_string_equal(b->url, "https://b/p");
+  assert_string_equal(b->why, "Could not resolve host: b");
+  assert_false(rmq_error_is_set(&f.checks.queues_error));
+  assert_false(rmq_error_is_set(&f.checks.vhosts_error));
+  assert_false(rmq_error_is_set(&f.checks.certificates_error));
+  assert_true(isnan(f.r.quorum_critical)); /* there may be some */
+  /* With nobody's answer it is the numbers that are missing. */
+  f.server.rules = all_away;
+  for (int i = 0; i < 5; i++)
+    run(&f);
+  assert_true(b->is_silent);
+  assert_false(f.checks.targets[0].is_silent);
+  assert_true(rmq_error_is_set(&f.checks.queues_error));
+  assert_true(rmq_error_is_set(&f.checks.vhosts_error));
+  f.in.wants_vhosts = false;
+  f.server.rules = all_well;
+  for (int i = 0; i < 5; i++)
+    run(&f);
+  assert_false(b->is_silent);
+  /* It has just answered a poll: not away, but something is missing. */
+  f.server.rules = away;
+  f.in.current = 1;
+  for (int i = 0; i < 5; i++)
+    run(&f);
+  assert_false(b->is_silent);
+  assert_true(rmq_error_is_set(&f.checks.queues_error));
+  rmq_checks_fini(&f.checks);
+}
+
 static void what_a_running_node_does_not_tell_is_not_zero(void **state) {
   (void)state;
   static const struct fake_web_rule one[] = {
@@ -459,6 +507,8 @@ int main(void) {
       cmocka_unit_test(an_endpoint_that_a_version_lacks_is_no_fault),
       cmocka_unit_test(
           what_fails_costs_its_own_part_and_is_absent_after_ten_polls),
+      cmocka_unit_test(
+          a_url_that_is_away_is_one_cause_and_not_that_of_each_check),
       cmocka_unit_test(what_a_running_node_does_not_tell_is_not_zero),
       cmocka_unit_test(over_ten_thousand_connections_are_not_listed),
       cmocka_unit_test(without_the_management_api_there_are_only_certificates),

@@ -796,6 +796,36 @@ static void queues_that_the_user_may_not_see_are_said_once(void **state) {
   }
 }
 
+static void a_url_that_is_away_is_said_once_and_when_it_is_back(void **state) {
+  (void)state;
+  struct rmq_role_monitor_config config = {.max_queues = 100};
+  struct rmq_checks_target targets[2] = {
+      {.is_silent = false},
+      {.is_silent = true,
+       .url = "http://rabbit2:15672",
+       .why = "Could not resolve host: rabbit2"}};
+  const struct rmq_checks checks = {.targets = targets, .targets_count = 2};
+  struct rmq_monitor_log l;
+  fake_host_init(&fake);
+  rmq_monitor_log_init(&l, &fake.host, "main", &config);
+  for (int turn = 0; turn < 100; turn++) {
+    fake_host_advance(&fake, rmq_s(50));
+    rmq_monitor_log_checks(&l, &checks, fake.now);
+  }
+  assert_int_equal(fake.lines_count, 1);
+  assert_string_equal(fake.lines[0].event, "url_silent");
+  assert_string_equal(fake.lines[0].message,
+                      "http://rabbit2:15672 does not answer (Could not resolve "
+                      "host: rabbit2); health checks are those of the others");
+  targets[1].is_silent = false;
+  for (int turn = 0; turn < 3; turn++)
+    rmq_monitor_log_checks(&l, &checks, fake.now);
+  assert_int_equal(fake.lines_count, 2);
+  assert_string_equal(
+      fake.lines[1].message,
+      "http://rabbit2:15672 answers again; health checks are its own, too");
+}
+
 static void alerts_of_queues_need_queues(void **state) {
   (void)state;
   struct fixture f;
@@ -849,6 +879,7 @@ int main(void) {
       cmocka_unit_test(slow_health_checks_are_a_part_of_the_budget),
       cmocka_unit_test(a_level_that_changes_with_the_source_says_so),
       cmocka_unit_test(queues_that_the_user_may_not_see_are_said_once),
+      cmocka_unit_test(a_url_that_is_away_is_said_once_and_when_it_is_back),
       cmocka_unit_test(alerts_of_queues_need_queues),
       cmocka_unit_test(manual_and_sample_have_every_option),
   };

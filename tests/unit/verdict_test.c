@@ -329,7 +329,7 @@ static void each_part_of_the_connection_has_its_limits(void **state) {
 static void what_was_asked_now_and_then_and_not_told_is_unknown(void **state) {
   (void)state;
   static const char *const events[] = {"connections_missing", "quorum_missing",
-                                       "certificates_missing"};
+                                       "certificates_missing", "url_silent"};
   for (size_t i = 0; i < COUNT_OF(events); i++)
     for (int indicator = 0; indicator <= RMQ_VERDICT_THROUGHPUT; indicator++) {
       bool is_connection = indicator == RMQ_VERDICT_CONNECTION;
