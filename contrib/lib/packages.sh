@@ -30,11 +30,11 @@ PACKAGES_RUN=(
 # graphite-carbon and influxdb read what we publish for them; collectd's plugins
 # processes and write_prometheus, which tests read, need libmnl0, libprotobuf-c1
 # and a libmicrohttpd. One of the long drills cuts a network that iproute2 makes.
-# wrk asks warren publish --listen.
+# wrk and curl ask warren publish --listen.
 PACKAGES_TEST=(
   python3-pytest python3-pika openssl git graphite-carbon influxdb iproute2 jq libmnl0
   prometheus prometheus-alertmanager prometheus-node-exporter
-  libmicrohttpd-dev libprotobuf-c1 wrk
+  libmicrohttpd-dev libprotobuf-c1 wrk curl
   clang clang-tools clang-format "$packages_clang_rt" cppcheck shellcheck valgrind
   zsh
 )
