@@ -5,7 +5,7 @@ seen from outside: the queue's length, the sink's file, /proc."""
 import collections
 import time
 
-Sample = collections.namedtuple("Sample", "time rss_kib taken written")
+Sample = collections.namedtuple("Sample", "time rss_kib taken written written_after")
 
 
 def rss_kib(pid):
@@ -45,17 +45,19 @@ class Watch:
         self.idle_rss_kib = None
 
     def sample(self):
-        """The file first: what is written in between was taken before."""
+        """The file before and after the queue: on a busy machine some time
+        passes between them."""
         written = self._lines.refresh()
         ready = self._channel.queue_declare(
             self._queue, passive=True).method.message_count
         self.samples.append(Sample(
             time.monotonic(), rss_kib(self.daemon.process.pid),
-            (self._messages - ready) * self._per_message, written))
+            (self._messages - ready) * self._per_message, written,
+            self._lines.refresh()))
 
     def waiting(self):
-        """Values taken and not written, sample by sample."""
-        return [s.taken - s.written for s in self.samples]
+        """Values taken and not written, at least, sample by sample."""
+        return [s.taken - s.written_after for s in self.samples]
 
     def growth_kib(self):
         """Memory at most since the daemon had taken nothing."""
