@@ -24,6 +24,35 @@ void warren_ask_complain(const struct warren_ask *ask, const char *text) {
   fprintf(stderr, "E! %s: %s\n", ask->name, text);
 }
 
+void warren_ask_print(const struct rmq_role_monitor_config *config,
+                      const struct rmq_log_record *record) {
+  struct rmq_buf line;
+  rmq_buf_init(&line, RMQ_LOG_LINE_MAX);
+  rmq_log_render((enum rmq_log_format)config->log_format, record, &line);
+  fprintf(stderr, "%s\n", rmq_buf_text(&line));
+  rmq_buf_fini(&line);
+}
+
+static void ignore_event(void *ctx, const struct rmq_event *event) {
+  (void)ctx;
+  (void)event;
+}
+
+struct rmq_host
+warren_ask_host(void *ctx,
+                void (*log)(void *ctx, const struct rmq_log_record *record),
+                int (*sample)(void *ctx, const struct rmq_sample *sample)) {
+  return (struct rmq_host){.ctx = ctx,
+                           .service = "warren",
+                           .hostname = "",
+                           .log = log,
+                           .mono = rmq_host_mono,
+                           .wall = rmq_host_wall,
+                           .random = rmq_host_random,
+                           .sample = sample,
+                           .event = ignore_event};
+}
+
 enum { ROWS_MAX = 48 };
 
 /* The module's rows. Without --interval each command has a time of its own. */

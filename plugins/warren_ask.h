@@ -40,6 +40,17 @@ int warren_ask_start(const struct warren_ask *ask,
  * which then exits with status. */
 void warren_ask_stop(struct rmq_role_monitor *role, int status);
 
+/* A host with this machine's clocks whose log and samples go to ctx. Nobody
+ * hears its events: a short-lived command has no Alert blocks. */
+struct rmq_host
+warren_ask_host(void *ctx,
+                void (*log)(void *ctx, const struct rmq_log_record *record),
+                int (*sample)(void *ctx, const struct rmq_sample *sample));
+
+/* The record as a line on standard error, in the form that config asks for. */
+void warren_ask_print(const struct rmq_role_monitor_config *config,
+                      const struct rmq_log_record *record);
+
 /* A line on standard error. */
 void warren_ask_complain(const struct warren_ask *ask, const char *text);
 

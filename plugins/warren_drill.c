@@ -9,7 +9,6 @@
 #include "plugins/warren_drill_broker.h"
 
 #include "common/base/options.h"
-#include "common/host/host_clock.h"
 #include "common/role/drill.h"
 
 #include <math.h>
@@ -138,13 +137,8 @@ static struct warren_ask ask_of(struct session *s) {
 
 static void host_log(void *ctx, const struct rmq_log_record *record) {
   const struct session *s = ctx;
-  struct rmq_buf line;
-  if (!s->cli.verbose)
-    return;
-  rmq_buf_init(&line, RMQ_LOG_LINE_MAX);
-  rmq_log_render((enum rmq_log_format)s->config.log_format, record, &line);
-  fprintf(stderr, "%s\n", rmq_buf_text(&line));
-  rmq_buf_fini(&line);
+  if (s->cli.verbose)
+    warren_ask_print(&s->config, record);
 }
 
 /* ---- confirmation ---- */
@@ -247,13 +241,7 @@ static int run_cleanup(struct rmq_drill *d, const struct warren_ask *ask) {
 }
 
 static void prepare(struct session *s) {
-  s->host = (struct rmq_host){.ctx = s,
-                              .service = "warren",
-                              .hostname = "",
-                              .log = host_log,
-                              .mono = rmq_host_mono,
-                              .wall = rmq_host_wall,
-                              .random = rmq_host_random};
+  s->host = warren_ask_host(s, host_log, NULL);
   s->config.has_no_checks = true;
   if (s->config.interval.ns == 0)
     s->config.interval = rmq_s(1);

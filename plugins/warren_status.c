@@ -127,13 +127,8 @@ static void host_log(void *ctx, const struct rmq_log_record *record) {
   pthread_mutex_lock(&s->lock);
   rmq_status_hear(s->status, record);
   pthread_mutex_unlock(&s->lock);
-  if (!s->cli.verbose)
-    return;
-  struct rmq_buf line;
-  rmq_buf_init(&line, RMQ_LOG_LINE_MAX);
-  rmq_log_render((enum rmq_log_format)s->config.log_format, record, &line);
-  fprintf(stderr, "%s\n", rmq_buf_text(&line));
-  rmq_buf_fini(&line);
+  if (s->cli.verbose)
+    warren_ask_print(&s->config, record);
 }
 
 static int host_sample(void *ctx, const struct rmq_sample *sample) {
@@ -142,23 +137,6 @@ static int host_sample(void *ctx, const struct rmq_sample *sample) {
   rmq_status_see(s->status, sample);
   pthread_mutex_unlock(&s->lock);
   return 0;
-}
-
-static void host_event(void *ctx, const struct rmq_event *event) {
-  (void)ctx;
-  (void)event; /* no Alert block on a command line */
-}
-
-static struct rmq_host make_host(struct session *s) {
-  return (struct rmq_host){.ctx = s,
-                           .service = "warren",
-                           .hostname = "",
-                           .log = host_log,
-                           .mono = rmq_host_mono,
-                           .wall = rmq_host_wall,
-                           .random = rmq_host_random,
-                           .sample = host_sample,
-                           .event = host_event};
 }
 
 /* ---- looking and showing ---- */
@@ -265,7 +243,7 @@ static void set_style(struct session *s) {
 
 static int run(struct session *s, const struct warren_ask *ask) {
   struct rmq_error err = {.text = ""};
-  s->host = make_host(s);
+  s->host = warren_ask_host(s, host_log, host_sample);
   s->config.max_vhosts = 0;
   /* The longest that a look may take. */
   if (s->config.interval.ns == 0)
