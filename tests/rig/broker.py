@@ -434,6 +434,10 @@ class VHost:
             return connection.channel().queue_declare(
                 queue, passive=True).method.message_count
 
+    def state(self):
+        """What the API says of the virtual host, some seconds old."""
+        return self.broker.must("GET", f"vhosts/{self._quoted}")
+
     def queue_state(self, queue):
         """What the API says of a queue, some seconds old; {} while nothing."""
         status, answer = self.broker.api(
