@@ -4,6 +4,7 @@
 #include "common/host/host_execd.h"
 
 #include "common/host/host_clock.h"
+#include "common/host/write_all.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,19 +16,6 @@ enum {
    * queues with a dozen series each. */
   EXECD_BYTES_MAX = 1024 * 1024 * 1024
 };
-
-static int write_all(int fd, const char *bytes, size_t len) {
-  while (len > 0) {
-    ssize_t n = write(fd, bytes, len);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return -1;
-    bytes += n;
-    len -= (size_t)n;
-  }
-  return 0;
-}
 
 /* ---- log ---- */
 
@@ -55,7 +43,7 @@ static void host_log(void *ctx, const struct rmq_log_record *record) {
     rmq_buf_append_text(&line, prefix(record->level));
   rmq_log_render(e->log_format, record, &line);
   rmq_buf_append_char(&line, '\n');
-  write_all(e->log, rmq_buf_bytes(&line), line.len);
+  rmq_write_all(e->log, rmq_buf_bytes(&line), line.len);
   rmq_buf_fini(&line);
 }
 
@@ -63,7 +51,7 @@ static void host_log(void *ctx, const struct rmq_log_record *record) {
 
 static void write_bytes(struct rmq_execd *e) {
   if (!e->has_failed &&
-      write_all(e->out, rmq_buf_bytes(&e->bytes), e->bytes.len) != 0)
+      rmq_write_all(e->out, rmq_buf_bytes(&e->bytes), e->bytes.len) != 0)
     e->has_failed = true;
   rmq_buf_clear(&e->bytes);
 }

@@ -3,6 +3,8 @@
 
 #include "common/host/textfile.h"
 
+#include "common/host/write_all.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,19 +14,6 @@
 
 enum { TEXTFILE_PATH_MAX = 4096 };
 
-static int write_all(int fd, const char *bytes, size_t len) {
-  while (len > 0) {
-    ssize_t n = write(fd, bytes, len);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return -1;
-    bytes += n;
-    len -= (size_t)n;
-  }
-  return 0;
-}
-
 static int complain(struct rmq_error *err, const char *path, int number) {
   char text[128];
   return rmq_error_set(err, "file \"%.200s\" cannot be written: %s", path,
@@ -33,7 +22,8 @@ static int complain(struct rmq_error *err, const char *path, int number) {
 
 /* 0, or the number of the error. */
 static int fill(int fd, const char *bytes, size_t len) {
-  if (fchmod(fd, 0644) != 0 || write_all(fd, bytes, len) != 0 || fsync(fd) != 0)
+  if (fchmod(fd, 0644) != 0 || rmq_write_all(fd, bytes, len) != 0 ||
+      fsync(fd) != 0)
     return errno;
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "common/base/names.h"
 #include "common/base/stream_offset.h"
+#include "common/role/kept_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,15 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-static const char *text_of(int error, char *text, size_t size) {
-#if defined(__GLIBC__) && defined(_GNU_SOURCE)
-  return strerror_r(error, text, size);
-#else
-  return strerror_r(error, text, size) == 0 ? text : "unknown error";
-#endif
-}
 
 enum { WRITE_EVERY_S = 1, COMPLAIN_AFTER_S = 60, FILE_MAX = 4096 };
 
@@ -65,19 +57,6 @@ static char *path_of(const char *directory, const char *block,
   return made;
 }
 
-static int write_all(const char *path, const char *bytes, size_t len) {
-  int fd =
-      open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (fd < 0)
-    return -1;
-  ssize_t n = write(fd, bytes, len);
-  int problem = n < 0 ? errno : ENOSPC;
-  if (close(fd) == 0 && n == (ssize_t)len)
-    return 0;
-  errno = problem;
-  return -1;
-}
-
 static void cannot_write(struct rmq_offsets *o, const char *why,
                          struct rmq_mono now) {
   struct rmq_error text = {""};
@@ -96,11 +75,15 @@ static void store(struct rmq_offsets *o, struct rmq_mono now) {
   const char *why = "no memory";
   rmq_buf_init(&line, FILE_MAX);
   int rc = rmq_stream_offset_write(&line, o->vhost, o->queue, o->next);
-  if (rc == 0 &&
-      (write_all(o->temporary, rmq_buf_bytes(&line), line.len) != 0 ||
-       rename(o->temporary, o->path) != 0)) {
-    why = text_of(errno, text, sizeof(text));
-    rc = -1;
+  if (rc == 0) {
+    const struct rmq_kept_place place = {.directory = AT_FDCWD,
+                                         .name = o->path,
+                                         .temporary = o->temporary,
+                                         .mode = 0640,
+                                         .sync = RMQ_KEPT_SYNC_BEFORE};
+    rc = rmq_kept_file_replace(&place, rmq_buf_bytes(&line), line.len);
+    if (rc != 0)
+      why = rmq_kept_file_why(errno, text, sizeof(text));
   }
   rmq_buf_fini(&line);
   if (rc != 0) {
@@ -110,25 +93,6 @@ static void store(struct rmq_offsets *o, struct rmq_mono now) {
   o->stored = o->next;
   if (rmq_complain_recover(&o->complain))
     say(o, RMQ_LOG_NOTICE, "offset_stored", "the offset file is written again");
-}
-
-/* Bytes read, -1 with err, 0 when there is no file. */
-static ssize_t read_all(const char *path, char *bytes, size_t size,
-                        struct rmq_error *err) {
-  char why[128];
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0 && errno == ENOENT)
-    return 0;
-  ssize_t n = fd < 0 ? -1 : read(fd, bytes, size);
-  if (n < 0) {
-    rmq_error_set(err, "%s", text_of(errno, why, sizeof(why)));
-  } else if (n == 0) {
-    rmq_error_set(err, "it is empty");
-    n = -1;
-  }
-  if (fd >= 0)
-    close(fd);
-  return n;
 }
 
 /* ------------------------------------------------------------------------
@@ -171,16 +135,28 @@ void rmq_offsets_fini(struct rmq_offsets *o) {
   o->path = o->temporary = NULL;
 }
 
+/* As rmq_kept_file_read(). */
+static int read_next(struct rmq_offsets *o, struct rmq_error *err) {
+  struct rmq_buf bytes;
+  rmq_buf_init(&bytes, FILE_MAX);
+  int rc = rmq_kept_file_read(o->path, FILE_MAX, &bytes, err);
+  if (rc == 0 && bytes.len == 0)
+    rc = rmq_error_set(err, "it is empty");
+  if (rc == 0)
+    rc = rmq_stream_offset_read(rmq_buf_bytes(&bytes), bytes.len, o->vhost,
+                                o->queue, &o->next, err);
+  rmq_buf_fini(&bytes);
+  return rc;
+}
+
 void rmq_offsets_load(struct rmq_offsets *o) {
-  char bytes[FILE_MAX];
   struct rmq_error err = {""}, text = {""};
   if (o->argument == NULL)
     return;
-  ssize_t n = read_all(o->path, bytes, sizeof(bytes), &err);
-  if (n == 0)
+  int rc = read_next(o, &err);
+  if (rc > 0)
     return;
-  if (n < 0 || rmq_stream_offset_read(bytes, (size_t)n, o->vhost, o->queue,
-                                      &o->next, &err) != 0) {
+  if (rc < 0) {
     rmq_error_set(&text,
                   "offset file \"%s\" cannot be used: %s; reading begins where "
                   "StreamOffset says",

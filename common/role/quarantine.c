@@ -3,6 +3,7 @@
 
 #include "common/role/quarantine.h"
 
+#include "common/role/kept_file.h"
 #include "common/role/quarantine_item.h"
 
 #include <dirent.h>
@@ -202,41 +203,18 @@ int rmq_quarantine_open(struct rmq_quarantine *q, struct rmq_error *err) {
 /* ------------------------------------------------------------------------
  * A message */
 
-static int write_all(int fd, const char *bytes, size_t len) {
-  while (len > 0) {
-    ssize_t n = write(fd, bytes, len);
-    if (n < 0 && errno != EINTR)
-      return -1;
-    if (n > 0) {
-      bytes += n;
-      len -= (size_t)n;
-    }
-  }
-  return 0;
-}
-
 /* Whole, or not at all. */
 static int write_file(const struct rmq_quarantine *q, const char *ending,
                       const char *bytes, size_t len) {
   char name[NAME_BYTES + 16], temporary[NAME_BYTES + 32];
   snprintf(name, sizeof(name), "%s%s", q->name, ending);
   snprintf(temporary, sizeof(temporary), ".%s.tmp", name);
-  int fd = openat(q->fd, temporary,
-                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return -1;
-  int rc = write_all(fd, bytes, len);
-  int error = errno;
-  if (close(fd) != 0 && rc == 0) {
-    rc = -1;
-    error = errno;
-  }
-  if (rc == 0 && renameat(q->fd, temporary, q->fd, name) == 0)
-    return 0;
-  error = rc == 0 ? errno : error;
-  unlinkat(q->fd, temporary, 0);
-  errno = error;
-  return -1;
+  const struct rmq_kept_place place = {.directory = q->fd,
+                                       .name = name,
+                                       .temporary = temporary,
+                                       .mode = 0600,
+                                       .sync = RMQ_KEPT_SYNC_NEVER};
+  return rmq_kept_file_replace(&place, bytes, len);
 }
 
 static void remove_file(const struct rmq_quarantine *q, const char *ending) {

@@ -3,6 +3,7 @@
 
 #include "common/role/week_file.h"
 
+#include "common/role/kept_file.h"
 #include "common/role/monitor_log.h"
 
 #include <errno.h>
@@ -13,14 +14,6 @@
 #include <unistd.h>
 
 enum { WEEK_FILE_COMPLAIN_S = 3600 }; /* it is written once an hour */
-
-static const char *text_of(int error, char *text, size_t size) {
-#if defined(__GLIBC__) && defined(_GNU_SOURCE)
-  return strerror_r(error, text, size);
-#else
-  return strerror_r(error, text, size) == 0 ? text : "unknown error";
-#endif
-}
 
 static void say(struct rmq_week_file *f, enum rmq_level level,
                 const char *event, const char *message) {
@@ -68,31 +61,11 @@ void rmq_week_file_fini(struct rmq_week_file *f) {
 
 /* ---- reading ---- */
 
-/* 0 = read, 1 = there is none, -1 with err. */
-static int read_all(const char *path, struct rmq_buf *buf,
-                    struct rmq_error *err) {
-  char why[128];
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0 && errno == ENOENT)
-    return 1;
-  char *room = rmq_buf_reserve(buf, RMQ_WEEK_TEXT_MAX);
-  ssize_t n = fd < 0 || room == NULL ? -1 : read(fd, room, RMQ_WEEK_TEXT_MAX);
-  if (n >= 0)
-    rmq_buf_commit(buf, (size_t)n);
-  else
-    rmq_error_set(err, "%s",
-                  fd >= 0 && room == NULL ? "out of memory"
-                                          : text_of(errno, why, sizeof(why)));
-  if (fd >= 0)
-    close(fd);
-  return n >= 0 ? 0 : -1;
-}
-
 void rmq_week_file_load(struct rmq_week_file *f, struct rmq_week *w) {
   struct rmq_error err = {""}, text = {""};
   struct rmq_buf buf;
   rmq_buf_init(&buf, RMQ_WEEK_TEXT_MAX);
-  int rc = read_all(f->path, &buf, &err);
+  int rc = rmq_kept_file_read(f->path, RMQ_WEEK_TEXT_MAX, &buf, &err);
   if (rc == 0)
     rc = rmq_week_read(w, rmq_buf_bytes(&buf), buf.len, f->name,
                        f->host->wall(f->host->ctx), &err);
@@ -108,22 +81,6 @@ void rmq_week_file_load(struct rmq_week_file *f, struct rmq_week *w) {
 
 /* ---- writing ---- */
 
-static int write_all(const char *path, const char *bytes, size_t len) {
-  int fd =
-      open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (fd < 0)
-    return -1;
-  ssize_t n = write(fd, bytes, len);
-  int problem = n < 0 ? errno : n == (ssize_t)len ? 0 : ENOSPC;
-  /* Else the name may be on the disk before the bytes are. */
-  if (problem == 0 && fsync(fd) != 0)
-    problem = errno;
-  if (close(fd) != 0 && problem == 0)
-    problem = errno;
-  errno = problem;
-  return problem == 0 ? 0 : -1;
-}
-
 static void complain(struct rmq_week_file *f, int error) {
   char why[128];
   struct rmq_error text = {""};
@@ -132,7 +89,7 @@ static void complain(struct rmq_week_file *f, int error) {
   rmq_error_set(&text,
                 "file \"%s\" cannot be written: %s; after a restart the hours "
                 "of the week are learned anew",
-                f->path, text_of(error, why, sizeof(why)));
+                f->path, rmq_kept_file_why(error, why, sizeof(why)));
   say(f, RMQ_LOG_ERROR, "week_error", text.text);
 }
 
@@ -142,14 +99,17 @@ void rmq_week_file_try(struct rmq_week_file *f) {
 }
 
 void rmq_week_file_store(struct rmq_week_file *f, const struct rmq_week *w) {
+  const struct rmq_kept_place place = {.directory = AT_FDCWD,
+                                       .name = f->path,
+                                       .temporary = f->temporary,
+                                       .mode = 0640,
+                                       .sync = RMQ_KEPT_SYNC_BEFORE};
   struct rmq_buf buf;
   rmq_buf_init(&buf, RMQ_WEEK_TEXT_MAX);
   errno = ENOMEM;
   int rc = rmq_week_write(w, &buf, f->name, f->host->wall(f->host->ctx));
   if (rc == 0)
-    rc = write_all(f->temporary, rmq_buf_bytes(&buf), buf.len);
-  if (rc == 0)
-    rc = rename(f->temporary, f->path);
+    rc = rmq_kept_file_replace(&place, rmq_buf_bytes(&buf), buf.len);
   int error = errno;
   rmq_buf_fini(&buf);
   if (rc == 0) {
