@@ -61,9 +61,10 @@ bool warren_publish_wait(struct warren_publish_input *s, bool wants_input,
     return false;
   if (fds[1].revents != 0)
     eventfd_read(s->fates.wake_fd, &ignored);
-  if (fds[0].revents != 0 && !warren_publish_is_told_to_end(s)) {
+  if (fds[0].revents != 0) { /* later ones, too, or poll returns at once */
     eventfd_read(signal_fd, &ignored);
-    s->told_to_end = s->host->mono(s->host->ctx);
+    if (!warren_publish_is_told_to_end(s))
+      s->told_to_end = s->host->mono(s->host->ctx);
   }
   return wants_input && fds[2].revents != 0;
 }

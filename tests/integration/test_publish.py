@@ -4,6 +4,7 @@ and the exit status say what is not."""
 
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -305,6 +306,24 @@ def test_sigterm_drains_and_ends(broker, queue, warren):
     assert time.monotonic() - begin < 8
     p.stdin.close()
     assert bodies(queue) == lines(1000)
+
+
+def test_a_second_signal_costs_nothing(build):
+    p = subprocess.Popen(
+        [f"{build}/warren", "publish", "--host", "127.0.0.1:1", "--routing-key",
+         "q", "--shutdown-timeout", "1.5"],
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdin.write(b"one\n")
+    p.stdin.flush()
+    wait_for(lambda: catches(p, signal.SIGTERM), 20, "it is ready")
+    time.sleep(0.2)
+    for _ in range(3):
+        p.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    _, status, used = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    assert p.returncode == 1 and b"1 dropped" in p.stderr.read()
+    assert used.ru_utime + used.ru_stime < 0.25, "it slept until its deadline"
 
 
 def test_every_line_arrives_when_the_broker_is_killed(victim, victim_vhost,
