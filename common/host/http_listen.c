@@ -93,13 +93,14 @@ static struct rmq_mono turn(struct rmq_http_listen *l, struct rmq_mono now) {
     give_up(l);
   resume_ready(l);
   pthread_mutex_unlock(&l->lock);
+  l->has_room = false;
+  MHD_run(l->daemon);
   /* At a bound, of connections or of descriptors, the library looks at the
    * listening socket no more until the round after one has ended, and does not
-   * say that this round is due. */
-  do {
-    l->has_room = false;
-    MHD_run(l->daemon);
-  } while (l->has_room);
+   * say that this round is due. Not here: clients that come and go could keep
+   * us from our lists for ever. */
+  if (l->has_room)
+    return now;
   struct rmq_mono due = RMQ_NEVER;
   if (MHD_get_timeout(l->daemon, &ms) == MHD_YES)
     due = rmq_mono_add(now, rmq_ms(ms > 60000 ? 60000 : (int64_t)ms));

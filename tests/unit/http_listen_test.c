@@ -11,6 +11,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -416,6 +417,45 @@ static void a_deadline_answers_and_what_comes_later_is_dropped(void **state) {
   close(fd);
 }
 
+struct crowd {
+  const struct fixture *f;
+  atomic_bool is_over;
+};
+
+/* Requests that are answered at once, each on a connection that is closed. */
+static void *come_and_go(void *arg) {
+  struct crowd *c = arg;
+  while (!atomic_load(&c->is_over)) {
+    char text[256];
+    int fd = dial(c->f);
+    tell(fd, "GET /now HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    while (recv(fd, text, sizeof(text), 0) > 0)
+      continue;
+    close(fd);
+  }
+  return NULL;
+}
+
+static void a_crowd_delays_no_deadline(void **state) {
+  struct crowd crowd = {.f = *state};
+  pthread_t clients[100];
+  atomic_init(&crowd.is_over, false);
+  int fd = dial(crowd.f);
+  for (size_t i = 0; i < COUNT_OF(clients); i++)
+    assert_int_equal(pthread_create(&clients[i], NULL, come_and_go, &crowd), 0);
+  tell(fd, "GET /in-a-moment HTTP/1.1\r\nHost: a\r\n\r\n");
+  struct pollfd answer = {.fd = fd, .events = POLLIN};
+  int is_there = poll(&answer, 1, 2000);
+  atomic_store(&crowd.is_over, true);
+  for (size_t i = 0; i < COUNT_OF(clients); i++)
+    pthread_join(clients[i], NULL);
+  assert_int_equal(is_there, 1);
+  assert_int_equal(status_of(hear(fd)), 504);
+  const struct rmq_http_answer late = say(200, "done");
+  rmq_http_request_answer(wait_kept(*state, 0), &late);
+  close(fd);
+}
+
 static void a_deadline_says_what_is_known_by_then(void **state) {
   struct fixture *f = *state;
   const struct rmq_http_answer known = say(504, "half of it is done");
@@ -531,6 +571,7 @@ int main(void) {
       WITH_SERVER(a_client_that_is_gone_costs_nothing),
       WITH_SERVER(whoever_waits_at_the_bound_is_next_when_one_goes),
       WITH_SERVER(a_deadline_answers_and_what_comes_later_is_dropped),
+      WITH_SERVER(a_crowd_delays_no_deadline),
       WITH_SERVER(a_deadline_says_what_is_known_by_then),
       WITH_SERVER(the_end_waits_for_answers),
       WITH_SERVER(the_end_does_not_wait_for_ever),
