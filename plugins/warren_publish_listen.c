@@ -299,8 +299,10 @@ open_server(struct session *s,
   return rmq_http_listen_new(&config, err);
 }
 
+/* ret_is_joined: whether none of the role's threads runs after a failure. */
 static int start(struct session *s,
-                 const struct rmq_publish_options *publish_options) {
+                 const struct rmq_publish_options *publish_options,
+                 bool *ret_is_joined) {
   struct rmq_error err = {.text = ""};
   s->desk = warren_desk_new(LISTEN_WAITING_MAX);
   if (s->desk == NULL)
@@ -311,8 +313,10 @@ static int start(struct session *s,
   if (s->server != NULL && rmq_role_publish_start(s->role, &err) == 0) {
     if (rmq_http_listen_start(s->server, &err) == 0)
       return 0;
-    rmq_role_publish_stop(s->role, s->host->mono(s->host->ctx));
-    rmq_role_publish_join(s->role, s->host->mono(s->host->ctx));
+    struct rmq_mono now = s->host->mono(s->host->ctx);
+    rmq_role_publish_stop(s->role, now);
+    *ret_is_joined =
+        rmq_role_publish_join(s->role, rmq_mono_add(now, rmq_s(1)));
   }
   return complain(s, err.text);
 }
@@ -356,8 +360,9 @@ int warren_publish_listen_run(const struct warren_publish_listen_options *o,
   if (!warren_publish_outlives_hangup())
     sigaddset(&ends, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &ends, NULL);
-  int status =
-      start(s, publish_options) == 0 ? WARREN_EXIT_OK : WARREN_EXIT_FAILED;
+  int status = start(s, publish_options, ret_is_joined) == 0
+                   ? WARREN_EXIT_OK
+                   : WARREN_EXIT_FAILED;
   if (status == WARREN_EXIT_OK) {
     sigwait(&ends, &signal_number);
     *ret_is_joined = stop(s, patience);

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from rig.collectd import built_program
 from rig.listen import Crowd, Listener
 from rig.waiting import wait_for
 
@@ -198,6 +199,22 @@ def test_at_the_bound_and_without_a_broker_the_answer_says_so(build, tmp_path):
         assert status == 503 and headers["Retry-After"] == "1", body
         _, seconds = listener.stop()
         assert seconds < 4
+
+
+def test_a_server_that_cannot_start_ends_the_role_first(build, tmp_path):
+    """With one descriptor too few for libmicrohttpd."""
+    for descriptors in range(4, 40):
+        done = subprocess.run(
+            ["prlimit", f"--nofile={descriptors}", built_program(build, "warren"),
+             "publish", "--host", "127.0.0.1:1", "--listen",
+             f"unix:{tmp_path}/socket"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20,
+            check=False)
+        assert done.returncode in (1, 127), done
+        if "libmicrohttpd does not start" in done.stderr:
+            break
+    assert "ended: 0 messages accepted" in done.stderr, done.stderr
+    assert not (tmp_path / "socket").exists()
 
 
 class Nobody:
