@@ -30,8 +30,8 @@ struct warren_publish_input {
   bool gave_up;                /* --timeout */
 };
 
-/* Borrows all. From here on SIGTERM and SIGINT are ours. -1 without file
- * descriptors. */
+/* Borrows all. From here on SIGTERM and SIGINT are ours, and SIGHUP unless it
+ * is ignored. -1 without file descriptors. */
 int warren_publish_input_init(struct warren_publish_input *s,
                               const struct warren_publish_options *options,
                               const struct rmq_host *host,

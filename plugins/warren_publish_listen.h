@@ -27,9 +27,9 @@ int warren_publish_listen_check(const struct warren_publish_listen_options *o,
                                 struct rmq_buf *errors);
 
 /* Starts the role, which is new and whose host gives its samples to page, and
- * serves until SIGTERM or SIGINT; then it
- * has patience for what is under way. The exit status; ret_is_joined says
- * whether the role may be freed. */
+ * serves until SIGTERM, SIGINT, or SIGHUP unless that is ignored; then it has
+ * patience for what is under way. The exit status; ret_is_joined says whether
+ * the role may be freed. */
 int warren_publish_listen_run(const struct warren_publish_listen_options *o,
                               const struct rmq_publish_options *publish,
                               struct rmq_role_publish *role,
