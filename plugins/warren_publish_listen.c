@@ -321,6 +321,12 @@ static int start(struct session *s,
   return complain(s, err.text);
 }
 
+static uint64_t dropped(const struct session *s) {
+  struct rmq_publish_totals t;
+  rmq_role_publish_totals(s->role, &t);
+  return t.dropped;
+}
+
 /* The server first, so that nothing new comes; the role's end gives every
  * message its fate, and so every request its answer. */
 static bool stop(struct session *s, struct rmq_dur patience) {
@@ -328,7 +334,8 @@ static bool stop(struct session *s, struct rmq_dur patience) {
       rmq_mono_add(s->host->mono(s->host->ctx), patience);
   rmq_http_listen_stop(s->server, rmq_mono_add(deadline, rmq_s(1)));
   rmq_role_publish_stop(s->role, deadline);
-  bool is_joined = rmq_role_publish_join(s->role, deadline);
+  bool is_joined =
+      rmq_role_publish_join(s->role, rmq_mono_add(deadline, rmq_ms(500)));
   rmq_http_listen_join(s->server);
   return is_joined;
 }
@@ -365,8 +372,10 @@ int warren_publish_listen_run(const struct warren_publish_listen_options *o,
                    : WARREN_EXIT_FAILED;
   if (status == WARREN_EXIT_OK) {
     sigwait(&ends, &signal_number);
+    uint64_t before = dropped(s);
     *ret_is_joined = stop(s, patience);
-    status = *ret_is_joined ? WARREN_EXIT_OK : WARREN_EXIT_FAILED;
+    status = *ret_is_joined && dropped(s) == before ? WARREN_EXIT_OK
+                                                    : WARREN_EXIT_FAILED;
   }
   rmq_http_listen_free(s->server);
   if (*ret_is_joined) { /* else its threads still use them */

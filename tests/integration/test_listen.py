@@ -197,8 +197,11 @@ def test_at_the_bound_and_without_a_broker_the_answer_says_so(build, tmp_path):
         status, headers, body = listener.ask(
             "POST", "/publish/amq.default/q?wait=confirm", "x")
         assert status == 503 and headers["Retry-After"] == "1", body
-        _, seconds = listener.stop()
-        assert seconds < 4
+        status, seconds = listener.stop()
+        assert status == 1 and seconds < 4
+        log = listener.log()
+    assert "2 messages were not confirmed at the end" in log
+    assert re.search("ended: 2 messages accepted, .* 2 dropped", log)
 
 
 def test_a_server_that_cannot_start_ends_the_role_first(build, tmp_path):
