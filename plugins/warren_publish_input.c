@@ -4,6 +4,7 @@
 #include "plugins/warren_publish_input.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -90,15 +91,32 @@ bool warren_publish_is_patient(struct warren_publish_input *s) {
 /* ------------------------------------------------------------------------
  * Messages */
 
-static void lose(struct warren_publish_input *s, const char *why) {
-  if (s->lost++ < WARREN_CAUSES_MAX)
-    warren_say(s->voice, RMQ_LOG_ERROR, "not_published", "not published: %s",
+static const char not_published[] = "not_published";
+
+/* The first ones are said each, then one whenever their number has doubled:
+ * standard input may have no end. */
+static void lose(struct warren_publish_input *s, uint64_t records,
+                 const char *why) {
+  uint64_t before = s->lost;
+  s->lost += records;
+  if (before < WARREN_CAUSES_MAX)
+    warren_say(s->voice, RMQ_LOG_ERROR, not_published, "not published: %s",
                why);
+  else if (__builtin_clzll(before) != __builtin_clzll(s->lost))
+    warren_say(s->voice, RMQ_LOG_ERROR, not_published,
+               "not published: %s (%" PRIu64 " records so far)", why, s->lost);
+}
+
+static void tell_lost(const struct warren_publish_input *s) {
+  if (s->lost > 0)
+    warren_say(s->voice, RMQ_LOG_ERROR, not_published,
+               "%" PRIu64 " records of standard input were not published",
+               s->lost);
 }
 
 /* One attempt; true when it is done with, for good or ill. */
 static bool try_to_put(struct warren_publish_input *s,
-                       const struct rmq_outgoing *m) {
+                       const struct rmq_outgoing *m, uint64_t records) {
   struct rmq_error err = {.text = ""};
   if (m->tag != 0)
     warren_fates_begin(&s->fates);
@@ -109,16 +127,18 @@ static bool try_to_put(struct warren_publish_input *s,
     warren_fates_cancel(&s->fates);
   if (a == RMQ_PUBLISH_FULL || a == RMQ_PUBLISH_NO_MEMORY)
     return false;
-  lose(s, err.text[0] != '\0' ? err.text : rmq_publish_answer_to_str(a));
+  lose(s, records,
+       err.text[0] != '\0' ? err.text : rmq_publish_answer_to_str(a));
   return true;
 }
 
 /* Standard input is not read meanwhile. */
-static void put(struct warren_publish_input *s, const struct rmq_outgoing *m) {
+static void put(struct warren_publish_input *s, const struct rmq_outgoing *m,
+                uint64_t records) {
   s->progress = s->host->mono(s->host->ctx);
-  while (!try_to_put(s, m)) {
+  while (!try_to_put(s, m, records)) {
     if (!warren_publish_is_patient(s)) {
-      lose(s, "the queue stayed full");
+      lose(s, records, "the queue stayed full");
       return;
     }
     warren_publish_wait(s, false, FULL_WAIT_MS);
@@ -126,7 +146,7 @@ static void put(struct warren_publish_input *s, const struct rmq_outgoing *m) {
 }
 
 static void publish(struct warren_publish_input *s, const char *key,
-                    const char *body, size_t len) {
+                    const char *body, size_t len, uint64_t records) {
   const struct warren_publish_cli *c = &s->options->cli;
   bool is_raw = c->format == WARREN_PUBLISH_RAW;
   const struct rmq_outgoing m = {
@@ -140,13 +160,14 @@ static void publish(struct warren_publish_input *s, const char *key,
       .body = body,
       .body_len = len,
       .tag = c->wait ? 1 : 0};
-  put(s, &m);
+  put(s, &m, records);
 }
 
 static void publish_batch(struct warren_publish_input *s) {
   if (s->batch_lines == 0)
     return;
-  publish(s, s->batch_key, rmq_buf_bytes(&s->batch), s->batch.len);
+  publish(s, s->batch_key, rmq_buf_bytes(&s->batch), s->batch.len,
+          (uint64_t)s->batch_lines);
   rmq_buf_clear(&s->batch);
   s->batch_lines = 0;
 }
@@ -172,7 +193,7 @@ static void take_influx(struct warren_publish_input *s, const char *line,
   rmq_buf_append_char(&s->batch, '\n');
   s->batch_lines++;
   if (s->batch.failed) {
-    lose(s, "no memory for a line");
+    lose(s, (uint64_t)s->batch_lines, "no memory for a line");
     rmq_buf_clear(&s->batch);
     s->batch_lines = 0;
   } else if (s->batch_lines >= o->batch_values) {
@@ -190,10 +211,10 @@ static void take_records(struct warren_publish_input *s, bool is_end) {
     if (c->format == WARREN_PUBLISH_INFLUX)
       take_influx(s, record, len);
     else
-      publish(s, key == NULL ? "" : key, record, len);
+      publish(s, key == NULL ? "" : key, record, len, 1);
   }
   for (; too_long < s->lines.too_long; too_long++)
-    lose(s, "longer than queue and spool take");
+    lose(s, 1, "longer than queue and spool take");
 }
 
 /* ------------------------------------------------------------------------
@@ -234,9 +255,10 @@ void warren_publish_read(struct warren_publish_input *s) {
   }
   publish_batch(s);
   if (more < 0)
-    lose(s, "standard input cannot be read");
+    lose(s, 1, "standard input cannot be read");
   if (more > 0 && rmq_execd_lines_rest(&s->lines) > 0)
-    lose(s, "told to end in the middle of a record");
+    lose(s, 1, "told to end in the middle of a record");
+  tell_lost(s);
 }
 
 /* ------------------------------------------------------------------------

@@ -308,6 +308,20 @@ def test_sigterm_drains_and_ends(broker, queue, warren):
     assert bodies(queue) == lines(1000)
 
 
+def test_records_that_are_lost_are_counted_however_many(build):
+    done = subprocess.run(
+        [f"{build}/warren", "publish", "--host", "127.0.0.1:1", "--routing-key",
+         "q", "--send-queue-bytes", "64KiB", "--shutdown-timeout", "0.1"],
+        input=(b"x" * 70_000 + b"\n") * 100, capture_output=True, timeout=20,
+        check=False)
+    one = "E! warren publish: not published: longer than queue and spool take"
+    assert done.returncode == 1
+    assert [line for line in done.stderr.decode().splitlines()
+            if line.startswith("E! ")] == [one] * 16 + [
+        f"{one} ({count} records so far)" for count in (32, 64)] + [
+        "E! warren publish: 100 records of standard input were not published"]
+
+
 def test_a_second_signal_costs_nothing(build):
     p = subprocess.Popen(
         [f"{build}/warren", "publish", "--host", "127.0.0.1:1", "--routing-key",
