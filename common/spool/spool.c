@@ -270,7 +270,7 @@ static void publish_stats(struct rmq_spool *s) {
   s->stats = (struct rmq_store_stats){
       .bytes = bytes, .rows = s->rows, .failures = s->failures};
   s->oldest = oldest;
-  s->has_vanished = s->is_gone;
+  s->has_vanished = s->is_unsafe;
   pthread_mutex_unlock(&s->lock);
 }
 

@@ -199,7 +199,7 @@ static void tell_recovered(struct rmq_spool *s, const struct count *c) {
 static void opened(struct rmq_spool *s, const struct count *c) {
   s->rows = c->rows;
   s->victim_after = 0;
-  s->disk_fails = s->is_gone = false;
+  s->disk_fails = s->is_gone = s->is_unsafe = false;
   tell_recovered(s, c);
   if (s->first_seq == 0)
     s->first_seq = c->last + 1;
@@ -309,16 +309,16 @@ static void tell_vanished(struct rmq_spool *s, bool is_anew,
                   s->file.path, s->rows);
   } else if (rmq_complain_report(&s->vanished, now, NULL)) {
     rmq_spool_log(s, RMQ_LOG_ERROR, "spool_vanished",
-                  "somebody removed %s while it was in use, and it cannot be "
-                  "made anew: %s; its %" PRIu64 " messages will not survive "
-                  "the end of this process",
+                  "somebody removed %s or its log while it was in use, and it "
+                  "cannot be made anew: %s; its %" PRIu64 " messages will not "
+                  "survive the end of this process",
                   s->file.path, err->text, s->rows);
   }
 }
 
 /* It lies under its path again, whoever moved it. */
 static void tell_back(struct rmq_spool *s) {
-  s->is_gone = false;
+  s->is_gone = s->is_unsafe = false;
   if (rmq_complain_recover(&s->vanished))
     rmq_spool_log(s, RMQ_LOG_NOTICE, "spool_usable", "%s is back in its place",
                   s->file.path);
@@ -331,10 +331,11 @@ static void follow_file(struct rmq_spool *s, struct rmq_mono now) {
     tell_back(s);
     return;
   }
-  s->failures += s->is_gone ? 0 : 1;
+  s->failures += s->is_unsafe ? 0 : 1;
   s->is_gone = !is_there;
   enum rmq_spool_fault f = is_there ? reopen(s, &err) : move_house(s, &err);
-  if (f == RMQ_SPOOL_FINE)
+  s->is_unsafe = f != RMQ_SPOOL_FINE;
+  if (!s->is_unsafe)
     s->is_gone = false;
   tell_vanished(s, f == RMQ_SPOOL_FINE, &err, now);
   if (s->db == NULL) { /* what lies there is no longer known to be ours */

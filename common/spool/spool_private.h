@@ -44,7 +44,7 @@ struct rmq_spool {
   bool is_woken;
   bool is_usable;
   bool is_stopping;
-  bool has_vanished;   /* as the thread found it last: is_gone */
+  bool has_vanished;   /* as the thread found it last: is_unsafe */
   bool wants_room;     /* somebody waits for it: delete what has ended */
   uint64_t room_bytes; /* when the thread looked last */
   struct rmq_mono stop_deadline;
@@ -65,6 +65,7 @@ struct rmq_spool {
   uint64_t victim_after; /* up to here no row is unread */
   bool is_dirty;         /* written since the last checkpoint */
   bool is_gone;          /* the file is not under its path any more */
+  bool is_unsafe;        /* it, or its log alone, and could not be made anew */
   bool may_shrink;
   bool was_open; /* so its rows are of this process */
   struct rmq_mono retry_at, tick_at;

@@ -1535,10 +1535,10 @@ static void vanished_file_that_cannot_be_made_anew_goes_on(void **state) {
   tear_down(&r);
 }
 
-static bool is_usable(const struct rig *r) {
+static struct rmq_store_stats stats_of(const struct rig *r) {
   struct rmq_store_stats st;
   r->store->stats(r->store->ctx, &st);
-  return st.is_usable;
+  return st;
 }
 
 /* What is put then is lost with this process: nobody may be told that it is
@@ -1551,21 +1551,54 @@ static void vanished_file_is_of_no_use_until_it_is_back(void **state) {
   open_spool(&r);
   put(&r, "k", 100);
   turn(&r);
-  assert_true(is_usable(&r));
+  assert_true(stats_of(&r).is_usable);
   snprintf(away, sizeof(away), "%s.away", r.dir);
   assert_int_equal(rename(r.dir, away), 0);
   write_at(r.dir, 0, "in the way", 10);
   tick(&r);
-  assert_false(is_usable(&r));
+  assert_false(stats_of(&r).is_usable);
   assert_int_equal(unlink(r.dir), 0);
   assert_int_equal(rename(away, r.dir), 0);
   tick(&r);
-  assert_true(is_usable(&r));
+  assert_true(stats_of(&r).is_usable);
   assert_true(logged("spool_usable", RMQ_LOG_NOTICE, "back in its place"));
   tick(&r);
   assert_int_equal(fake_host_count(&host, "spool_usable"), 1);
   kill_and_open(&r);
   assert_int_equal(r.lanes[0].recovered.messages, 1);
+  tear_down(&r);
+}
+
+/* The file lies in its place; what is put goes to a log without a name. */
+static void vanished_log_is_of_no_use_until_it_is_back(void **state) {
+  struct rig r;
+  struct rlimit before;
+  (void)state;
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  set_up(&r);
+  open_spool(&r);
+  for (int i = 0; i < 100; i++)
+    put(&r, "k", 5000);
+  while (r.spool->pending.count + r.spool->batch.count > 0)
+    turn(&r);
+  uint64_t failures = stats_of(&r).failures;
+  remove_suffix(&r, "-wal");
+  limit_files(100 << 10); /* the log cannot be moved into the file */
+  int usable = 0;
+  for (int i = 0; i < 3; i++) {
+    tick(&r);
+    usable += stats_of(&r).is_usable ? 1 : 0;
+  }
+  limit_files(before.rlim_cur);
+  assert_int_equal(usable, 0);
+  assert_int_equal(stats_of(&r).failures, failures + 1);
+  assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "cannot be made anew"));
+  tick(&r);
+  assert_true(stats_of(&r).is_usable);
+  assert_true(logged("spool_vanished", RMQ_LOG_ERROR, "made anew with all"));
+  kill_and_open(&r);
+  assert_int_equal(r.lanes[0].recovered.messages, 100);
   tear_down(&r);
 }
 
@@ -1865,6 +1898,7 @@ int main(void) {
       cmocka_unit_test(what_vanished_is_made_anew_with_all_rows),
       cmocka_unit_test(vanished_file_that_cannot_be_made_anew_goes_on),
       cmocka_unit_test(vanished_file_is_of_no_use_until_it_is_back),
+      cmocka_unit_test(vanished_log_is_of_no_use_until_it_is_back),
       cmocka_unit_test(copy_that_failed_is_not_in_the_way_of_the_next),
       cmocka_unit_test(what_is_not_written_by_the_deadline_has_failed),
       cmocka_unit_test(committed_rows_survive_a_kill),
