@@ -184,13 +184,13 @@ static int add_header(struct rmq_publish_request *r, const char *key,
   return 0;
 }
 
-static int set_number(const char *name, const char *value, int64_t max,
-                      int64_t *ret_number, struct rmq_error *err) {
+static int set_number(const char *name, const char *value, int64_t min,
+                      int64_t max, int64_t *ret_number, struct rmq_error *err) {
   int64_t number;
-  if (rmq_units_parse_integer(value, &number) != 0 || number < 0 ||
+  if (rmq_units_parse_integer(value, &number) != 0 || number < min ||
       number > max)
-    return rmq_error_set(err, "the header %.64s is a number from 0 to %lld",
-                         name, (long long)max);
+    return rmq_error_set(err, "the header %.64s is a number from %lld to %lld",
+                         name, (long long)min, (long long)max);
   *ret_number = number;
   return 0;
 }
@@ -198,7 +198,7 @@ static int set_number(const char *name, const char *value, int64_t max,
 static int set_priority(struct rmq_publish_request *r, const char *name,
                         const char *value, struct rmq_error *err) {
   int64_t number = 0;
-  if (set_number(name, value, UINT8_MAX, &number, err) != 0)
+  if (set_number(name, value, 0, UINT8_MAX, &number, err) != 0)
     return -1;
   r->message.envelope.priority = (uint8_t)number;
   return 0;
@@ -234,7 +234,8 @@ int rmq_publish_request_header(struct rmq_publish_request *r, const char *name,
   if (strcasecmp(name, "X-Priority") == 0)
     return set_priority(r, name, value, err);
   if (strcasecmp(name, "X-Expiration") == 0)
-    return set_number(name, value, INT64_C(4294967295),
+    /* What may not wait at all cannot be kept here: 0 is nobody's wish. */
+    return set_number(name, value, 1, INT64_C(4294967295),
                       &m->envelope.expiration_ms, err);
   if (strcasecmp(name, "traceparent") == 0)
     return set_trace(r, name, value, err);

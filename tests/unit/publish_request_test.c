@@ -177,6 +177,7 @@ static void headers_that_make_no_sense_are_refused(void **state) {
       {"X-Priority", "256"},
       {"X-Priority", "-1"},
       {"X-Priority", "high"},
+      {"X-Expiration", "0"},
       {"X-Expiration", "1.5"},
       {"X-Expiration", "99999999999"},
       {"X-Message-Id", longest},
