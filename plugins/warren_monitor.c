@@ -25,7 +25,9 @@
 
 enum {
   MONITOR_INTERVAL_S = 10, /* where it is needed and not given */
-  MONITOR_PATIENCE_S = 3   /* with a reader of standard output that hangs */
+  /* At the end, with a reader of standard output that hangs, or the probe's
+   * broker: Telegraf kills after 5 s. */
+  MONITOR_PATIENCE_S = 3
 };
 
 /* What only the command has. */
@@ -88,6 +90,7 @@ struct session {
   struct rmq_role_monitor *role;
   size_t unsayable_count; /* that the log was told of */
   bool has_file_failed;
+  bool is_cut_off; /* the end came before the last set was made */
 };
 
 static struct warren_ask ask_of(struct session *s) {
@@ -101,9 +104,9 @@ static struct warren_ask ask_of(struct session *s) {
       .epilogue =
           "The password comes from --password-file or from the environment "
           "variable\nWARREN_PASSWORD, never from an argument.\n\n"
-          "Exit status: 0 end of input, 1 not started, standard output gone "
-          "or\nwith --once no file written, 2 wrong arguments, 3 with --once: "
-          "the cluster\ndid not answer.",
+          "Exit status: 0 end of input or a signal, 1 not started, standard "
+          "output gone,\nwith --once no file or no set written, 2 wrong "
+          "arguments, 3 with --once: the\ncluster did not answer.",
       .table = cli_options,
       .object = &s->cli,
       .wants_help = &s->cli.help,
@@ -169,9 +172,13 @@ static bool hand_out(struct session *s) {
   return is_out;
 }
 
-/* One set of samples. False when nobody reads them. */
+/* One set of samples, or none where the end came before. False when nobody
+ * reads them. */
 static bool write_set(struct session *s) {
-  rmq_role_monitor_sample(s->role);
+  s->is_cut_off =
+      rmq_role_monitor_sample(s->role) == 0 && warren_wake_has_end();
+  if (s->is_cut_off)
+    return true;
   bool is_read =
       goes_to_stdout(s) ? rmq_execd_flush(&s->host) == 0 : hand_out(s);
   if (s->host.unsayable_count > 0 && s->unsayable_count == 0)
@@ -187,7 +194,7 @@ static bool write_set(struct session *s) {
 /* ---- running ---- */
 
 static int run_once(struct session *s) {
-  if (!write_set(s))
+  if (!write_set(s) || s->is_cut_off)
     return WARREN_EXIT_FAILED;
   return rmq_role_monitor_is_reachable(s->role) ? WARREN_EXIT_OK
                                                 : WARREN_EXIT_NO_ANSWER;
@@ -236,7 +243,10 @@ static int start(struct session *s, struct rmq_error *err) {
   const struct rmq_dur max_age = {3 * s->config.interval.ns};
   s->role =
       rmq_role_monitor_new(&s->host.host, s->cli.name, &s->config, NULL, err);
-  if (s->role == NULL || rmq_role_monitor_start_beside(s->role, err) != 0)
+  if (s->role == NULL)
+    return -1;
+  rmq_role_monitor_set_end(s->role, warren_wake_get_end());
+  if (rmq_role_monitor_start_beside(s->role, err) != 0)
     return -1;
   if (s->cli.listen == NULL)
     return 0;
@@ -260,6 +270,7 @@ static int run(struct session *s) {
   bool has_interval = s->config.interval.ns > 0;
   if (!has_interval) /* the longest that one set may take */
     s->config.interval = rmq_s(MONITOR_INTERVAL_S);
+  s->config.shutdown_timeout = rmq_s(MONITOR_PATIENCE_S);
   if (set_format(s) != 0)
     rmq_error_set(&err, "out of memory");
   else if (warren_wake_init(goes_to_stdout(s) ? MONITOR_PATIENCE_S : 0) != 0)
@@ -308,6 +319,7 @@ static int run_checked(struct session *s, const struct warren_ask *ask) {
   s->voice = (struct warren_voice){"warren monitor", "rabbitmq_monitor",
                                    s->cli.name, &s->host};
   int status = run(s);
+  warren_wake_fini();
   warren_serve_free(s->serve);
   if (!stop(s))
     exit(status); /* with the thread that was left behind */

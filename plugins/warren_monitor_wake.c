@@ -13,17 +13,19 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Signals come in as bytes; any thread may be the one that gets them. */
-static int signal_pipe[2] = {-1, -1};
-static unsigned end_patience_s;
+/* Signals come in as bytes; any thread may be the one that gets them. Those
+ * that end the command have a pipe of their own, whose bytes stay. */
+static int set_pipe[2] = {-1, -1}, end_pipe[2] = {-1, -1};
+static volatile sig_atomic_t end_patience_s;
 
 static void take_signal(int number) {
   int saved = errno;
   char byte = (char)number;
-  if (end_patience_s > 0 && (number == SIGTERM || number == SIGINT))
-    alarm(end_patience_s);
+  bool is_end = number == SIGTERM || number == SIGINT;
+  if (end_patience_s > 0 && is_end)
+    alarm((unsigned)end_patience_s);
   /* A full pipe has enough in it. */
-  (void)!write(signal_pipe[1], &byte, 1);
+  (void)!write(is_end ? end_pipe[1] : set_pipe[1], &byte, 1);
   errno = saved;
 }
 
@@ -36,10 +38,11 @@ int warren_wake_init(unsigned patience_s) {
   static const int numbers[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
   struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
   const struct sigaction last = {.sa_handler = give_up};
-  end_patience_s = patience_s;
+  end_patience_s = (sig_atomic_t)patience_s;
   if (patience_s > 0 && sigaction(SIGALRM, &last, NULL) != 0)
     return -1;
-  if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+  if (pipe2(set_pipe, O_CLOEXEC | O_NONBLOCK) != 0 ||
+      pipe2(end_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
     return -1;
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -48,15 +51,22 @@ int warren_wake_init(unsigned patience_s) {
   return 0;
 }
 
-static enum warren_wake read_signals(void) {
+int warren_wake_get_end(void) { return end_pipe[0]; }
+
+bool warren_wake_has_end(void) {
+  struct pollfd end = {.fd = end_pipe[0], .events = POLLIN};
+  return poll(&end, 1, 0) > 0;
+}
+
+void warren_wake_fini(void) {
+  end_patience_s = 0;
+  alarm(0);
+}
+
+static void read_signals(void) {
   char bytes[64];
-  enum warren_wake wake = WARREN_WAKE_SET;
-  ssize_t n;
-  while ((n = read(signal_pipe[0], bytes, sizeof(bytes))) > 0)
-    for (ssize_t i = 0; i < n; i++)
-      if (bytes[i] == SIGTERM || bytes[i] == SIGINT)
-        wake = WARREN_WAKE_END;
-  return wake;
+  while (read(set_pipe[0], bytes, sizeof(bytes)) > 0)
+    continue;
 }
 
 /* True when there is something to do about it, which is *ret_wake. Lines that
@@ -88,15 +98,20 @@ enum warren_wake warren_wake_wait(enum warren_input input,
                                   const struct rmq_mono *due) {
   for (;;) {
     enum warren_wake wake = WARREN_WAKE_SET;
-    struct pollfd fds[2] = {{.fd = signal_pipe[0], .events = POLLIN},
+    struct pollfd fds[3] = {{.fd = end_pipe[0], .events = POLLIN},
+                            {.fd = set_pipe[0], .events = POLLIN},
                             {.fd = STDIN_FILENO, .events = POLLIN}};
     int ms = time_left(due);
     /* Also when a set is due: where each is late, nothing else would be seen.
      */
-    int n = poll(fds, input == WARREN_INPUT_IGNORED ? 1 : 2, ms);
+    int n = poll(fds, input == WARREN_INPUT_IGNORED ? 2 : 3, ms);
     if (n > 0 && fds[0].revents != 0)
-      return read_signals();
-    if (n > 0 && fds[1].revents != 0 && read_input(input, &wake))
+      return WARREN_WAKE_END;
+    if (n > 0 && fds[1].revents != 0) {
+      read_signals();
+      return WARREN_WAKE_SET;
+    }
+    if (n > 0 && fds[2].revents != 0 && read_input(input, &wake))
       return wake;
     if (ms == 0)
       return WARREN_WAKE_SET;

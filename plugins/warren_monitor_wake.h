@@ -27,6 +27,12 @@ enum warren_input {
  * SIGTERM or SIGINT it exits with 1, whatever it hangs in: 0 = never. -1 with
  * errno. */
 int warren_wake_init(unsigned patience_s);
+/* Something can be read from this descriptor from the first SIGTERM or SIGINT
+ * on; it is not to be read. */
+int warren_wake_get_end(void);
+bool warren_wake_has_end(void);
+/* What is still to be done has a bound of its own: no exit with 1 any more. */
+void warren_wake_fini(void);
 /* due NULL = no time of its own. */
 enum warren_wake warren_wake_wait(enum warren_input input,
                                   const struct rmq_mono *due);

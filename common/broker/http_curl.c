@@ -36,6 +36,7 @@ struct rmq_http_curl {
   struct transfer **transfers; /* as many as ever ran at once */
   size_t transfers_count;
   atomic_bool is_cancelled;
+  int end_fd; /* -1 = none */
 };
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *ctx) {
@@ -141,6 +142,7 @@ rmq_http_curl_new(const struct rmq_http_curl_config *config,
   struct rmq_http_curl *h = rc == CURLE_OK ? calloc(1, sizeof(*h)) : NULL;
   if (h != NULL) {
     atomic_init(&h->is_cancelled, false);
+    h->end_fd = -1;
     h->multi = curl_multi_init();
     h->model = curl_easy_init();
     h->json = curl_slist_append(NULL, "Content-Type: application/json");
@@ -179,6 +181,8 @@ void rmq_http_curl_cancel(struct rmq_http_curl *h) {
   curl_multi_wakeup(h->multi);
 #endif
 }
+
+void rmq_http_curl_set_end(struct rmq_http_curl *h, int fd) { h->end_fd = fd; }
 
 /* For the requests to come, which are copies of the model. */
 static int set_secret(struct rmq_http_curl *h, CURLoption option,
@@ -330,6 +334,20 @@ static void finish(const CURLMsg *m) {
     explain(r, m->data.result, t);
 }
 
+/* For a socket, a wake-up, a time-out or the end. */
+static CURLMcode wait_for_more(struct rmq_http_curl *h) {
+  struct curl_waitfd end = {.fd = h->end_fd, .events = CURL_WAIT_POLLIN};
+  unsigned count = h->end_fd < 0 ? 0 : 1;
+#if HTTP_CAN_WAKE
+  CURLMcode rc = curl_multi_poll(h->multi, &end, count, HTTP_WAIT_MS, NULL);
+#else
+  CURLMcode rc = curl_multi_wait(h->multi, &end, count, HTTP_WAIT_MS, NULL);
+#endif
+  if (end.revents != 0)
+    atomic_store(&h->is_cancelled, true);
+  return rc;
+}
+
 /* CURL_LAST: cancelled. */
 static CURLcode run(struct rmq_http_curl *h) {
   int running = 1, left = 0;
@@ -342,13 +360,7 @@ static CURLcode run(struct rmq_http_curl *h) {
     while ((m = curl_multi_info_read(h->multi, &left)) != NULL)
       if (m->msg == CURLMSG_DONE)
         finish(m);
-    if (running == 0)
-      break;
-#if HTTP_CAN_WAKE
-    if (curl_multi_poll(h->multi, NULL, 0, HTTP_WAIT_MS, NULL) != CURLM_OK)
-#else
-    if (curl_multi_wait(h->multi, NULL, 0, HTTP_WAIT_MS, NULL) != CURLM_OK)
-#endif
+    if (running > 0 && wait_for_more(h) != CURLM_OK)
       return CURLE_FAILED_INIT;
   }
   return CURLE_OK;

@@ -33,6 +33,10 @@ void rmq_http_curl_free(struct rmq_http_curl *h);
 struct rmq_http rmq_http_curl_http(struct rmq_http_curl *h);
 /* Any thread: the running request, and every later one, is cancelled. */
 void rmq_http_curl_cancel(struct rmq_http_curl *h);
+/* Likewise as soon as there is something to read from this descriptor, which is
+ * borrowed and never read: for signal handlers, which may call nothing of this.
+ * Before the first request. */
+void rmq_http_curl_set_end(struct rmq_http_curl *h, int fd);
 /* For the next request; copied. */
 int rmq_http_curl_set_password(struct rmq_http_curl *h, const char *password);
 /* Instead of user and password. */

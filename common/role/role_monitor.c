@@ -319,6 +319,11 @@ size_t rmq_role_monitor_sample(struct rmq_role_monitor *m) {
   return rmq_role_monitor_read(m);
 }
 
+void rmq_role_monitor_set_end(struct rmq_role_monitor *m, int fd) {
+  if (m->curl != NULL)
+    rmq_http_curl_set_end(m->curl, fd);
+}
+
 bool rmq_role_monitor_is_reachable(const struct rmq_role_monitor *m) {
   return m->log.state == RMQ_MONITOR_ANSWERING;
 }

@@ -84,8 +84,12 @@ int rmq_role_monitor_start_beside(struct rmq_role_monitor *m,
  * Without one it returns at once. */
 void rmq_role_monitor_await_probe(struct rmq_role_monitor *m);
 /* Without a start: polls in the calling thread, at most Interval long, then
- * hands over as read does. */
+ * hands over as read does. 0 when the poll was cancelled. */
 size_t rmq_role_monitor_sample(struct rmq_role_monitor *m);
+/* Before the first sample: one is cancelled, as by tell_stop, as soon as there
+ * is something to read from this descriptor, which is borrowed and never read.
+ */
+void rmq_role_monitor_set_end(struct rmq_role_monitor *m, int fd);
 /* Whether the last poll was answered; from the thread that samples. */
 bool rmq_role_monitor_is_reachable(const struct rmq_role_monitor *m);
 /* Why it was not, for whoever gave the options on a command line (silence.h);

@@ -23,6 +23,7 @@ import pytest
 
 from rig import modules as warren
 from rig.collectd import Daemon, Record, block, built_program, plugin
+from rig.gate import Gate
 from rig.ports import free_ports
 from rig.process import end, spawn
 from rig.waiting import wait_for
@@ -451,6 +452,33 @@ def test_a_page_without_a_set_is_503_and_a_silent_broker_is_not_reachable(
         assert of(exposition(text), "warren_monitor_bool_reachable") == [0]
         assert not re.search("queue_length|nodes_running", text)
         assert c.stop() < 10, "SIGTERM ends it while the broker hangs"
+
+
+@pytest.mark.parametrize("how,want", [(["--interval", "30"], 0), (["--once"], 1)],
+                         ids=["interval", "once"])
+def test_a_broker_that_hangs_does_not_keep_it_from_ending(build, tmp_path, how, want):
+    """Standard output is read: what runs is given up, and nothing half is said."""
+    listening, url = silent()
+    with listening, Command(build, tmp_path, "hung", "--url", url, "--timeout", "20",
+                            "--output", "prometheus", *how) as c:
+        asked, _ = listening.accept()
+        with asked:
+            assert asked.recv(3) == b"GET"
+            assert end(c.process) < 2.5
+        assert c.process.returncode == want, c.err()
+        assert c.out() == "" and c.err() == ""
+
+
+def test_a_probe_that_hangs_does_not_keep_it_from_ending(build, broker, tmp_path):
+    with Gate(broker.amqp_port) as gate, Command(
+            build, tmp_path, "probe", "--url", broker.url, "--output", "json",
+            "--interval", "1", "--max-queues", "0", "--probe",
+            f"host=127.0.0.1,port={gate.amqp_port},user=guest",
+            WARREN_PROBE_PASSWORD="guest") as c:
+        wait_for(lambda: any(s["connection"].get("bool_amqp_usable") == 1
+                             for s in c.objects("set")), 20, "the probe passes")
+        gate.stall()
+        assert c.stop() < 4.5
 
 
 def test_a_reader_that_hangs_does_not_keep_it_from_ending(build, broker, tmp_path):

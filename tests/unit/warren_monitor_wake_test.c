@@ -8,6 +8,7 @@
 
 #include "common/host/host_clock.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ static int input; /* where the other end of standard input is written */
 static int set_up(void **state) {
   int fds[2];
   (void)state;
+  assert_int_equal(warren_wake_init(0), 0); /* without an end before */
   assert_int_equal(pipe(fds), 0);
   assert_int_equal(dup2(fds[0], STDIN_FILENO), STDIN_FILENO);
   close(fds[0]);
@@ -61,9 +63,31 @@ static void an_end_among_other_signals_is_the_end(void **state) {
   static const int numbers[] = {SIGTERM, SIGINT};
   (void)state;
   for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+    SHOW_ROW("signal %d", numbers[i]);
+    assert_int_equal(warren_wake_init(0), 0);
     raise(SIGHUP);
     raise(numbers[i]);
     raise(SIGUSR1);
+    assert_int_equal(warren_wake_wait(WARREN_INPUT_LINES, NULL),
+                     WARREN_WAKE_END);
+  }
+}
+
+static bool is_readable(int fd) {
+  struct pollfd one = {.fd = fd, .events = POLLIN};
+  return poll(&one, 1, 0) == 1;
+}
+
+/* Whoever makes a set sees it there, and what follows sees it again. */
+static void an_end_stays_to_be_read_and_a_set_is_none(void **state) {
+  (void)state;
+  raise(SIGHUP);
+  assert_false(warren_wake_has_end());
+  assert_false(is_readable(warren_wake_get_end()));
+  raise(SIGTERM);
+  for (int i = 0; i < 2; i++) {
+    assert_true(warren_wake_has_end());
+    assert_true(is_readable(warren_wake_get_end()));
     assert_int_equal(warren_wake_wait(WARREN_INPUT_LINES, NULL),
                      WARREN_WAKE_END);
   }
@@ -106,12 +130,11 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(each_signal_of_telegraf_asks_for_one_set),
       TEST(an_end_among_other_signals_is_the_end),
+      TEST(an_end_stays_to_be_read_and_a_set_is_none),
       TEST(a_set_that_is_due_hides_no_end),
       TEST(lines_that_have_come_meanwhile_are_one_set),
       TEST(what_is_no_line_asks_for_nothing),
       TEST(input_that_is_not_looked_at_ends_nothing),
   };
-  if (warren_wake_init(0) != 0)
-    return 1;
   return run_all(tests);
 }
