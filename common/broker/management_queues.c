@@ -170,6 +170,7 @@ static int add_item(struct list *l, struct item *item) {
   add_length(&s->listed_unacked, item->values.unacked);
   l->count++;
   take_kind(item);
+  s->has_streams |= item->values.is_stream;
   if (vhost == NULL || name == NULL || !rmq_snapshot_wants(s, &item->values) ||
       (l->want != NULL && !l->want(l->ctx, vhost, name)))
     return 0;

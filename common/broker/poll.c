@@ -426,18 +426,11 @@ static void ask_vhosts(struct run *r, struct rmq_error *err) {
     rmq_error_set(err, "%s: %s", r->base, cause.text);
 }
 
-static bool has_stream(const struct rmq_snapshot *s) {
-  for (size_t i = 0; i < s->queues_count; i++)
-    if (s->queues[i].is_stream)
-      return true;
-  return false;
-}
-
-/* Where there are streams; the plugin that answers may be missing, which is no
- * fault, and may come. */
+/* Where there are streams, wanted or not; the plugin that answers may be
+ * missing, which is no fault, and may come. */
 static void ask_streams(struct run *r, struct rmq_error *err) {
   struct rmq_poll *p = r->poll;
-  if (!has_stream(r->snapshot) || r->snapshot->is_without_statistics ||
+  if (!r->snapshot->has_streams || r->snapshot->is_without_statistics ||
       p->mono(p->clock_ctx).ns < p->streams_at.ns)
     return;
   int status = ask(r, RMQ_MANAGEMENT_STREAMS, err);

@@ -354,6 +354,7 @@ void rmq_snapshot_drop_queues(struct rmq_snapshot *s) {
   rmq_snapshot_keep(s, none, 0);
   s->queues_left_out = 0;
   s->has_all_queues = false;
+  s->has_streams = false;
   s->listed_ready = s->listed_unacked = (double)NAN;
 }
 

@@ -134,6 +134,7 @@ struct rmq_snapshot {
   /* The cluster's counters, or where is_per_node those of its nodes. */
   bool is_per_node;
   double stream_lag;          /* the highest of all streams, wanted or not */
+  bool has_streams;           /* there are some in the list so far, likewise */
   bool is_without_statistics; /* the management API says that it has none */
   struct rmq_snapshot_own own;
   double listed_ready, listed_unacked; /* of all queues in the list so far,

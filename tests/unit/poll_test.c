@@ -214,6 +214,44 @@ stream_consumers_are_asked_for_where_there_are_streams(void **state) {
   tear_down(&f);
 }
 
+/* The cluster's lag is that of all streams, as with Prometheus. */
+static void streams_that_are_not_wanted_have_a_lag_nevertheless(void **state) {
+  (void)state;
+  static const struct fake_web_rule rules[] = {
+      {"overview", 200, OVERVIEW, 0},
+      {"queues", 200, PAGE(1, 1, QUEUE("a") "," STREAM), 0},
+      {"stream/consumers", 200,
+       "[{\"queue\":{\"vhost\":\"/\",\"name\":\"log\"},\"offset_lag\":7}]", 0},
+      {"nodes", 200, NODES, 0},
+      {NULL, 0, NULL, 0}};
+  static const struct fake_web_rule gone[] = {
+      {"http://", 0, "Connection refused", 0}, {NULL, 0, NULL, 0}};
+  static char name[] = "a";
+  static char *items[] = {name};
+  static const struct rmq_strings none = {.count = 0},
+                                  names = {.items = items, .count = 1};
+  static const bool by_type[] = {true, false};
+  for (size_t i = 0; i < COUNT_OF(by_type); i++) {
+    struct fixture f;
+    struct rmq_filter *only_a = rmq_filter_new(&names, &none, NULL);
+    SHOW_ROW("%s", by_type[i] ? "QueueType" : "IncludeQueue");
+    set_up(&f, rules, 100);
+    f.s.choice.no_streams = by_type[i];
+    if (!by_type[i])
+      f.poll.queues = only_a;
+    run(&f);
+    assert_true(f.s.stream_lag == 7);
+    assert_int_equal(f.s.queues_count, 1);
+    assert_string_equal(f.s.queues[0].name, "a");
+    assert_true(isnan(f.s.queues[0].stream_lag));
+    f.server.rules = gone;
+    run(&f);
+    assert_false(f.s.has_streams);
+    rmq_filter_free(only_a);
+    tear_down(&f);
+  }
+}
+
 static void the_next_url_is_tried_and_the_last_good_one_kept(void **state) {
   (void)state;
   static const struct fake_web_rule rules[] = {
@@ -960,6 +998,7 @@ int main(void) {
       cmocka_unit_test(vhosts_are_asked_for_where_some_are_wanted),
       cmocka_unit_test(vhosts_are_left_out_at_the_lowest_level),
       cmocka_unit_test(stream_consumers_are_asked_for_where_there_are_streams),
+      cmocka_unit_test(streams_that_are_not_wanted_have_a_lag_nevertheless),
       cmocka_unit_test(the_next_url_is_tried_and_the_last_good_one_kept),
       cmocka_unit_test(what_no_url_answers_is_said_by_the_first_one),
       cmocka_unit_test(urls_that_hang_hide_none_behind_them),
