@@ -24,8 +24,10 @@ struct family {
   struct rmq_buf lines; /* of the set that is being made */
 };
 
+/* The labels are those of its last event; the key is the same but for what may
+ * change from one to the next. */
 struct alert {
-  char *labels;
+  char *key, *labels;
   enum rmq_severity severity;
 };
 
@@ -156,13 +158,18 @@ rmq_emit_prometheus_new(const char *plugin, const struct rmq_series *table) {
   return NULL;
 }
 
+static void alert_fini(struct alert *a) {
+  free(a->key);
+  free(a->labels);
+}
+
 void rmq_emit_prometheus_free(struct rmq_emit_prometheus *p) {
   if (p == NULL)
     return;
   for (size_t i = 0; i < p->families_count; i++)
     family_fini(&p->families[i]);
   for (size_t i = 0; i < p->alerts_count; i++)
-    free(p->alerts[i].labels);
+    alert_fini(&p->alerts[i]);
   rmq_buf_fini(&p->alert_name);
   free(p->families);
   free(p);
@@ -202,10 +209,12 @@ static int append_label(struct rmq_buf *out, const char *key,
   return rmq_buf_append_char(out, '"');
 }
 
+/* All texts but that of one key, which may be NULL. */
 static int append_labels(struct rmq_buf *out, const struct rmq_meta *meta,
-                         size_t count) {
+                         size_t count, const char *without) {
   for (size_t i = 0; i < count; i++)
     if (meta[i].type == RMQ_META_STRING && meta[i].value.string[0] != '\0' &&
+        (without == NULL || strcmp(meta[i].key, without) != 0) &&
         append_label(out, meta[i].key, meta[i].value.string) != 0)
       return -1;
   return 0;
@@ -218,7 +227,7 @@ static int append_sample(struct family *f, const struct rmq_sample *s) {
   if (n == 0 || rmq_buf_append(out, rmq_buf_bytes(&f->name), f->name.len) != 0)
     return -1;
   if (rmq_buf_append_char(out, '{') != 0 ||
-      append_labels(out, s->meta, s->meta_count) != 0 ||
+      append_labels(out, s->meta, s->meta_count, NULL) != 0 ||
       rmq_buf_append_text(out, "} ") != 0 || rmq_buf_append(out, text, n) != 0)
     return -1;
   return rmq_buf_append_char(out, '\n');
@@ -242,9 +251,9 @@ static int add_sample(void *ctx, const struct rmq_sample *s,
 /* ---- alerts ---- */
 
 static struct alert *find_alert(struct rmq_emit_prometheus *p,
-                                const char *labels) {
+                                const char *key) {
   for (size_t i = 0; i < p->alerts_count; i++)
-    if (strcmp(p->alerts[i].labels, labels) == 0)
+    if (strcmp(p->alerts[i].key, key) == 0)
       return &p->alerts[i];
   return NULL;
 }
@@ -255,52 +264,63 @@ static struct alert *place_alert(struct rmq_emit_prometheus *p) {
     return &p->alerts[p->alerts_count++];
   for (size_t i = 0; i < p->alerts_count; i++)
     if (p->alerts[i].severity == RMQ_OKAY) {
-      free(p->alerts[i].labels);
+      alert_fini(&p->alerts[i]);
       return &p->alerts[i];
     }
   return NULL;
 }
 
-/* The texts that the event has, and the series that it is about. */
-static int build_labels(const struct rmq_event *e, struct rmq_buf *out) {
+/* The texts that the event has but that of one key, and its series. */
+static int build_labels(const struct rmq_event *e, const char *without,
+                        struct rmq_buf *out) {
   struct rmq_buf field;
   rmq_buf_init(&field, PROM_NAME_BYTES);
   int rc = rmq_series_field(e->id.type, e->id.type_instance, &field);
   if (rc == 0)
-    rc = append_labels(out, e->meta, e->meta_count);
+    rc = append_labels(out, e->meta, e->meta_count, without);
   if (rc == 0)
     rc = append_label(out, "series", rmq_buf_text(&field));
   rmq_buf_fini(&field);
   return rc;
 }
 
-static int store_alert(struct rmq_emit_prometheus *p, struct rmq_buf *labels,
-                       enum rmq_severity severity) {
-  struct alert *a = find_alert(p, rmq_buf_text(labels));
-  if (a == NULL) {
-    char *text = strdup(rmq_buf_text(labels));
-    a = text == NULL ? NULL : place_alert(p);
-    if (a == NULL) {
-      free(text);
-      return -1;
-    }
-    a->labels = text;
-  }
-  a->severity = severity;
+/* Takes over what is in it, or leaves all as it was. */
+static int store_alert(struct rmq_emit_prometheus *p, const struct alert *new) {
+  if (new->key == NULL || new->labels == NULL)
+    return -1;
+  struct alert *a = find_alert(p, new->key);
+  if (a != NULL)
+    alert_fini(a);
+  else
+    a = place_alert(p);
+  if (a == NULL)
+    return -1;
+  *a = *new;
   return 0;
 }
 
 static int add_event(void *ctx, const struct rmq_event *e,
                      struct rmq_buf *out) {
   struct rmq_emit_prometheus *p = ctx;
-  struct rmq_buf labels;
+  struct rmq_buf key, labels;
   (void)out;
+  rmq_buf_init(&key, PROM_LABELS_BYTES);
   rmq_buf_init(&labels, PROM_LABELS_BYTES);
-  int rc = build_labels(e, &labels);
+  /* Of an alert of many objects the priority is the most urgent one's. */
+  int rc = build_labels(e, "priority", &key);
   if (rc == 0)
-    rc = store_alert(p, &labels, e->severity);
+    rc = build_labels(e, NULL, &labels);
+  if (rc == 0) {
+    struct alert new = {.key = strdup(rmq_buf_text(&key)),
+                        .labels = strdup(rmq_buf_text(&labels)),
+                        .severity = e->severity};
+    rc = store_alert(p, &new);
+    if (rc != 0)
+      alert_fini(&new);
+  }
   if (rc != 0)
     p->unsayable_count++;
+  rmq_buf_fini(&key);
   rmq_buf_fini(&labels);
   return rc;
 }

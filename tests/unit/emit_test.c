@@ -101,11 +101,12 @@ static void send(const struct rmq_emit *emit, struct rmq_buf *out,
                    0);
 }
 
-static int tell(const struct rmq_emit *emit, struct rmq_buf *out,
-                const char *queue, enum rmq_severity severity) {
+static int tell_at(const struct rmq_emit *emit, struct rmq_buf *out,
+                   const char *queue, const char *priority,
+                   enum rmq_severity severity) {
   const struct rmq_meta meta[] = {
       {"indicator", RMQ_META_STRING, {.string = "backlog"}},
-      {"priority", RMQ_META_STRING, {.string = "P1"}},
+      {"priority", RMQ_META_STRING, {.string = priority}},
       {"value", RMQ_META_DOUBLE, {.number = 60000}},
       {"threshold", RMQ_META_DOUBLE, {.number = 50000}},
       {"cluster", RMQ_META_STRING, {.string = "main"}},
@@ -118,6 +119,11 @@ static int tell(const struct rmq_emit *emit, struct rmq_buf *out,
       .meta = meta,
       .meta_count = COUNT_OF(meta)};
   return emit->event(emit->ctx, &e, out);
+}
+
+static int tell(const struct rmq_emit *emit, struct rmq_buf *out,
+                const char *queue, enum rmq_severity severity) {
+  return tell_at(emit, out, queue, "P1", severity);
 }
 
 /* The set of one emitter as a text. */
@@ -294,6 +300,21 @@ static void the_state_of_an_alert_stays_until_it_changes(void **state) {
   rmq_buf_clear(&f.out);
   assert_non_null(strstr(end(&f), "\"} 0\n"));
   assert_null(strstr(rmq_buf_text(&f.out), "\"} 2\n"));
+  tear_down(&f);
+}
+
+/* Of many queues in one alert it is that of the most urgent one. */
+static void a_priority_that_changes_leaves_no_alert_behind(void **state) {
+  (void)state;
+  struct fixture f;
+  set_up(&f, table);
+  f.emit = rmq_emit_prometheus_emit(f.prometheus);
+  assert_int_equal(tell_at(&f.emit, &f.out, "*", "P0", RMQ_FAILURE), 0);
+  assert_int_equal(tell_at(&f.emit, &f.out, "*", "P1", RMQ_OKAY), 0);
+  const char *text = end(&f);
+  assert_int_equal(occurrences(text, "warren_monitor_alert{"), 1);
+  assert_non_null(strstr(text, ",priority=\"P1\","));
+  assert_non_null(strstr(text, "\"} 0\n"));
   tear_down(&f);
 }
 
@@ -517,6 +538,7 @@ int main(void) {
       cmocka_unit_test(label_values_are_escaped_or_left_out),
       cmocka_unit_test(every_series_is_in_one_family_with_a_proper_name),
       cmocka_unit_test(the_state_of_an_alert_stays_until_it_changes),
+      cmocka_unit_test(a_priority_that_changes_leaves_no_alert_behind),
       cmocka_unit_test(alerts_are_bounded_and_those_that_are_over_make_room),
       cmocka_unit_test(a_set_is_one_object_on_one_line),
       cmocka_unit_test(an_event_is_an_object_of_its_own),
