@@ -155,13 +155,27 @@ static bool write_file(struct session *s, const struct rmq_buf *bytes) {
   return is_written;
 }
 
+static void complain_of_memory(const struct session *s) {
+  complain(s, "output_failed",
+           "a set of samples is larger than there is memory for");
+}
+
+/* The set on standard output. False when it is not there, or not all of it. */
+static bool print(struct session *s) {
+  bool is_read = rmq_execd_flush(&s->host) == 0;
+  if (!is_read)
+    complain(s, "output_failed", "standard output cannot be written");
+  else if (!s->host.was_whole)
+    complain_of_memory(s);
+  return is_read && s->host.was_whole;
+}
+
 /* The set as a document. False when it is not where it belongs. */
 static bool hand_out(struct session *s) {
   struct rmq_buf *bytes = rmq_execd_take(&s->host);
   bool is_out = bytes != NULL;
   if (!is_out)
-    complain(s, "output_failed",
-             "a set of samples is larger than there is memory for");
+    complain_of_memory(s);
   if (is_out && s->cli.file != NULL)
     is_out = write_file(s, bytes);
   if (bytes != NULL && s->serve != NULL &&
@@ -172,23 +186,20 @@ static bool hand_out(struct session *s) {
   return is_out;
 }
 
-/* One set of samples, or none where the end came before. False when nobody
- * reads them. */
+/* One set of samples, or none where the end came before. False when it is not
+ * where it belongs. */
 static bool write_set(struct session *s) {
   s->is_cut_off =
       rmq_role_monitor_sample(s->role) == 0 && warren_wake_has_end();
   if (s->is_cut_off)
     return true;
-  bool is_read =
-      goes_to_stdout(s) ? rmq_execd_flush(&s->host) == 0 : hand_out(s);
+  bool is_out = goes_to_stdout(s) ? print(s) : hand_out(s);
   if (s->host.unsayable_count > 0 && s->unsayable_count == 0)
     warren_say(&s->voice, RMQ_LOG_WARNING, "left_out",
                "a vhost or queue has a name that this form of output cannot "
                "express; it is left out");
   s->unsayable_count = s->host.unsayable_count;
-  if (!is_read && goes_to_stdout(s))
-    complain(s, "output_failed", "standard output cannot be written");
-  return is_read;
+  return is_out;
 }
 
 /* ---- running ---- */
@@ -228,7 +239,7 @@ static int run_on(struct session *s, bool has_interval) {
       return WARREN_EXIT_FAILED;
     }
     struct rmq_mono now = s->host.host.mono(s->host.host.ctx);
-    if (!write_set(s) && goes_to_stdout(s))
+    if (!write_set(s) && s->host.has_failed)
       return WARREN_EXIT_FAILED;
     if (now.ns >= due.ns) /* else a signal asked for one in between */
       due = rmq_mono_add(due, s->config.interval);

@@ -75,23 +75,22 @@ static void host_event(void *ctx, const struct rmq_event *event) {
   write_early(e);
 }
 
-/* False when there was no room for all of the set. */
-static bool end_set(struct rmq_execd *e) {
-  bool is_whole = e->emit.end(e->emit.ctx, &e->bytes) == 0 && !e->bytes.failed;
+static void end_set(struct rmq_execd *e) {
+  e->was_whole = e->emit.end(e->emit.ctx, &e->bytes) == 0 && !e->bytes.failed;
   e->unsayable_count = e->emit.left_out(e->emit.ctx);
-  return is_whole;
 }
 
 int rmq_execd_flush(struct rmq_execd *e) {
-  bool is_whole = end_set(e);
-  if (e->emit.is_document && !is_whole)
+  end_set(e);
+  if (e->emit.is_document && !e->was_whole)
     rmq_buf_clear(&e->bytes);
   write_bytes(e);
   return e->has_failed ? -1 : 0;
 }
 
 struct rmq_buf *rmq_execd_take(struct rmq_execd *e) {
-  if (end_set(e))
+  end_set(e);
+  if (e->was_whole)
     return &e->bytes;
   rmq_buf_clear(&e->bytes);
   return NULL;

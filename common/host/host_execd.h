@@ -22,6 +22,7 @@ struct rmq_execd {
   struct rmq_emit emit;
   struct rmq_buf bytes;   /* not yet written */
   bool has_failed;        /* the reader of our output is gone */
+  bool was_whole;         /* the last set: there was room for all of it */
   size_t unsayable_count; /* lines and samples that the format cannot express,
                              as of the last flush */
 };
@@ -31,7 +32,8 @@ void rmq_execd_init(struct rmq_execd *e, int out, int log,
 /* Another format; borrowed until fini. Before the first sample. */
 void rmq_execd_set_emit(struct rmq_execd *e, const struct rmq_emit *emit);
 void rmq_execd_fini(struct rmq_execd *e);
-/* Ends a set of samples: everything is written. -1 when the reader is gone. */
+/* Ends a set of samples: everything is written, or of a document that was not
+ * whole nothing. -1 when the reader is gone. */
 int rmq_execd_flush(struct rmq_execd *e);
 /* Ends a set that is not for the descriptor, out being -1. Its bytes, which the
  * caller clears before the next sample; or NULL where there was no room for all

@@ -299,9 +299,14 @@ static void a_document_is_whole_or_not_there(void **state) {
   rmq_execd_set_emit(&f.host, &emit);
   send(&f, NULL, "bool", "reachable", RMQ_GAUGE, 1, 5);
   assert_int_equal(rmq_execd_flush(&f.host), 0);
+  assert_false(f.host.was_whole);
   assert_string_equal(written(f.out[0], f.out[1], text, sizeof(text)), "");
   assert_null(rmq_execd_take(&f.host));
   spy.is_full = false;
+  send(&f, NULL, "bool", "reachable", RMQ_GAUGE, 1, 5);
+  assert_int_equal(rmq_execd_flush(&f.host), 0);
+  assert_true(f.host.was_whole);
+  assert_string_equal(written(f.out[0], f.out[1], text, sizeof(text)), "s.");
   send(&f, NULL, "bool", "reachable", RMQ_GAUGE, 1, 5);
   assert_string_equal(rmq_buf_text(rmq_execd_take(&f.host)), "s.");
   tear_down(&f);
