@@ -93,7 +93,9 @@ struct rmq_poll_result {
   struct rmq_error reason;
   double seconds, bytes;
   const struct rmq_detail *detail; /* of the source; the poll's */
-  struct rmq_error error; /* why no URL answered: the first one's reason */
+  /* why no URL answered: the first one's reason, of nodes rather that of one
+   * that refused */
+  struct rmq_error error;
   struct rmq_poll_refusal refusal; /* the user's, else the first one */
   /* why a part is missing */
   struct rmq_error nodes_error, queues_error, vhosts_error, streams_error,

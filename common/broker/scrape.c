@@ -43,6 +43,10 @@ struct run {
   struct rmq_snapshot *snapshot;
   struct rmq_mono deadline;
   struct rmq_scrape_result result;
+  /* The answer that was not what was asked for: the first one's, or rather the
+   * first about the user. */
+  int refused_status; /* HTTP's; 0 = none */
+  struct rmq_error refusal;
   char nodes_url[SCRAPE_URL_SIZE];
 };
 
@@ -131,15 +135,28 @@ static void read_list(struct run *r, const struct rmq_http_request *q) {
     r->snapshot->response_time = q->seconds;
 }
 
+static bool is_about_user(int status) { return status == 401 || status == 403; }
+
+static void explain_node(struct run *r, const struct rmq_http_request *q) {
+  static const char not_found[] =
+      "; is the plugin rabbitmq_prometheus enabled?";
+  explain(q, not_found, &r->result.error);
+  if (q->outcome != RMQ_HTTP_ANSWERED)
+    return;
+  r->result.is_refused |= is_about_user(q->status);
+  if (r->refused_status != 0 &&
+      (is_about_user(r->refused_status) || !is_about_user(q->status)))
+    return;
+  r->refused_status = q->status;
+  rmq_error_clear(&r->refusal);
+  explain(q, not_found, &r->refusal);
+}
+
 static void read_node(struct run *r, struct rmq_scrape_target *t,
                       const struct rmq_http_request *q) {
   struct rmq_error cause = {.text = ""};
   if (q->outcome != RMQ_HTTP_ANSWERED || q->status != 200) {
-    r->result.is_refused |= q->status == 401 || q->status == 403;
-    if (q->outcome == RMQ_HTTP_ANSWERED && !rmq_error_is_set(&r->result.error))
-      r->result.status = q->status;
-    explain(q, "; is the plugin rabbitmq_prometheus enabled?",
-            &r->result.error);
+    explain_node(r, q);
   } else if (rmq_metrics_end_node(&t->metrics, &cause) != 0) {
     rmq_error_set(&r->result.error, "%s: %s", q->url, cause.text);
   } else if (!rmq_metrics_put_node(&t->metrics.node, r->snapshot)) {
@@ -209,6 +226,10 @@ static void ask_nodes(struct run *r, const char *management) {
     r->result.bytes += x->requests[i].bytes;
   for (size_t i = 0; i < count; i++)
     read_node(r, &x->targets[i], &x->requests[i]);
+  if (r->result.answered > 0 || r->refused_status == 0)
+    return;
+  r->result.status = r->refused_status;
+  r->result.error = r->refusal;
 }
 
 static struct rmq_snapshot_node *find(const struct rmq_snapshot *s,

@@ -45,7 +45,8 @@ struct rmq_scrape {
 struct rmq_scrape_result {
   bool is_cancelled;
   bool is_refused;    /* a node refused user, password or token */
-  int status;         /* HTTP's, where error is about an answer; else 0 */
+  int status;         /* HTTP's, where no node told its counters and one
+                         refused, which error is about then; else 0 */
   size_t answered;    /* nodes that told their counters */
   size_t with_queues; /* ... and their queues */
   const char *url;    /* of the first that answered, or of the first */

@@ -875,6 +875,45 @@ static void prometheus_alone_knows_what_its_nodes_say(void **state) {
   tear_down(&f);
 }
 
+/* A refusal does not pass by itself, least of all that of the user. */
+static void of_nodes_that_bring_nothing_one_that_refuses_is_told(void **state) {
+  (void)state;
+  static const struct {
+    int a, b, want_status;
+    enum rmq_poll_outcome want;
+    const char *want_error;
+  } rows[] = {
+      {0, 401, 401, RMQ_POLL_REFUSED,
+       "http://b:15692/metrics was answered with HTTP status 401; check User"},
+      {503, 401, 401, RMQ_POLL_REFUSED,
+       "http://b:15692/metrics was answered with HTTP status 401; check User"},
+      {401, 503, 401, RMQ_POLL_REFUSED,
+       "http://a:15692/metrics was answered with HTTP status 401; check User"},
+      {0, 404, 404, RMQ_POLL_UNREACHABLE,
+       "http://b:15692/metrics was answered with HTTP status 404; is the"},
+      {0, 0, 0, RMQ_POLL_UNREACHABLE,
+       "http://a:15692/metrics: Connection refused"}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct cluster c = make_cluster();
+    struct fixture f;
+    SHOW_ROW("%d and %d", rows[i].a, rows[i].b);
+    c.rules[METRICS_A] =
+        (struct fake_web_rule){"a:15692/metrics", rows[i].a,
+                               rows[i].a == 0 ? "Connection refused" : "", 0};
+    c.rules[METRICS_B] =
+        (struct fake_web_rule){"b:15692/metrics", rows[i].b,
+                               rows[i].b == 0 ? "Connection refused" : "", 0};
+    begin_cluster(&f, &c);
+    f.poll.source = RMQ_SOURCE_PROMETHEUS;
+    poll_cluster(&f, &c);
+    assert_int_equal(f.r.outcome, rows[i].want);
+    assert_int_equal(f.r.refusal.status, rows[i].want_status);
+    assert_ptr_equal(strstr(f.r.error.text, rows[i].want_error),
+                     f.r.error.text);
+    tear_down(&f);
+  }
+}
+
 /* Nobody who is waited for in vain tells what queues cost. */
 static void who_does_not_answer_costs_no_detail(void **state) {
   (void)state;
@@ -1018,6 +1057,7 @@ int main(void) {
       cmocka_unit_test(a_node_that_is_down_is_no_reason_to_switch),
       cmocka_unit_test(without_management_the_nodes_are_observed),
       cmocka_unit_test(prometheus_alone_knows_what_its_nodes_say),
+      cmocka_unit_test(of_nodes_that_bring_nothing_one_that_refuses_is_told),
       cmocka_unit_test(who_does_not_answer_costs_no_detail),
       cmocka_unit_test(partitions_of_a_version_without_are_absent),
       cmocka_unit_test(a_cancelled_scrape_is_cancelled),
