@@ -142,12 +142,11 @@ static double get_backlog(const void *report) {
   return q->ready + q->unacked;
 }
 /* A stream keeps what was read: what waits is what a consumer has yet to get.
- * Without a consumer nobody is behind. */
+ * Without a consumer whose lag could be told nobody is behind. */
 static double get_stream_lag(const void *report) {
   const struct rmq_report_queue *q = report;
-  return isnan(q->stream_offset_lag) && q->consumers == 0
-             ? 0
-             : q->stream_offset_lag;
+  bool has_nobody = q->consumers == 0 || q->has_no_stream_consumer;
+  return isnan(q->stream_offset_lag) && has_nobody ? 0 : q->stream_offset_lag;
 }
 static double get_delay(const void *report) {
   const struct rmq_report_queue *q = report;

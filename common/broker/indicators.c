@@ -63,6 +63,7 @@ struct turn {
   double now;     /* wall clock, seconds */
   /* At lower levels not all brokers say which queues are streams. */
   bool are_kinds_known;
+  bool are_stream_consumers_known;
   /* Of queues; a queue's count is a sum over nodes, or one number. */
   bool are_counts_known;
   enum rmq_decrease decrease;
@@ -476,6 +477,8 @@ static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
   r->drain = drain(ready, r->growth);
   r->head_age = head_age(turn, q->head_timestamp);
   r->stream_offset_lag = q->stream_lag;
+  r->has_no_stream_consumer =
+      turn->are_stream_consumers_known && !q->has_stream_consumer;
   r->publish = sums[RMQ_STAT_PUBLISH];
   r->deliver = add_known(delivered(sums), gotten(sums));
   r->ack = sums[RMQ_STAT_ACK];
@@ -615,6 +618,7 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
     turn.elapsed = rmq_dur_seconds(rmq_mono_since(now->taken, x->taken));
   rmq_snapshot_sort(now);
   turn.are_kinds_known = now->detail == RMQ_DETAIL_ALL;
+  turn.are_stream_consumers_known = now->are_stream_consumers_known;
   turn.continuity = rmq_members_step(&x->members, now);
   if (x->has_before && x->is_per_node != now->is_per_node)
     turn.continuity = RMQ_CHANGED; /* another source, other counters */

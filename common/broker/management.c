@@ -204,10 +204,14 @@ static void take_stream(const json_t *item, struct rmq_snapshot *s) {
   const char *vhost = get_name(queue, "vhost");
   const char *name = get_name(queue, "name");
   double lag = get_gauge(item, "offset_lag");
-  if (vhost == NULL || name == NULL || !(lag >= 0))
+  if (vhost == NULL || name == NULL)
+    return;
+  struct rmq_snapshot_queue *q = rmq_snapshot_find(s, vhost, name);
+  if (q != NULL)
+    q->has_stream_consumer = true;
+  if (!(lag >= 0))
     return;
   s->stream_lag = fmax(s->stream_lag, lag);
-  struct rmq_snapshot_queue *q = rmq_snapshot_find(s, vhost, name);
   if (q != NULL)
     q->stream_lag = fmax(q->stream_lag, lag);
 }
@@ -220,6 +224,7 @@ int rmq_management_streams(const char *bytes, size_t len,
     return -1;
   for (size_t i = 0; i < json_array_size(doc); i++)
     take_stream(json_array_get(doc, i), s);
+  s->are_stream_consumers_known = true;
   json_decref(doc);
   return 0;
 }

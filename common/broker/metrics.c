@@ -510,6 +510,7 @@ static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
   bool is_kind = s->family == FAMILY_INFO || s->family == FAMILY_SEGMENTS;
   if (is_kind)
     take_kind(s, q);
+  q->has_stream_consumer |= s->family == FAMILY_LAG;
   bool is_length = s->family == FAMILY_READY || s->family == FAMILY_UNACKED;
   if (is_kind || s->family == FAMILY_LAG || (is_length && q->is_stream))
     return;
@@ -519,6 +520,12 @@ static void take_of_queues(void *ctx, const struct rmq_exposition_sample *s) {
     add_counter((int64_t *)(void *)field, s->value);
   else
     set_gauge(m->queues, index, s->family, (double *)(void *)field, s->value);
+}
+
+bool rmq_metrics_tells_streams(const char *version) {
+  int major = 0, minor = 0, patch = 0;
+  return sscanf(version, "%2d.%3d.%3d", &major, &minor, &patch) == 3 &&
+         major * 1000000 + minor * 1000 + patch >= 4000005;
 }
 
 /* Names in labels are escaped from 3.11. */

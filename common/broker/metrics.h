@@ -81,6 +81,9 @@ void rmq_metrics_begin_queues(struct rmq_metrics *m,
                               struct rmq_metrics_queues *queues);
 void rmq_metrics_end_queues(struct rmq_metrics *m);
 
+/* Whether a broker of that version tells the lag of each stream's consumers. */
+bool rmq_metrics_tells_streams(const char *version);
+
 /* Puts a node that answered into the snapshot: over what another source said of
  * the node of that name, or as a new one. Its part of the cluster's sums is
  * added. False when that node was put there before, or without memory. */

@@ -68,6 +68,8 @@ struct rmq_report_queue {
   double stream_offset_lag;
   int64_t publish, deliver, ack, redeliver;
   double consumer_capacity, memory;
+  /* Behind all series: none by the stream protocol, as far as that is known. */
+  bool has_no_stream_consumer;
 };
 
 /* Everything not known, nothing named. */

@@ -427,11 +427,14 @@ void rmq_scrape_run(struct rmq_scrape *x, const char *management,
   s->has_all_queues =
       s->queues_max == 0 ||
       (s->silent == 0 && !rmq_error_is_set(&r.result.queues_error));
-  if (s->silent > 0 || s->silent_of_queues > 0 ||
-      rmq_error_is_set(&r.result.queues_error)) {
+  bool is_whole = s->silent == 0 && s->silent_of_queues == 0 &&
+                  !rmq_error_is_set(&r.result.queues_error);
+  if (!is_whole) {
     rmq_vhosts_forget(s);
     s->stream_lag = (double)NAN;
   }
+  s->are_stream_consumers_known = is_whole && s->detail >= RMQ_DETAIL_LENGTHS &&
+                                  rmq_metrics_tells_streams(s->version);
   if (r.result.answered == 0)
     rmq_error_set(&r.result.lacks, "%s", r.result.error.text);
   *ret_result = r.result;

@@ -96,6 +96,7 @@ struct rmq_snapshot_queue {
   double consumer_capacity;                 /* share of time, 0 to 1 */
   double head_timestamp; /* seconds since 1970, of the publisher */
   double stream_lag;     /* of its consumer that is furthest behind, messages */
+  bool has_stream_consumer; /* one by the stream protocol was told */
   enum rmq_counting counting;
   int64_t stats[RMQ_STATS_COUNT];
 };
@@ -133,8 +134,10 @@ struct rmq_snapshot {
   double unconfirmed;           /* published and not confirmed yet */
   /* The cluster's counters, or where is_per_node those of its nodes. */
   bool is_per_node;
-  double stream_lag;          /* the highest of all streams, wanted or not */
-  bool has_streams;           /* there are some in the list so far, likewise */
+  double stream_lag; /* the highest of all streams, wanted or not */
+  bool has_streams;  /* there are some in the list so far, likewise */
+  /* The consumers by the stream protocol were told, of all streams. */
+  bool are_stream_consumers_known;
   bool is_without_statistics; /* the management API says that it has none */
   struct rmq_snapshot_own own;
   double listed_ready, listed_unacked; /* of all queues in the list so far,

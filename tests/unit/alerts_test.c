@@ -298,6 +298,27 @@ static void a_stream_that_nobody_reads_any_more_ends_its_lag(void **state) {
   tear_down();
 }
 
+/* Of the others, by AMQP, nobody knows how far they are behind. */
+static void a_stream_that_is_read_by_amqp_alone_ends_its_lag(void **state) {
+  (void)state;
+  set_up(1);
+  add("backlog");
+  t.queues[0].ready = t.queues[0].unacked = (double)NAN;
+  t.queues[0].consumers = 2;
+  t.queues[0].stream_offset_lag = 2e6;
+  run_for(310);
+  assert_int_equal(t.events_count, 1);
+  t.queues[0].stream_offset_lag = (double)NAN; /* the list was not read */
+  t.queues[0].consumers = 1;
+  run_for(3000);
+  assert_int_equal(t.events_count, 1);
+  t.queues[0].has_no_stream_consumer = true;
+  run_for(310);
+  assert_int_equal(t.events_count, 2);
+  is_event(1, 3610, RMQ_OKAY, "q000");
+  tear_down();
+}
+
 static void a_disk_says_how_near_its_limit_is(void **state) {
   (void)state;
   set_up(0);
@@ -796,6 +817,7 @@ int main(void) {
       cmocka_unit_test(every_kind_is_raised_by_its_own_value),
       cmocka_unit_test(what_is_not_known_neither_raises_nor_clears),
       cmocka_unit_test(a_stream_that_nobody_reads_any_more_ends_its_lag),
+      cmocka_unit_test(a_stream_that_is_read_by_amqp_alone_ends_its_lag),
       cmocka_unit_test(a_disk_says_how_near_its_limit_is),
       cmocka_unit_test(an_idle_broker_makes_no_errors),
       cmocka_unit_test(a_broker_that_does_not_answer_raises_nothing_else),

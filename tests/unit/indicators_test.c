@@ -515,13 +515,23 @@ static void the_lag_of_streams_is_reported_as_it_is_told(void **state) {
   struct story t;
   begin(&t);
   poll(&t);
-  add(&t, "log", (double)NAN, 0)->stream_lag = 5;
+  struct rmq_snapshot_queue *log = add(&t, "log", (double)NAN, 0);
+  log->stream_lag = 5;
+  log->has_stream_consumer = true;
   add(&t, "q", 1, 0);
   t.s.stream_lag = 9;
   step(&t);
+  assert_false(t.r.queues[1].has_no_stream_consumer); /* nobody told */
   assert_true(t.r.cluster.stream_offset_lag == 9);
   assert_true(t.r.queues[0].stream_offset_lag == 5);
   assert_absent(t.r.queues[1].stream_offset_lag);
+  poll(&t);
+  add(&t, "log", (double)NAN, 0)->has_stream_consumer = true;
+  add(&t, "q", 1, 0);
+  t.s.are_stream_consumers_known = true;
+  step(&t);
+  assert_false(t.r.queues[0].has_no_stream_consumer);
+  assert_true(t.r.queues[1].has_no_stream_consumer);
   end(&t);
 }
 

@@ -440,6 +440,9 @@ static void real_stream_consumers_are_read(void **state) {
   assert_true(isnan(rmq_snapshot_find(&s, "/", "other")->stream_lag));
   assert_true(isnan(rmq_snapshot_find(&s, "a", "log")->stream_lag));
   assert_null(rmq_snapshot_find(&s, "a", "nothing"));
+  assert_true(s.are_stream_consumers_known);
+  assert_true(rmq_snapshot_find(&s, "/", "log")->has_stream_consumer);
+  assert_false(rmq_snapshot_find(&s, "/", "other")->has_stream_consumer);
   free(bytes);
   static const char more[] =
       "[1,{\"offset_lag\":900},{\"offset_lag\":\"9\",\"queue\":{\"name\":"
@@ -451,7 +454,11 @@ static void real_stream_consumers_are_read(void **state) {
   assert_true(s.stream_lag == 200);
   assert_true(rmq_snapshot_find(&s, "/", "log")->stream_lag == 100);
   assert_true(isnan(rmq_snapshot_find(&s, "/", "other")->stream_lag));
+  /* it has one, whatever its lag is */
+  assert_true(rmq_snapshot_find(&s, "/", "other")->has_stream_consumer);
+  rmq_snapshot_clear(&s);
   assert_int_equal(rmq_management_streams("{}", 2, &s, &err), -1);
+  assert_false(s.are_stream_consumers_known);
   rmq_snapshot_fini(&s);
 }
 

@@ -584,6 +584,8 @@ static void the_lag_of_a_stream_is_that_of_the_last_consumer(void **state) {
   assert_true(isnan(find(&s, "log")->ready));
   assert_true(find(&s, "log")->stream_lag == 7);
   assert_true(isnan(find(&s, "q")->stream_lag));
+  assert_true(find(&s, "log")->has_stream_consumer);
+  assert_false(find(&s, "q")->has_stream_consumer);
   assert_true(find(&s, "q")->ready == 3);
   assert_true(s.stream_lag == 7);
   assert_non_null(strstr(RMQ_METRICS_QUEUES_FEW, "=stream_consumer_metrics"));

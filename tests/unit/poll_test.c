@@ -875,6 +875,40 @@ static void prometheus_alone_knows_what_its_nodes_say(void **state) {
   tear_down(&f);
 }
 
+/* Where a part is missing, or the version does not tell them, a stream that is
+ * not named may have consumers nevertheless. */
+static void stream_consumers_are_known_where_all_nodes_tell(void **state) {
+  (void)state;
+#define NODE_AT(version)                                                       \
+  "rabbitmq_build_info{rabbitmq_version=\"" version                            \
+  "\"} 1\nrabbitmq_identity_info{rabbitmq_node=\"rabbit@a\"} 1\n"              \
+  "rabbitmq_erlang_uptime_seconds 100\n"
+  static const struct {
+    const char *node;
+    int detailed_b; /* HTTP's status */
+    size_t max_queues;
+    bool want_known;
+  } rows[] = {
+      {NODE_AT("4.0.5"), 200, 100, true},  {NODE_AT("4.1.0"), 200, 100, true},
+      {NODE_AT("4.0.4"), 200, 100, false}, {NODE_AT("3.13.7"), 200, 100, false},
+      {NODE_AT("x"), 200, 100, false},     {NODE_AT("4.0.5"), 200, 0, false},
+      {NODE_AT("4.0.5"), 500, 100, false}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct cluster c = make_cluster();
+    struct fixture f;
+    SHOW_ROW("%zu", i);
+    c.rules[METRICS_A].body = rows[i].node;
+    c.rules[DETAILED_B].status = rows[i].detailed_b;
+    begin_cluster(&f, &c);
+    f.s.queues_max = rows[i].max_queues;
+    f.poll.source = RMQ_SOURCE_PROMETHEUS;
+    poll_cluster(&f, &c);
+    assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
+    assert_int_equal(f.s.are_stream_consumers_known, rows[i].want_known);
+    tear_down(&f);
+  }
+}
+
 /* A refusal does not pass by itself, least of all that of the user. */
 static void of_nodes_that_bring_nothing_one_that_refuses_is_told(void **state) {
   (void)state;
@@ -1057,6 +1091,7 @@ int main(void) {
       cmocka_unit_test(a_node_that_is_down_is_no_reason_to_switch),
       cmocka_unit_test(without_management_the_nodes_are_observed),
       cmocka_unit_test(prometheus_alone_knows_what_its_nodes_say),
+      cmocka_unit_test(stream_consumers_are_known_where_all_nodes_tell),
       cmocka_unit_test(of_nodes_that_bring_nothing_one_that_refuses_is_told),
       cmocka_unit_test(who_does_not_answer_costs_no_detail),
       cmocka_unit_test(partitions_of_a_version_without_are_absent),

@@ -140,7 +140,10 @@ static void every_field_of_a_report_has_one_row(void **state) {
       {RMQ_SERIES_CLUSTER, sizeof(c) / 8},
       {RMQ_SERIES_NODE, (sizeof(n) - sizeof(n.name)) / 8},
       {RMQ_SERIES_VHOST, (sizeof(v) - sizeof(v.name)) / 8},
-      {RMQ_SERIES_QUEUE, (sizeof(q) - 2 * sizeof(q.name)) / 8},
+      {RMQ_SERIES_QUEUE,
+       (offsetof(struct rmq_report_queue, has_no_stream_consumer) -
+        2 * sizeof(q.name)) /
+           8},
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     size_t count = 0;
