@@ -117,7 +117,8 @@ static void stop(struct session *s, struct rmq_mono now) {
   s->is_stopping = true;
   s->deadline = rmq_mono_add(now, s->args.options.connection.shutdown_timeout);
   warren_basket_close(&s->basket);
-  s->outlet.stop(s->outlet.ctx);
+  if (s->outlet.stop != NULL) /* NULL: it could not be opened */
+    s->outlet.stop(s->outlet.ctx);
   rmq_role_consume_stop(s->role, s->deadline);
 }
 

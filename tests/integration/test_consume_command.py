@@ -283,6 +283,14 @@ def test_a_message_that_is_too_large_is_not_a_success(consume, vhost):
     assert "messages were rejected" in c.log()
 
 
+def test_an_output_that_cannot_be_synchronized_is_said_and_ends_it(build):
+    done = subprocess.run(
+        [built_program(build, "warren"), "consume", "--host", "127.0.0.1:1",
+         "--queue", "q", "--sync"], timeout=30, check=False, capture_output=True)
+    assert done.returncode == 1, done
+    assert b"--sync is for standard output that is a file" in done.stderr
+
+
 def test_a_closed_standard_output_costs_no_message(build, broker, vhost, tmp_path):
     vhost.queue("q")
     publish_all(vhost, [b"1234567"])  # with its newline what an eventfd takes
