@@ -302,8 +302,8 @@ static bool is_all_done(const struct session *s) {
   bool has_failed = s->args.cli.count > 0 && s->failed > 0;
   if (s->rejected > 0)
     warren_say(&s->voice, RMQ_LOG_ERROR, "messages_rejected",
-               "messages were rejected, and are lost where their queue has no "
-               "dead-letter exchange");
+               "messages were rejected: those that were neither dropped nor "
+               "filed are lost where their queue has no dead-letter exchange");
   if (has_failed)
     warren_say(&s->voice, RMQ_LOG_ERROR, "command_failed",
                "a command failed: not all of --count was done");

@@ -128,7 +128,7 @@ def test_what_warren_says_of_its_own_end_is_an_object_too(
         ((*taking, "--exec", "/nonexistent/command"), "not_run",
          '"/nonexistent/command" cannot be run'),
         ((*taking, "--max-message-bytes", "100000"), "messages_rejected",
-         "dead-letter exchange"),
+         "neither dropped nor filed are lost where"),
         (("monitor", "--once", "--url",
           f"http://127.0.0.1:{broker.management_port}", "--output", "prometheus",
           "--file", "/nonexistent/file"), "file_failed", "/nonexistent/file"))
