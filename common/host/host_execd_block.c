@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_ERRORS_BYTES = 4096 };
+enum { BLOCK_ERRORS_BYTES = 4096, NAME_BYTES = 256 };
 
 static const char *environment(const char *name) { return getenv(name); }
 
@@ -24,6 +24,36 @@ static char *cut_value(char *text) {
   return next;
 }
 
+static int refuse_secret(const struct rmq_option *row, struct rmq_error *err) {
+  struct rmq_buf name;
+  rmq_buf_init(&name, NAME_BYTES);
+  rmq_option_kebab(row->name, &name);
+  rmq_error_set(err,
+                "%s is not taken from an argument, which every user of the "
+                "machine can read; use a file or the environment",
+                rmq_buf_text(&name));
+  rmq_buf_fini(&name);
+  return -1;
+}
+
+/* The secret whose value may stand in text, or NULL. */
+static const struct rmq_option *find_secret(const struct rmq_option *table,
+                                            const char *text) {
+  const struct rmq_option *found = NULL;
+  for (const struct rmq_option *row = table; row->name != NULL; row++) {
+    struct rmq_buf name;
+    if (row->type != RMQ_OPT_SECRET)
+      continue;
+    rmq_buf_init(&name, NAME_BYTES);
+    rmq_option_kebab(row->name, &name);
+    rmq_buf_append_char(&name, '=');
+    if (name.failed || strcasestr(text, rmq_buf_text(&name)) != NULL)
+      found = row;
+    rmq_buf_fini(&name);
+  }
+  return found;
+}
+
 /* NAME=VALUE, or NAME of a boolean. */
 static int set_one(const struct rmq_option *table, void *block, char *text,
                    struct rmq_error *err) {
@@ -34,11 +64,7 @@ static int set_one(const struct rmq_option *table, void *block, char *text,
   if (row == NULL)
     return rmq_error_set(err, "there is no \"%.80s\" in it", text);
   if (row->type == RMQ_OPT_SECRET)
-    return rmq_error_set(err,
-                         "%s is not taken from an argument, which every user "
-                         "of the machine can read; use a file or the "
-                         "environment",
-                         text);
+    return refuse_secret(row, err);
   return rmq_options_set_text(table, block, row->name, value, environment, err);
 }
 
@@ -77,6 +103,19 @@ static int fill(const struct rmq_option_block *b, void *block, char *text,
   return check(b, block, err);
 }
 
+/* Neither the text nor an error about a part of it is repeated where a secret
+ * may stand in it: a separator that is wrong puts it anywhere. */
+static int complain(const struct rmq_option *row, const char *text,
+                    const struct rmq_error *why, struct rmq_error *err) {
+  const struct rmq_option *secret = find_secret(row->block->table, text);
+  struct rmq_error refusal = {.text = ""};
+  if (secret == NULL)
+    return rmq_error_set(err, "block %s \"%.80s\": %s", row->name, text,
+                         why->text);
+  refuse_secret(secret, &refusal);
+  return rmq_error_set(err, "block %s: %s", row->name, refusal.text);
+}
+
 int rmq_execd_block_add(const struct rmq_option *row, void *object,
                         const char *text, struct rmq_error *err) {
   struct rmq_error inner = {.text = ""};
@@ -86,7 +125,5 @@ int rmq_execd_block_add(const struct rmq_option *row, void *object,
     rmq_error_set(&inner, "out of memory");
   int rc = copy == NULL ? -1 : fill(row->block, block, copy, &inner);
   free(copy);
-  return rc == 0 ? 0
-                 : rmq_error_set(err, "block %s \"%.80s\": %s", row->name, text,
-                                 inner.text);
+  return rc == 0 ? 0 : complain(row, text, &inner, err);
 }

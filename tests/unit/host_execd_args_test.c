@@ -280,6 +280,25 @@ static void what_is_wrong_in_a_block_is_named(void **state) {
   }
 }
 
+/* What is wrong may be before it, it, behind it, or a separator. */
+static void a_secret_in_a_block_is_not_repeated(void **state) {
+  (void)state;
+  static const char *const rows[] = {
+      "--probe whole=perhaps,password=hunter2", "--probe password=hunter2",
+      "--probe password=hunter2,whole=perhaps", "--probe Password=hunter2",
+      "--probe the-limit=1:password=hunter2"};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i]);
+    struct fixture f;
+    set_up(&f);
+    f.args.has_blocks = true;
+    assert_int_equal(parse(&f, rows[i]), -1);
+    assert_null(strstr(f.err.text, "hunter2"));
+    assert_non_null(strstr(f.err.text, "block Probe: password is not taken"));
+    tear_down(&f);
+  }
+}
+
 static void blocks_are_for_those_who_want_them(void **state) {
   (void)state;
   struct fixture f;
@@ -315,6 +334,7 @@ int main(void) {
       cmocka_unit_test(what_is_wrong_is_named),
       cmocka_unit_test(a_block_is_one_argument),
       cmocka_unit_test(what_is_wrong_in_a_block_is_named),
+      cmocka_unit_test(a_secret_in_a_block_is_not_repeated),
       cmocka_unit_test(blocks_are_for_those_who_want_them),
       cmocka_unit_test(help_is_what_the_tables_say),
   };
