@@ -369,6 +369,16 @@ static int complain_of_order(const struct warren_ask *ask, const char *name) {
   return WARREN_EXIT_USAGE;
 }
 
+/* Not repeated, here or in the log. */
+static int check_amqp(const struct session *s, const struct warren_ask *ask) {
+  if (s->cli.amqp == NULL || strchr(s->cli.amqp, '@') == NULL)
+    return 0;
+  warren_ask_complain(ask, "--amqp: a user or password inside it is not "
+                           "allowed, since hosts are logged; use --user and "
+                           "--password-file");
+  return -1;
+}
+
 static int read_and_run(struct session *s, int argc, char *const *argv) {
   struct warren_ask ask = ask_of(s);
   enum rmq_drill_kind kind = RMQ_DRILL_BACKLOG;
@@ -391,6 +401,8 @@ static int read_and_run(struct session *s, int argc, char *const *argv) {
     warren_ask_complain(&ask, which);
     return WARREN_EXIT_USAGE;
   }
+  if (check_amqp(s, &ask) != 0)
+    return WARREN_EXIT_USAGE;
   if (s->cli.is_private)
     return run_private(s, &ask, has_name ? &kind : NULL);
   return run(s, &ask, has_name ? &kind : NULL, NULL);

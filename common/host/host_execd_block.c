@@ -109,6 +109,8 @@ static int complain(const struct rmq_option *row, const char *text,
                     const struct rmq_error *why, struct rmq_error *err) {
   const struct rmq_option *secret = find_secret(row->block->table, text);
   struct rmq_error refusal = {.text = ""};
+  if (secret == NULL && strchr(text, '@') != NULL) /* USER:PASSWORD@HOST */
+    return rmq_error_set(err, "block %s: %s", row->name, why->text);
   if (secret == NULL)
     return rmq_error_set(err, "block %s \"%.80s\": %s", row->name, text,
                          why->text);

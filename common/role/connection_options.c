@@ -73,18 +73,27 @@ static bool has_control(const char *text) {
   return false;
 }
 
+static int check_host(const char *host, struct rmq_buf *errors) {
+  /* Before it is repeated: it may hold a password. */
+  if (strchr(host, '@') != NULL)
+    return complain(errors, "option Host: a user or password inside it is not "
+                            "allowed, since hosts are logged; use User and "
+                            "PasswordFile");
+  if (host_is_valid(host) && !has_control(host))
+    return 0;
+  rmq_buf_appendf(errors,
+                  "option Host: \"%s\" is not valid; allowed are HOST, "
+                  "HOST:PORT, [V6] and [V6]:PORT\n",
+                  host);
+  return -1;
+}
+
 int rmq_connection_options_check(const struct rmq_connection_options *o,
                                  struct rmq_buf *errors) {
   int rc = 0;
-  for (size_t i = 0; i < o->hosts.count; i++) {
-    if (host_is_valid(o->hosts.items[i]) && !has_control(o->hosts.items[i]))
-      continue;
-    rmq_buf_appendf(errors,
-                    "option Host: \"%s\" is not valid; allowed are HOST, "
-                    "HOST:PORT, [V6] and [V6]:PORT\n",
-                    o->hosts.items[i]);
-    rc = -1;
-  }
+  for (size_t i = 0; i < o->hosts.count; i++)
+    if (check_host(o->hosts.items[i], errors) != 0)
+      rc = -1;
   if (o->failback_interval.ns > 0 && o->host_selection == 1)
     rc = complain(errors, "option FailbackInterval: needs HostSelection "
                           "ordered; random prefers no host");

@@ -188,12 +188,14 @@ def test_who_is_asked_to_confirm_knows_of_which_cluster(build, broker):
     (["--private", "backlog"], "drill comes first: warren drill backlog"),
     (["--url", "http://x", "nack"], "drill comes first: warren drill nack"),
     (["--user", "kill", "--yes-on=a"], "name one drill: "),
+    (["backlog", "--amqp", "u:hunter2@h"], "--amqp: a user or password inside"),
     (["--bogus"], "no option --bogus")])
-def test_who_has_not_named_a_drill_learns_how(build, args, want):
+def test_wrong_arguments_are_explained(build, args, want):
     done = subprocess.run([built_program(build, "warren"), "drill", *args],
                           capture_output=True, text=True, timeout=20)
     assert done.returncode == 2 and done.stdout == "", done
     assert re.fullmatch(f"E! warren drill: .*{want}.*\n", done.stderr), done.stderr
+    assert "hunter2" not in done.stderr
 
 
 def test_what_hurts_a_whole_broker_is_refused(build, broker):

@@ -121,6 +121,26 @@ static void what_is_no_host_is_refused_by_name(void **state) {
   }
 }
 
+static void a_password_in_a_host_is_refused_and_not_repeated(void **state) {
+  (void)state;
+  static const char *const rows[] = {"u:hunter2@h", "u:hunter2@h:5672",
+                                     "amqp://u:hunter2@h",
+                                     "amqps://u:hunter2@h:5671/v"};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    const char *const set[SET_MAX][2] = {{"Host", rows[i]}};
+    struct options o;
+    struct rmq_buf errors;
+    rmq_buf_init(&errors, 1000);
+    SHOW_ROW("%s", rows[i]);
+    init(&o, set);
+    assert_int_equal(rmq_connection_options_check(&o.connection, &errors), -1);
+    assert_non_null(strstr(rmq_buf_text(&errors), "option Host: a user or "));
+    assert_null(strstr(rmq_buf_text(&errors), "hunter2"));
+    rmq_options_fini(table, &o);
+    rmq_buf_fini(&errors);
+  }
+}
+
 /* ---- what no single option can say ---- */
 
 static char too_long[257];
@@ -442,6 +462,7 @@ int main(void) {
       cmocka_unit_test(a_host_is_a_name_or_an_address_and_perhaps_a_port),
       cmocka_unit_test(hosts_keep_their_order),
       cmocka_unit_test(what_is_no_host_is_refused_by_name),
+      cmocka_unit_test(a_password_in_a_host_is_refused_and_not_repeated),
       cmocka_unit_test(options_that_contradict_each_other_are_refused),
       cmocka_unit_test(the_password_is_guest_or_what_was_set),
       cmocka_unit_test(a_password_file_wins_and_is_read_at_every_login),

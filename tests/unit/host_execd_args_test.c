@@ -264,6 +264,8 @@ static void what_is_wrong_in_a_block_is_named(void **state) {
       {"--alert x:password=y", "password is not taken from an argument"},
       {"--alert x:the-limit=13", "Alert \"x:the-limit=13\": option TheLimit: "
                                  "not 13"},
+      {"--alert x:queue=u:p@h,the-limit=13", "block Alert: option TheLimit: "
+                                             "not 13"},
       {"--alert x --alert y --alert z", "at most 2"},
       {"--probe whole=perhaps", "Whole"},
   };
