@@ -65,7 +65,7 @@ void rmq_status_begin(struct rmq_status *s) {
   struct rmq_status_report *r = &s->report;
   r->queues_count = r->queues_seen = 0;
   r->queues_filled = r->queues_abandoned = 0;
-  r->nodes_count = r->nodes_seen = 0;
+  r->nodes_count = 0;
   r->is_answered = false;
   s->has_queue = false;
   s->silence[0] = '\0';
@@ -248,7 +248,6 @@ static struct rmq_status_node *get_node(struct rmq_status *s,
   struct rmq_status_node *n = &r->nodes[r->nodes_count];
   if (r->nodes_count > 0 && strcmp(n[-1].name, name) == 0)
     return n - 1;
-  r->nodes_seen++;
   if (r->nodes_count == RMQ_STATUS_NODES_MAX)
     return NULL;
   n->running = n->memory_alarm = n->disk_alarm = n->memory = n->memory_limit =

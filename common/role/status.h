@@ -11,13 +11,14 @@
 
 #include "common/base/log.h"
 #include "common/base/sample.h"
+#include "common/broker/snapshot.h"
 #include "common/role/verdict.h"
 
 enum {
   RMQ_STATUS_INDICATORS = RMQ_VERDICT_THROUGHPUT + 1,
   RMQ_STATUS_QUEUES_MAX = 100,
-  RMQ_STATUS_NODES_MAX = 64,
-  RMQ_STATUS_HISTORY_MAX = 240, /* looks */
+  RMQ_STATUS_NODES_MAX = RMQ_SNAPSHOT_NODES_MAX, /* none is left out */
+  RMQ_STATUS_HISTORY_MAX = 240,                  /* looks */
   RMQ_STATUS_NOTES_MAX = 8,
   RMQ_STATUS_NAME_SIZE = 256, /* AMQP's longest, with its end */
   RMQ_STATUS_TEXT_SIZE = 768
@@ -63,7 +64,7 @@ struct rmq_status_report {
   struct rmq_status_queue queues[RMQ_STATUS_QUEUES_MAX];
   size_t queues_count, queues_seen, queues_filled, queues_abandoned;
   struct rmq_status_node nodes[RMQ_STATUS_NODES_MAX];
-  size_t nodes_count, nodes_seen;
+  size_t nodes_count;
   /* What the log complains of and has not said to be over; text is raw. */
   struct rmq_status_note {
     char event[32], text[RMQ_STATUS_TEXT_SIZE];
