@@ -231,13 +231,17 @@ static int run_drill(struct rmq_drill *d, const struct warren_ask *ask,
 
 static int run_cleanup(struct rmq_drill *d, const struct warren_ask *ask) {
   struct rmq_error err = {.text = ""};
-  size_t count = 0;
-  if (rmq_drill_cleanup(d, &count, &err) != 0) {
+  size_t count = 0, left = 0;
+  if (rmq_drill_cleanup(d, &count, &left, &err) != 0) {
     warren_ask_complain(ask, err.text);
     return WARREN_EXIT_FAILED;
   }
   printf("%zu virtual hosts removed\n", count);
-  return WARREN_EXIT_OK;
+  if (left == 0)
+    return WARREN_EXIT_OK;
+  rmq_error_set(&err, "%zu more are left; run it again", left);
+  warren_ask_complain(ask, err.text);
+  return WARREN_EXIT_FAILED;
 }
 
 static void prepare(struct session *s) {

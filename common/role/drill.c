@@ -31,7 +31,9 @@ enum {
   REQUEST_S = 10,
   REASON_SIZE = 400,
   REMOVALS = 3, /* tries to remove the virtual host */
-  REMOVAL_PAUSE_MS = 1000
+  REMOVAL_PAUSE_MS = 1000,
+  CLEANUP_MAX = 64, /* virtual hosts at a time */
+  VHOST_SIZE = 256  /* AMQP's longest name, with its end */
 };
 #define DRILL_QUEUE "q"
 #define FULL_QUEUE "full" /* with its one message */
@@ -462,18 +464,21 @@ int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
 /* ---- what is left ---- */
 
 struct found {
-  struct rmq_drill *drill;
-  char names[64][128];
-  size_t count;
+  char names[CLEANUP_MAX][VHOST_SIZE];
+  size_t count, left;
 };
 
 static void keep_found(void *ctx, const char *name) {
   struct found *f = ctx;
-  if (f->count < 64 && strlen(name) < 128)
-    snprintf(f->names[f->count++], 128, "%s", name);
+  if (strlen(name) >= VHOST_SIZE) /* none has such a name */
+    return;
+  if (f->count == CLEANUP_MAX)
+    f->left++;
+  else
+    snprintf(f->names[f->count++], VHOST_SIZE, "%s", name);
 }
 
-int rmq_drill_cleanup(struct rmq_drill *d, size_t *ret_count,
+int rmq_drill_cleanup(struct rmq_drill *d, size_t *ret_count, size_t *ret_left,
                       struct rmq_error *err) {
   struct rmq_error cause = {.text = ""};
   struct found *f = calloc(1, sizeof(*f));
@@ -483,7 +488,10 @@ int rmq_drill_cleanup(struct rmq_drill *d, size_t *ret_count,
       rmq_admin_find_vhosts(&d->admin, RMQ_DRILL_VHOST, keep_found, f, &cause);
   for (size_t i = 0; rc == 0 && i < f->count; i++)
     rc = rmq_admin_delete_vhost(&d->admin, f->names[i], &cause);
-  *ret_count = rc == 0 ? f->count : 0;
+  if (rc == 0) {
+    *ret_count = f->count;
+    *ret_left = f->left;
+  }
   free(f);
   return rc == 0 ? 0 : explain(d, &cause, ADMINISTRATOR, err);
 }

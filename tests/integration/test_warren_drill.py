@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """warren drill: each comes and goes on a real broker, and leaves nothing."""
 
+import json
 import os
 import pty
 import re
@@ -244,3 +245,23 @@ def test_a_vhost_that_cannot_be_removed_is_said_beside_the_cause(build):
     assert done.returncode == 1, done
     assert re.search(r"queues/.*503.*; warren-drill-[0-9a-f]{16} is left, "
                      "--cleanup removes it: .*503", done.stderr), done.stderr
+
+
+def test_more_leftovers_than_are_removed_at_a_time_are_said(build):
+    there = [f"warren-drill-{i:016x}" for i in range(70)]
+
+    def answer(handler):
+        if handler.command == "DELETE":
+            there.remove(handler.path.rsplit("/", 1)[1])
+        listed = json.dumps([{"name": name} for name in ["/", *there]])
+        handler.reply(200, b'{"name":"guest"}' if "cluster-name" in handler.path
+                      else listed.encode(), Connection="close")
+    with Web(answer) as web:
+        runs = [subprocess.run(
+            [built_program(build, "warren"), "drill", "--cleanup", "--url", web.url,
+             "--yes-on", "guest"], capture_output=True, text=True, timeout=60,
+            stdin=subprocess.DEVNULL, check=False) for _ in range(2)]
+    assert [(r.returncode, r.stdout) for r in runs] == [
+        (1, "64 virtual hosts removed\n"), (0, "6 virtual hosts removed\n")], runs
+    assert runs[0].stderr == "E! warren drill: 6 more are left; run it again\n"
+    assert there == []
