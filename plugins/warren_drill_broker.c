@@ -28,6 +28,7 @@
 enum {
   START_S = 120,
   EPMD_START_S = 10,
+  TELL_S = 60, /* rabbitmqctl */
   LOOK_MS = 100,
   ANSWER_S = 2,
   DIR_BYTES_MAX = 200,
@@ -293,26 +294,32 @@ static int spawn(const struct warren_drill_broker *b, const char *const *argv,
   return 0;
 }
 
-/* Its wait status. */
-static int reap(pid_t *pid) {
-  int status = 0;
-  while (waitpid(*pid, &status, 0) < 0 && errno == EINTR)
-    ;
-  *pid = 0;
-  return status;
-}
-
+/* With whatever it has started in its session. */
 static void end(pid_t *pid) {
   if (*pid == 0)
     return;
+  kill(-*pid, SIGKILL);
   kill(*pid, SIGKILL);
-  reap(pid);
+  while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+    ;
+  *pid = 0;
 }
 
-static bool has_ended(pid_t *pid) {
-  if (*pid != 0 && waitpid(*pid, NULL, WNOHANG) == *pid)
+/* ret_status: of wait, or NULL. */
+static bool has_ended(pid_t *pid, int *ret_status) {
+  if (*pid != 0 && waitpid(*pid, ret_status, WNOHANG) == *pid)
     *pid = 0;
   return *pid == 0;
+}
+
+static struct rmq_mono in_seconds(int seconds) {
+  return rmq_mono_add(rmq_host_mono(NULL), rmq_s(seconds));
+}
+
+/* Waits a little; false when due is over. */
+static bool may_look_again(struct rmq_mono due) {
+  poll(NULL, 0, LOOK_MS);
+  return rmq_mono_since(due, rmq_host_mono(NULL)).ns > 0;
 }
 
 static int start_epmd(struct warren_drill_broker *b, struct rmq_error *err) {
@@ -322,13 +329,13 @@ static int start_epmd(struct warren_drill_broker *b, struct rmq_error *err) {
                               "-address", "127.0.0.1", NULL};
   if (spawn(b, argv, "epmd.out", &b->epmd, err) != 0)
     return -1;
-  for (int i = 0; i < EPMD_START_S * 1000 / LOOK_MS; i++) {
+  const struct rmq_mono due = in_seconds(EPMD_START_S);
+  do {
     if (answers(b->names, NULL, 0, 0))
       return 0;
-    if (*b->is_stopping || has_ended(&b->epmd))
+    if (*b->is_stopping || has_ended(&b->epmd, NULL))
       break;
-    poll(NULL, 0, LOOK_MS);
-  }
+  } while (may_look_again(due));
   return rmq_error_set(err, "epmd, Erlang's name server, does not start");
 }
 
@@ -343,35 +350,57 @@ static int start_server(struct warren_drill_broker *b, struct rmq_error *err) {
 
 static int await_server(struct warren_drill_broker *b, struct rmq_error *err) {
   char tail[TAIL_BYTES_MAX];
-  for (int i = 0; i < START_S * 1000 / LOOK_MS; i++) {
+  const struct rmq_mono due = in_seconds(START_S);
+  do {
     if (*b->is_stopping)
       return rmq_error_set(err, "stopped");
-    if (has_ended(&b->beam)) {
+    if (has_ended(&b->beam, NULL)) {
       tail_of(b, "server.out", tail);
       return rmq_error_set(err, "the private broker ended: %s", tail);
     }
     if (is_ready(b))
       return 0;
-    poll(NULL, 0, LOOK_MS);
-  }
+  } while (may_look_again(due));
   return rmq_error_set(err, "the private broker was not ready in %d s",
                        START_S);
 }
 
 /* ---- faults ---- */
 
+static int say_told(const struct warren_drill_broker *b, const char *command,
+                    int status, struct rmq_error *err) {
+  char tail[TAIL_BYTES_MAX];
+  if (status == 0)
+    return 0;
+  tail_of(b, "ctl.out", tail);
+  return rmq_error_set(err, "rabbitmqctl %s: %s", command, tail);
+}
+
+static int await_told(const struct warren_drill_broker *b, pid_t *pid,
+                      const char *command, struct rmq_error *err) {
+  int status = 0;
+  const struct rmq_mono due = in_seconds(TELL_S);
+  do {
+    if (*b->is_stopping)
+      return rmq_error_set(err, "stopped");
+    if (has_ended(pid, &status))
+      return say_told(b, command, status, err);
+  } while (may_look_again(due));
+  return rmq_error_set(err, "rabbitmqctl %s has not ended in %d s", command,
+                       TELL_S);
+}
+
 static int tell(struct warren_drill_broker *b, const char *command,
                 const char *first, const char *second, struct rmq_error *err) {
-  char path[PATH_BYTES_MAX], tail[TAIL_BYTES_MAX];
-  pid_t pid;
+  char path[PATH_BYTES_MAX];
+  pid_t pid = 0;
   snprintf(path, sizeof(path), "%s/rabbitmqctl", b->bin);
   const char *const argv[] = {path, "-q", command, first, second, NULL};
   if (spawn(b, argv, "ctl.out", &pid, err) != 0)
     return -1;
-  if (reap(&pid) == 0)
-    return 0;
-  tail_of(b, "ctl.out", tail);
-  return rmq_error_set(err, "rabbitmqctl %s: %s", command, tail);
+  int rc = await_told(b, &pid, command, err);
+  end(&pid);
+  return rc;
 }
 
 static int act(void *ctx, enum rmq_drill_kind kind, bool is_on,

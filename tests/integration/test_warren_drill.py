@@ -101,6 +101,24 @@ def test_of_a_private_broker_that_is_stopped_early_nothing_is_left(build, tmp_pa
             assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.skipif(not IS_LONG, reason="starts a broker: WARREN_LONG=1")
+def test_a_signal_ends_the_wait_for_rabbitmqctl(build, tmp_path):
+    bins = tmp_path / "bin"
+    bins.mkdir()
+    for name, text in (("rabbitmqctl", "sleep 300; exit 1"),
+                       ("rabbitmq-server",
+                        "exec /usr/lib/rabbitmq/bin/rabbitmq-server")):
+        (bins / name).write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+        (bins / name).chmod(0o755)
+    p = private(build, tmp_path, "memory-alarm", "--rabbitmq-bin", str(bins))
+    wait_for(lambda: "sleep" in running(tmp_path), 60, "rabbitmqctl hangs")
+    p.send_signal(signal.SIGTERM)
+    out, err = p.communicate(timeout=20)
+    assert p.returncode == 1 and "stopped" in err, out + err
+    wait_for(lambda: not running(tmp_path), 10, "nothing of it runs")
+    assert os.listdir(tmp_path) == ["bin"]
+
+
 def test_a_private_broker_that_cannot_be_started_is_said(build, tmp_path):
     for args, status, want in (
             (["--rabbitmq-bin", "/nowhere"], 1, "/nowhere/rabbitmq-server"),
