@@ -96,6 +96,7 @@ struct session {
   struct cli cli;
   struct rmq_role_monitor_config config;
   struct rmq_host host;
+  bool is_left_behind; /* a thread of the monitor, which uses this */
 };
 
 static volatile sig_atomic_t is_stopping;
@@ -281,6 +282,7 @@ static int run(struct session *s, const struct warren_ask *ask,
     status = kind == NULL ? run_cleanup(d, ask) : run_drill(d, ask, *kind);
   }
   rmq_buf_fini(&cluster);
+  s->is_left_behind = d != NULL && rmq_drill_is_left_behind(d);
   rmq_drill_free(d);
   return status;
 }
@@ -417,6 +419,8 @@ int warren_drill(int argc, char *const *argv) {
   if (s == NULL)
     return WARREN_EXIT_FAILED;
   int status = read_and_run(s, argc, argv);
+  if (s->is_left_behind)
+    exit(status);
   rmq_options_fini(rmq_role_monitor_options, &s->config);
   rmq_options_fini(cli_options, &s->cli);
   free(s);

@@ -49,6 +49,7 @@ struct rmq_drill {
   enum rmq_drill_kind kind;
   struct rmq_drill_watch seen;
   unsigned sent;
+  bool is_left_behind; /* a thread of the monitor, which uses this */
 
   pthread_mutex_t lock;
   char reason[REASON_SIZE]; /* the log's last complaint; under lock */
@@ -353,9 +354,11 @@ static int watch(struct rmq_drill *d, struct rmq_drill_result *r,
       rc = provoke(d, m, r, err);
     if (rc == 0 && !isnan(r->raised_s))
       rc = recover(d, m, r, err);
-    rmq_role_monitor_tell_stop(m);
-    rmq_role_monitor_await_stop(m, rmq_mono_add(now_of(d), rmq_s(REQUEST_S)));
   }
+  /* Also where only its probe was started. */
+  rmq_role_monitor_tell_stop(m);
+  d->is_left_behind = rmq_role_monitor_await_stop(
+                          m, rmq_mono_add(now_of(d), rmq_s(REQUEST_S))) != 0;
   rmq_role_monitor_free(m);
   return rc;
 }
@@ -558,10 +561,14 @@ struct rmq_drill *rmq_drill_new(const struct rmq_host *host,
 }
 
 void rmq_drill_free(struct rmq_drill *d) {
-  if (d == NULL)
+  if (d == NULL || d->is_left_behind)
     return;
   rmq_admin_fini(&d->admin);
   rmq_http_curl_free(d->curl);
   pthread_mutex_destroy(&d->lock);
   free(d);
+}
+
+bool rmq_drill_is_left_behind(const struct rmq_drill *d) {
+  return d->is_left_behind;
 }

@@ -45,7 +45,11 @@ struct rmq_drill; /* opaque: requests, the drill that is running */
 struct rmq_drill *rmq_drill_new(const struct rmq_host *host,
                                 const struct rmq_drill_config *config,
                                 struct rmq_error *err);
+/* Frees nothing when the monitor was left behind. */
 void rmq_drill_free(struct rmq_drill *d);
+/* A thread of the monitor did not end in time: it uses d, host and what config
+ * borrows until the process ends. */
+bool rmq_drill_is_left_behind(const struct rmq_drill *d);
 
 /* Appends the name of the cluster. */
 int rmq_drill_cluster(struct rmq_drill *d, struct rmq_buf *out,
