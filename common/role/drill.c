@@ -7,9 +7,9 @@
 #include "common/broker/admin.h"
 #include "common/broker/alert_text.h"
 #include "common/broker/http_curl.h"
-#include "common/broker/management.h"
 #include "common/broker/poll.h"
 #include "common/role/alert_options.h"
+#include "common/role/drill_vhost.h"
 #include "common/role/drill_watch.h"
 #include "common/role/probe_options.h"
 #include "common/role/secret.h"
@@ -29,11 +29,7 @@ enum {
   BACKLOG = 2 * RMQ_DRILL_WATCH_BACKLOG, /* messages in the queue */
   GOOD_PER_TICK = 50,                    /* messages that go well afterwards */
   REQUEST_S = 10,
-  REASON_SIZE = 400,
-  REMOVALS = 3, /* tries to remove the virtual host */
-  REMOVAL_PAUSE_MS = 1000,
-  CLEANUP_MAX = 64, /* virtual hosts at a time */
-  VHOST_SIZE = 256  /* AMQP's longest name, with its end */
+  REASON_SIZE = 400
 };
 #define DRILL_QUEUE "q"
 #define FULL_QUEUE "full" /* with its one message */
@@ -380,60 +376,12 @@ static int check(struct rmq_drill *d, struct rmq_error *err) {
   return 0;
 }
 
-#define ADMINISTRATOR "the user has to be an administrator"
-
-/* The broker's own words about a user do not say what the user lacks, and are
- * printable only here. */
-static int explain(struct rmq_drill *d, const struct rmq_error *cause,
-                   const char *remedy, struct rmq_error *err) {
-  struct rmq_admin *a = &d->admin;
-  char why[160];
-  struct rmq_buf text;
-  if (a->status != 401 && a->status != 403)
-    return rmq_error_set(err, "%s", cause->text);
-  rmq_management_reason(rmq_buf_text(&a->body), a->body.len, why, sizeof(why));
-  rmq_buf_init(&text, sizeof(why));
-  rmq_alert_text_name(&text, why, sizeof(why));
-  rmq_error_set(err, "%.200s answered with HTTP status %d (%s); %s", a->url,
-                a->status, rmq_buf_text(&text), remedy);
-  rmq_buf_fini(&text);
-  return -1;
-}
-
-static int make_vhost(struct rmq_drill *d, struct rmq_error *err) {
-  struct rmq_error cause = {.text = ""};
-  if (rmq_admin_create_vhost(&d->admin, d->vhost, &cause) == 0)
-    return 0;
-  return explain(d, &cause, ADMINISTRATOR, err);
-}
-
 static int make_queues(struct rmq_drill *d, struct rmq_error *err) {
   if (rmq_admin_create_queue(&d->admin, d->vhost, DRILL_QUEUE, 0, err) != 0)
     return -1;
   return d->kind == RMQ_DRILL_NACK
              ? rmq_admin_create_queue(&d->admin, d->vhost, FULL_QUEUE, 1, err)
              : 0;
-}
-
-/* Whatever went wrong before, a virtual host that stays is said. Returns rc, or
- * -1. */
-static int remove_vhost(struct rmq_drill *d, int rc, struct rmq_error *err) {
-  struct rmq_error left = {.text = ""};
-  bool is_gone = false;
-  const int tries = *d->config->is_stopping ? 1 : REMOVALS;
-  for (int i = 0; i < tries && !is_gone; i++) {
-    if (i > 0) /* a broker that restarts may be back */
-      poll(NULL, 0, REMOVAL_PAUSE_MS);
-    rmq_error_clear(&left);
-    is_gone = rmq_admin_delete_vhost(&d->admin, d->vhost, &left) == 0;
-  }
-  if (is_gone)
-    return rc;
-  struct rmq_error cause = *err;
-  rmq_error_clear(err);
-  return rmq_error_set(err, "%.200s%s%s is left, --cleanup removes it: %.200s",
-                       cause.text, cause.text[0] == '\0' ? "" : "; ", d->vhost,
-                       left.text);
 }
 
 int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
@@ -449,7 +397,7 @@ int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
       add_alert(d, err) != 0 ||
       (kind == RMQ_DRILL_CLOSED_CONNECTION && add_probe(d, err) != 0))
     return -1;
-  int rc = make_vhost(d, err);
+  int rc = rmq_drill_vhost_make(&d->admin, d->vhost, err);
   /* Refused: most likely there is none. No answer: there may be one. */
   if (rc != 0 && d->admin.status >= 400 && d->admin.status <= 499) {
     rmq_admin_delete_vhost(&d->admin, d->vhost, NULL);
@@ -460,43 +408,14 @@ int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
   if (rc == 0)
     rc = watch(d, ret_result, err);
   return d->config->owner == NULL /* else all of it goes */
-             ? remove_vhost(d, rc, err)
+             ? rmq_drill_vhost_remove(&d->admin, d->vhost,
+                                      d->config->is_stopping, rc, err)
              : rc;
-}
-
-/* ---- what is left ---- */
-
-struct found {
-  char names[CLEANUP_MAX][VHOST_SIZE];
-  size_t count, left;
-};
-
-static void keep_found(void *ctx, const char *name) {
-  struct found *f = ctx;
-  if (strlen(name) >= VHOST_SIZE) /* none has such a name */
-    return;
-  if (f->count == CLEANUP_MAX)
-    f->left++;
-  else
-    snprintf(f->names[f->count++], VHOST_SIZE, "%s", name);
 }
 
 int rmq_drill_cleanup(struct rmq_drill *d, size_t *ret_count, size_t *ret_left,
                       struct rmq_error *err) {
-  struct rmq_error cause = {.text = ""};
-  struct found *f = calloc(1, sizeof(*f));
-  if (f == NULL)
-    return rmq_error_set(err, "out of memory");
-  int rc =
-      rmq_admin_find_vhosts(&d->admin, RMQ_DRILL_VHOST, keep_found, f, &cause);
-  for (size_t i = 0; rc == 0 && i < f->count; i++)
-    rc = rmq_admin_delete_vhost(&d->admin, f->names[i], &cause);
-  if (rc == 0) {
-    *ret_count = f->count;
-    *ret_left = f->left;
-  }
-  free(f);
-  return rc == 0 ? 0 : explain(d, &cause, ADMINISTRATOR, err);
+  return rmq_drill_vhost_cleanup(&d->admin, ret_count, ret_left, err);
 }
 
 int rmq_drill_cluster(struct rmq_drill *d, struct rmq_buf *out,
@@ -504,10 +423,10 @@ int rmq_drill_cluster(struct rmq_drill *d, struct rmq_buf *out,
   struct rmq_error cause = {.text = ""};
   if (rmq_admin_cluster_name(&d->admin, out, &cause) == 0)
     return 0;
-  return explain(
-      d, &cause,
-      "check --user, and --password-file or WARREN_PASSWORD; " ADMINISTRATOR,
-      err);
+  return rmq_drill_vhost_explain(&d->admin, &cause,
+                                 "check --user, and --password-file or "
+                                 "WARREN_PASSWORD; " RMQ_DRILL_ADMINISTRATOR,
+                                 err);
 }
 
 /* ---- life ---- */

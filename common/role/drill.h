@@ -15,7 +15,6 @@
 
 #include <signal.h>
 
-#define RMQ_DRILL_VHOST "warren-drill-"
 enum { RMQ_DRILL_MESSAGES_MAX = 2000 };
 
 /* Faults of a private broker, by who has started it: makes one, or ends it. 0,
