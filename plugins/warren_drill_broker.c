@@ -3,6 +3,8 @@
 
 #include "plugins/warren_drill_broker.h"
 
+#include "plugins/warren_drill_child.h"
+
 #include "common/base/buf.h"
 #include "common/host/host_clock.h"
 
@@ -16,13 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -35,8 +33,7 @@ enum {
   PATH_BYTES_MAX = 512,
   TEXT_BYTES_MAX = 512, /* one variable of the environment */
   TEXTS_MAX = 24,
-  TAIL_BYTES_MAX = 300,
-  NOT_RUN = 127 /* exit status of the shell's, too */
+  TAIL_BYTES_MAX = 300
 };
 /* Below the ephemeral ones, so that none is taken while the broker is down. */
 enum { PORT_MIN = 20000, PORT_SPAN = 12000, PORT_TRIES = 1000 };
@@ -253,63 +250,10 @@ static void make_env(struct warren_drill_broker *b) {
   add_env(b, "detached=1");
 }
 
-/* In the child, between fork and exec: only what is safe there. */
-static void become(const struct warren_drill_broker *b, const char *const *argv,
-                   int in, int out, pid_t parent) {
-  sigset_t none;
-#ifdef __linux__
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-    _exit(NOT_RUN);
-#endif
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  if (getppid() != parent || setsid() < 0 || chdir(b->dir) != 0 ||
-      dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
-      dup2(out, STDERR_FILENO) < 0)
-    _exit(NOT_RUN);
-  /* exec's prototype is older than const. */
-  execvpe(argv[0], (char *const *)(uintptr_t)argv, b->env);
-  _exit(NOT_RUN);
-}
-
 /* A session of its own: ^C is for us, who end it. */
 static int spawn(const struct warren_drill_broker *b, const char *const *argv,
                  const char *output, pid_t *ret_pid, struct rmq_error *err) {
-  char path[PATH_BYTES_MAX];
-  path_of(b, output, path);
-  int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  int out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  pid_t parent = getpid(), pid = in >= 0 && out >= 0 ? fork() : -1;
-  if (pid == 0)
-    become(b, argv, in, out, parent);
-  if (pid < 0)
-    fail(err, argv[0]);
-  if (in >= 0)
-    close(in);
-  if (out >= 0)
-    close(out);
-  if (pid < 0)
-    return -1;
-  *ret_pid = pid;
-  return 0;
-}
-
-/* With whatever it has started in its session. */
-static void end(pid_t *pid) {
-  if (*pid == 0)
-    return;
-  kill(-*pid, SIGKILL);
-  kill(*pid, SIGKILL);
-  while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
-    ;
-  *pid = 0;
-}
-
-/* ret_status: of wait, or NULL. */
-static bool has_ended(pid_t *pid, int *ret_status) {
-  if (*pid != 0 && waitpid(*pid, ret_status, WNOHANG) == *pid)
-    *pid = 0;
-  return *pid == 0;
+  return warren_drill_child_start(b->dir, b->env, argv, output, ret_pid, err);
 }
 
 static struct rmq_mono in_seconds(int seconds) {
@@ -333,7 +277,7 @@ static int start_epmd(struct warren_drill_broker *b, struct rmq_error *err) {
   do {
     if (answers(b->names, NULL, 0, 0))
       return 0;
-    if (*b->is_stopping || has_ended(&b->epmd, NULL))
+    if (*b->is_stopping || warren_drill_child_has_ended(&b->epmd, NULL))
       break;
   } while (may_look_again(due));
   return rmq_error_set(err, "epmd, Erlang's name server, does not start");
@@ -354,7 +298,7 @@ static int await_server(struct warren_drill_broker *b, struct rmq_error *err) {
   do {
     if (*b->is_stopping)
       return rmq_error_set(err, "stopped");
-    if (has_ended(&b->beam, NULL)) {
+    if (warren_drill_child_has_ended(&b->beam, NULL)) {
       tail_of(b, "server.out", tail);
       return rmq_error_set(err, "the private broker ended: %s", tail);
     }
@@ -383,7 +327,7 @@ static int await_told(const struct warren_drill_broker *b, pid_t *pid,
   do {
     if (*b->is_stopping)
       return rmq_error_set(err, "stopped");
-    if (has_ended(pid, &status))
+    if (warren_drill_child_has_ended(pid, &status))
       return say_told(b, command, status, err);
   } while (may_look_again(due));
   return rmq_error_set(err, "rabbitmqctl %s has not ended in %d s", command,
@@ -399,7 +343,7 @@ static int tell(struct warren_drill_broker *b, const char *command,
   if (spawn(b, argv, "ctl.out", &pid, err) != 0)
     return -1;
   int rc = await_told(b, &pid, command, err);
-  end(&pid);
+  warren_drill_child_end(&pid);
   return rc;
 }
 
@@ -416,7 +360,7 @@ static int act(void *ctx, enum rmq_drill_kind kind, bool is_on,
   case RMQ_DRILL_KILL:
     if (!is_on)
       return start_server(b, err);
-    end(&b->beam);
+    warren_drill_child_end(&b->beam);
     return 0;
   case RMQ_DRILL_CLOSED_CONNECTION:
   case RMQ_DRILL_UNROUTABLE:
@@ -479,8 +423,8 @@ warren_drill_broker_start(const char *bin,
 void warren_drill_broker_end(struct warren_drill_broker *b) {
   if (b == NULL)
     return;
-  end(&b->beam);
-  end(&b->epmd);
+  warren_drill_child_end(&b->beam);
+  warren_drill_child_end(&b->epmd);
   if (b->dir[0] != '\0')
     nftw(b->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
   explicit_bzero(b, sizeof(*b));
