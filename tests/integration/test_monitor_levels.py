@@ -38,18 +38,19 @@ class Slow:
 
 def test_a_slow_broker_costs_detail_and_no_interval(rig):
     answer = Slow()
-    with Web(answer) as web:
-        m = rig.daemon("M", ["rabbitmq_monitor"], warren.monitor(block(
-            "Cluster", "main", URL=web.url, Interval=1, TimeBudget=0.7))).start()
+    with Web(answer) as web, Web(Slow()) as quick:
+        m = rig.daemon("M", ["rabbitmq_monitor"], warren.monitor(
+            block("Cluster", "main", URL=web.url, Interval=1, TimeBudget=0.7),
+            block("Cluster", "quick", URL=quick.url, Interval=1))).start()
 
         def level():
             return m.record.series(CLUSTER).get("gauge-detail_level")
 
-        wait_for(lambda: level() == 3, 20, "all is asked for")
-        wait_for(lambda: m.record.series(OF_QUEUE).get("bytes-memory") == 7, 20,
+        wait_for(lambda: level() == 3, 60, "all is asked for")
+        wait_for(lambda: m.record.series(OF_QUEUE).get("bytes-memory") == 7, 60,
                  "the queue is reported in full")
         answer.seconds = 0.8
-        wait_for(lambda: level() == 0, 20, "no queue is asked for")
+        wait_for(lambda: level() == 0, 60, "no queue is asked for")
         asked = len(web.requests)
         answer.seconds = 0
         wait_for(lambda: level() == 3, 60, "all is asked for again")
@@ -57,8 +58,11 @@ def test_a_slow_broker_costs_detail_and_no_interval(rig):
                  if path.startswith("/api/queues?")]
         assert "sort=messages" in lists[0], "level 1 comes first"
         assert "enable_queue_totals=true" in [p for p in lists if "sort=" not in p][0]
-        assert len(m.log_lines("detail level")) >= 4
-        times = [t for t, _ in m.record.history(CLUSTER + "bool-reachable")]
-        assert len(times) >= 0.9 * (times[-1] - times[0]), f"gaps: {times}"
-        assert {v for _, v in m.record.history(CLUSTER + "bool-reachable")} == {1}
-        assert m.stop() < 7
+        assert len(m.log_lines('"main".*detail level')) >= 4
+        # What a busy machine takes from the one beside it as well, the slow
+        # broker has not cost.
+        slow, beside = (m.record.history(f"rabbitmq_monitor-{name}/bool-reachable")
+                        for name in ("main", "quick"))
+        assert len(slow) >= len(beside) - 3, f"gaps: {slow} {beside}"
+        assert sum(v == 0 for _, v in slow) <= 1 + sum(v == 0 for _, v in beside), slow
+        assert m.stop() < 15
