@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -203,7 +204,7 @@ def journey(broker, build, built, tmp_path_factory):
         as_json = command(
             "json", "--output", "json", "--name", "prod", "--probe",
             f"host=127.0.0.1,port={broker.amqp_port},vhost={vhost.name},user=guest,"
-            "interval=1,timeout=1", WARREN_PROBE_PASSWORD="guest")
+            "interval=5,timeout=5", WARREN_PROBE_PASSWORD="guest")
         in_file = command("file", "--output", "prometheus", "--file", str(file))
         on_page = command("page", "--output", "prometheus", "--listen",
                           f"127.0.0.1:{page}")
@@ -213,6 +214,13 @@ def journey(broker, build, built, tmp_path_factory):
 
         def alerts(text):
             return of(exposition(text), "warren_monitor_alert", queue=EVIL)
+
+        def show():
+            """What the page answers, None before it listens."""
+            try:
+                return get(page)
+            except ConnectionRefusedError:
+                return None
 
         def told(severity, number):
             """Whether each of them has heard it."""
@@ -224,28 +232,28 @@ def journey(broker, build, built, tmp_path_factory):
                     and alerts(file.read_text("utf-8")) == [2 * (number == 1)]
                     and alerts(get(page)[2]) == [2 * (number == 1)]
                     and len(notes) == 2)
-        wait_for(lambda: file.exists() and get(page)[0] == 200
-                 and as_json.objects("set")[1:], 30, "each has told something")
+        wait_for(lambda: file.exists() and (p := show()) and p[0] == 200
+                 and as_json.objects("set")[1:], 60, "each has told something")
         assert not alerts(file.read_text("utf-8"))
         with vhost.connect() as connection:
             channel = connection.channel()
             for _ in range(READY):
                 channel.basic_publish("", EVIL, b"x")
-        wait_for(lambda: told("failure", 1), 30, "each tells the backlog")
+        wait_for(lambda: told("failure", 1), 60, "each tells the backlog")
         seen = types.SimpleNamespace(
             vhost=vhost, file=file.read_text("utf-8"), page=get(page),
             mode=file.stat().st_mode & 0o7777, missing=get(page, "/metric"),
             posted=get(page, method="POST"), record=daemon.record,
             collectd=daemon, common=common)
-        wait_for(lambda: alike(seen)[0] == alike(seen)[1], 20,
-                 "module and exec tell the same series")
-        seen.series = alike(seen)
+        seen.series = wait_for(
+            lambda: (s := alike(seen))[0] == s[1] and s, 60,
+            "module and exec tell the same series")
         assert len(vhost.take_all(EVIL)) == READY
-        wait_for(lambda: told("okay", 4), 30, "each tells its end")
+        wait_for(lambda: told("okay", 4), 60, "each tells its end")
         seen.after = exposition(get(page)[2])
         seen.collectd_seconds = daemon.stop()
         for c in influx, as_json, in_file, on_page:
-            assert c.stop() < 5
+            assert c.stop() < 15
         seen.is_file_left = file.exists()
         seen.influx, seen.json = influx, as_json
         seen.err = {c: c.err() for c in (influx, as_json, in_file, on_page)}
@@ -273,10 +281,12 @@ def test_collectds_exec_dispatches_the_same_series_as_the_module(journey):
         hosts = {line.split(" ")[2].split("/")[0] for line in f
                  if line.startswith("V ") and "/rabbitmq_monitor-cmd" in line}
     assert hosts == {"rig.example.org"}
-    assert journey.collectd_seconds < 5
-    # Standard error is collectd's log; nothing else is wrong there.
+    assert journey.collectd_seconds < 15
+    # Standard error is collectd's log; nothing else is wrong there, but that a
+    # busy machine held collectd up.
     assert not journey.collectd.log_lines(
-        r"^(?!.*state=(answering|failure|okay)).*(error|warning)\]")
+        r"^(?!.*(state=(answering|failure|okay)|took [\d.]+ seconds)).*"
+        r"(error|warning)\]")
     assert not journey.collectd.log_lines("exec_read_one: .* (W!|T!|D!)")
 
 
@@ -439,19 +449,19 @@ def test_a_page_without_a_set_is_503_and_a_silent_broker_is_not_reachable(
     listening, url = silent()
     with listening, Command(
             build, tmp_path, "page", "--url", url, "--output", "prometheus",
-            "--listen", f"127.0.0.1:{port}", "--interval", "2") as c:
+            "--listen", f"127.0.0.1:{port}", "--interval", "5", "--timeout", "5") as c:
         def page():
             try:
                 return get(port)
             except ConnectionRefusedError:
                 return None
-        status, _, text = wait_for(page, 10, "it listens")
+        status, _, text = wait_for(page, 30, "it listens")
         assert status == 503 and "no set" in text, text
         status, _, text = wait_for(
-            lambda: (p := page()) and p[0] == 200 and p, 10, "a set")
+            lambda: (p := page()) and p[0] == 200 and p, 30, "a set")
         assert of(exposition(text), "warren_monitor_bool_reachable") == [0]
         assert not re.search("queue_length|nodes_running", text)
-        assert c.stop() < 10, "SIGTERM ends it while the broker hangs"
+        assert c.stop() < 15, "SIGTERM ends it while the broker hangs"
 
 
 @pytest.mark.parametrize("how,want", [(["--interval", "30"], 0), (["--once"], 1)],
@@ -514,28 +524,32 @@ def test_each_of_telegrafs_signals_is_one_set(build, broker, vhost, tmp_path):
                 lambda: c.signal(signal.SIGHUP), lambda: c.signal(signal.SIGUSR1),
                 line, lambda: c.signal(signal.SIGUSR2)], 2):
             ask()
-            wait_for(lambda n=number: sets() >= n, 10, f"set {number}")
+            wait_for(lambda n=number: sets() >= n, 30, f"set {number}")
             time.sleep(0.2)
             assert sets() == number
         c.process.stdin.close()
-        assert c.process.wait(5) == 0
+        assert c.process.wait(20) == 0
         assert sets() == 5
 
 
 def test_what_comes_while_a_set_is_late_is_one_more(build, tmp_path):
     """Each set takes seconds here, for nobody answers."""
     listening, url = silent()
-    with listening, Command(build, tmp_path, "late", "--url", url, "--timeout", "1",
+    with listening, Command(build, tmp_path, "late", "--url", url, "--timeout", "2",
                             "--output", "json", stdin=subprocess.PIPE) as c:
-        for _ in range(5):
+        def line():
             c.process.stdin.write(b"\n")
             c.process.stdin.flush()
-            time.sleep(0.1)
+        line()
+        # Once it asks, the first set is being made and signals are taken.
+        assert select.select([listening], [], [], 30)[0], "it asks"
+        for _ in range(4):
+            line()
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             c.signal(number)
-        wait_for(lambda: len(c.objects("set")) >= 2, 25, "two sets")
+        wait_for(lambda: len(c.objects("set")) >= 2, 60, "two sets")
         c.process.stdin.close()
-        assert c.process.wait(10) == 0
+        assert c.process.wait(40) == 0
         assert len(c.objects("set")) <= 3, "lines and signals, each once"
 
 
