@@ -5,6 +5,7 @@ to be the broker behind https."""
 
 import contextlib
 import pathlib
+import re
 import socket
 import ssl
 import subprocess
@@ -40,10 +41,10 @@ def monitor(rig, *clusters):
 
 
 def said(daemon, text):
-    """The severities of the monitor's notifications that have that text."""
+    """The severities of the monitor's notifications that have it, a pattern."""
     return [severity for severity, source, message
             in daemon.record.refresh().notifications
-            if "/rabbitmq_monitor/" in source and text in message]
+            if "/rabbitmq_monitor/" in source and re.search(text, message)]
 
 
 def last(daemon, name):
@@ -105,9 +106,9 @@ def test_a_certificate_that_expires_in_five_days_is_a_failure(
                                  CACert=str(certificates / "ca.pem"),
                                  Interval=1)).start()
         for name in ("main", "front"):
-            wait_for(lambda n=name: days(m, n), 20, f"the days of {name}")
+            wait_for(lambda n=name: days(m, n), 40, f"the days of {name}")
             wait_for(lambda n=name: said(m, f"cluster {n}: a TLS certificate") ==
-                     [FAILURE], 10, f"the alert of {name}")
+                     [FAILURE], 40, f"the alert of {name}")
         m.wait_log('"main".*that of the listener amqp/ssl, port '
                    f"{victim.amqps_port}, of {victim.node}, on ")
     assert not m.log_lines("(certificates|quorum|connections)_missing|"
@@ -155,11 +156,11 @@ def test_only_a_broker_with_the_right_certificate_is_asked(
         for name, (_, _, why_not) in TRUST.items():
             reachable = f"rabbitmq_monitor-{name}/bool-reachable"
             if why_not is None:
-                wait_for(lambda r=reachable: last(m, r) == 1, 20,
+                wait_for(lambda r=reachable: last(m, r) == 1, 40,
                          f"{name} is believed")
             else:
                 m.wait_log(f'"{name}".*not observed.*({why_not})')
-                wait_for(lambda r=reachable: last(m, r) == 0, 20,
+                wait_for(lambda r=reachable: last(m, r) == 0, 40,
                          f"{name} is not believed")
         for name, (_, _, why_not) in TRUST.items():
             assert why_not is None or last(
@@ -184,7 +185,7 @@ def test_an_alarm_blocks_connections_and_wrong_passwords_are_counted(rig, victim
         "main", victim, alert("auth-failed", Failure=3, Warning=0, Hold=0),
         MetricsURL=victim.metrics_url, Interval=1)).start()
     blocked = MAIN + "current_connections-blocked"
-    wait_for(lambda: last(m, blocked) == 0, 20, "nobody is blocked")
+    wait_for(lambda: last(m, blocked) == 0, 40, "nobody is blocked")
     with connect(victim) as publisher:
         channel = publisher.channel()
         channel.queue_declare("", exclusive=True)
@@ -192,27 +193,29 @@ def test_an_alarm_blocks_connections_and_wrong_passwords_are_counted(rig, victim
         try:
             channel.basic_publish("", "nowhere", b"x")
             refused_logins(victim, 4)
-            wait_for(lambda: (last(m, blocked) or 0) >= 1, 20, "it is blocked")
-            wait_for(lambda: said(m, "refused logins: 4 in a minute, limit 3") ==
-                     [FAILURE], 20, "wrong passwords are said")
+            wait_for(lambda: (last(m, blocked) or 0) >= 1, 40, "it is blocked")
+            # The fourth may be counted after the limit is reached.
+            wait_for(lambda: said(m, "refused logins: [34] in a minute, limit 3") ==
+                     [FAILURE], 40, "wrong passwords are said")
         finally:
             victim.memory_alarm(False)
-        wait_for(lambda: last(m, blocked) == 0, 20, "nobody is blocked any more")
+        wait_for(lambda: last(m, blocked) == 0, 40, "nobody is blocked any more")
 
 
 def test_a_node_that_says_nothing_any_more_is_said(rig, broker, victim):
     m = monitor(rig, warren.cluster_block(
-        "main", broker, alert("connection", Hold=2, ClearHold=0),
+        "main", broker, alert("connection", Hold=5, ClearHold=0),
         MetricsURL=[broker.metrics_url, victim.metrics_url],
-        Source="prometheus", Timeout=0.5, Interval=1)).start()
+        Source="prometheus", Timeout=1, Interval=2)).start()
     scraped = f"rabbitmq_monitor-main-node-{victim.node}/bool-scraped"
     silence = f"node {victim.node}: the node"
-    wait_for(lambda: last(m, scraped) == 1, 20, "both nodes answer")
+    wait_for(lambda: last(m, scraped) == 1, 40, "both nodes answer")
     victim.hang()
     try:
-        wait_for(lambda: last(m, scraped) == 0, 20, "one says nothing")
-        wait_for(lambda: said(m, silence) == [FAILURE], 20, "it is said")
+        wait_for(lambda: last(m, scraped) == 0, 40, "one says nothing")
+        wait_for(lambda: said(m, silence) == [FAILURE], 40, "it is said")
     finally:
         victim.cont()
-    wait_for(lambda: said(m, silence) == [FAILURE, OKAY], 20, "its end, too")
-    assert last(m, MAIN + "bool-reachable") == 1
+    wait_for(lambda: said(m, silence) == [FAILURE, OKAY], 40, "its end, too")
+    wait_for(lambda: last(m, MAIN + "bool-reachable") == 1, 30,
+             "the other one answers")

@@ -84,7 +84,7 @@ def queue_tags(vhost, queue):
     return f"vhost={vhost.name},queue={queue}"
 
 
-def settled(command, queue, ready, timeout=20):
+def settled(command, queue, ready, timeout=40):
     """The first sample in which the queue has so many messages."""
     return wait_for(
         lambda: (s := command.sample()).get(queue, {}).get(
@@ -113,7 +113,8 @@ def test_without_statistics_the_plugin_tells_what_management_cannot(build, dry):
         queue = queue_tags(vhost, "q")
         with monitor(build, dry) as plain, \
                 monitor(build, dry, "--metrics-url", dry.metrics_url) as both:
-            assert both.sample()[""]["total_operations_publish"] == 0
+            wait_for(lambda: both.sample()[""].get("total_operations_publish") == 0,
+                     40, "the nodes count from 0")
             publish_some(vhost, "q")
             settled(both, queue, 3)
             told = settled(both, "", 4)[""]  # with what was dead-lettered
@@ -153,13 +154,13 @@ def test_nacks_show_as_unconfirmed(build, broker, vhost):
             for _ in range(3):
                 with pytest.raises(pika.exceptions.NackError):
                     channel.basic_publish("", "full", b"too many")
-            wait_for(lambda: command.sample()[""]["total_events_unconfirmed"] >=
-                     before[""]["total_events_unconfirmed"] + 3, 15,
+            wait_for(lambda: command.sample()[""].get("total_events_unconfirmed", 0)
+                     >= before[""].get("total_events_unconfirmed", 0) + 3, 40,
                      "three nacks are seen")
         time.sleep(1)
         after = [command.sample() for _ in range(2)][-1][""]
         assert after["total_events_unconfirmed"] == \
-            before[""]["total_events_unconfirmed"] + 3
+            before[""].get("total_events_unconfirmed", 0) + 3
         assert after["percent_error_rate"] > 20
 
 
@@ -204,7 +205,7 @@ def test_what_a_user_may_not_see_is_left_out_and_no_more(build, broker, vhost):
                 assert queue_tags(hidden, "hidden") not in told
                 assert told[f"node={broker.node}"]["bool_running"] == 1
                 wait_for(lambda: command.sample() and "no permission" in
-                         command.said(), 15, "it is said")
+                         command.said(), 40, "it is said")
                 for _ in range(3):
                     command.sample()
                 said = command.said()
@@ -259,8 +260,9 @@ def test_urls_that_hang_hide_none_behind_them(build, broker, vhost):
     vhost.queue("q")
     with Web(lambda h: h.hang()) as first, Web(lambda h: h.hang()) as second:
         with Command(build, "--url", first.url, "--url", second.url, "--url",
-                     broker.url, "--interval", "2", "--timeout", "2") as command:
-            told = [command.sample()[""]["bool_reachable"] for _ in range(3)]
+                     broker.url, "--interval", "4", "--timeout", "4") as command:
+            told = [command.sample(timeout=30)[""]["bool_reachable"]
+                    for _ in range(3)]
             # a busy machine may need a second poll
             assert told[1:] == [1, 1], f"{told}: {command.said()}"
             settled(command, queue_tags(vhost, "q"), 0)
@@ -281,12 +283,12 @@ def test_a_node_that_hangs_or_floods_costs_its_part_only(build):
 
     with Web(healthy) as good, Web(lambda h: h.hang()) as bad, \
             Web(flood) as worse:
-        with Command(build, "--source", "prometheus", "--timeout", "2",
+        with Command(build, "--source", "prometheus", "--timeout", "5",
                      "--metrics-url", bad.url, "--metrics-url", good.url,
                      "--metrics-url", worse.url) as command:
             began = time.monotonic()
-            told = command.sample()
-            assert time.monotonic() - began < 5
+            told = command.sample(timeout=40)
+            assert time.monotonic() - began < 9.5
             assert told["vhost=/,queue=q"]["queue_length_ready"] == 5
             assert told["node=rabbit@web"]["bool_running"] == 1
             # of the whole cluster nothing is known

