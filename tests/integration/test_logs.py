@@ -117,7 +117,7 @@ def test_what_warren_says_of_its_own_end_is_an_object_too(
     nowhere = ("publish", "--routing-key", "nowhere", *at)
     vhost.queue("q")
     vhost.publish("", "q", b"x" * 200_000)
-    taking = ("consume", "--queue", "q", "--queue-passive", "--drain", "200ms", *at)
+    taking = ("consume", "--queue", "q", "--queue-passive", "--drain", "2s", *at)
     rows = (
         ((*nowhere, "--wait"), "not_arrived", "1 returned: 312 NO_ROUTE"),
         ((*nowhere, "--max-attempts", "1"), "last_refusal", "no queue takes it"),

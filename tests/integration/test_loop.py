@@ -29,7 +29,10 @@ def test_what_came_from_a_broker_is_not_published_again(rig, broker, vhost):
     with a.start():
         # Each once from loadgen and once from the broker: then all that could
         # be published again has been through the write callbacks.
-        wait_for(lambda: len(a.record.numbers()) >= 2 * TOTAL, 20, "all came back")
+        wait_for(lambda: len(a.record.numbers()) >= 2 * TOTAL, 60, "all came back")
+        for exchange in ("metrics", "other"):
+            wait_for(lambda e=exchange: vhost.ready(f"copy.{e}") >= TOTAL, 60,
+                     f"all are in copy.{exchange}")
         a.stop()
     assert set(collections.Counter(a.record.numbers()).values()) == {2}
     assert vhost.ready("back") == 0

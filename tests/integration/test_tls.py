@@ -57,7 +57,7 @@ def publisher(rig, at, port, certificates, vhost="tls", **options):
         "RetryDelayMax": 2, **options}, Total=20, Delay=0.1)
 
 
-def all_arrive(vhost, patience=20):
+def all_arrive(vhost, patience=60):
     wait_for(lambda: vhost.ready("q") == 20, patience, "all values in the queue")
     vhost.take_all("q")
 
@@ -68,7 +68,7 @@ def test_a_server_with_the_right_certificate_is_accepted(
     broker, vhost = tls_broker
     a = publisher(rig, broker, broker.amqps_port, certificates, Host=host).start()
     all_arrive(vhost)
-    assert a.stop() < 7
+    assert a.stop() < 15
 
 
 def test_a_client_certificate_is_a_login(rig, tls_broker, certificates):
@@ -100,7 +100,7 @@ def test_an_unreadable_ca_file_is_an_error_until_it_is_there(
     broker, vhost = tls_broker
     ca = tmp_path / "ca.pem"
     a = publisher(rig, broker, broker.amqps_port, certificates,
-                  TLSCACert=str(ca)).start(timeout=10)
+                  TLSCACert=str(ca)).start()
     line = a.wait_log(rf"\[error\].*{ca}")[0]
     assert "No such file" in line and "TLSCACert" in line, line
     assert "remedy: " in line, line
@@ -158,8 +158,9 @@ def test_an_impostor_is_refused_and_told_nothing(
         wait_for(lambda: server.visits >= 2, 30, "it was tried again")
         assert server.heard == b""
         assert a.log_lines(r"\[error\].*(certificate|verif|hostname|host name)")
-        assert a.record.series("rabbitmq_publish-x/")["bool-connected"] == 0
-        assert a.stop() < 8
+        wait_for(lambda: a.record.series("rabbitmq_publish-x/").get(
+            "bool-connected") == 0, 30, "it is not connected")
+        assert a.stop() < 15
 
 
 def test_a_client_certificate_of_another_ca_is_refused(
@@ -171,7 +172,7 @@ def test_a_client_certificate_of_another_ca_is_refused(
                   TLSClientKey=str(certificates / "rogue.key")).start()
     a.wait_log(r"\[(error|warning)\].*x", timeout=20)
     assert vhost.ready("q") == 0
-    assert a.stop() < 8
+    assert a.stop() < 15
 
 
 # -- why a server is not trusted ----------------------------------------------
@@ -216,7 +217,7 @@ def test_each_reason_to_refuse_a_server_has_its_sentence(
         a.wait_log(r'\[error\].*"old": .*TLSMinVersion')
         a.wait_log(r'\[error\].*"plain": .*does not speak TLS.*5671')
         assert not any(s.heard for s in servers)
-        assert a.stop() < 8
+        assert a.stop() < 15
 
 
 def test_the_systems_cas_are_trusted_when_none_is_named(

@@ -92,10 +92,10 @@ def test_of_a_private_broker_that_is_stopped_early_nothing_is_left(build, tmp_pa
     for end in (signal.SIGTERM, signal.SIGKILL):
         p = private(build, tmp_path, "kill")
         wait_for(lambda: {"epmd", "beam.smp", "erl_child_setup"} <=
-                 set(running(tmp_path)), 30, "epmd and the server run")
+                 set(running(tmp_path)), 60, "epmd and the server run")
         p.send_signal(end)
         out, err = p.communicate(timeout=30)
-        wait_for(lambda: not running(tmp_path), 10, "nothing of it runs")
+        wait_for(lambda: not running(tmp_path), 30, "nothing of it runs")
         if end == signal.SIGTERM:
             assert p.returncode == 1 and "stopped" in err, out + err
             assert os.listdir(tmp_path) == []
@@ -144,14 +144,14 @@ def test_a_backlog_is_seen_among_more_queues_than_are_looked_at(build, broker):
     with broker.vhost("drilled/many") as vhost:
         for i in range(12):
             vhost.queue(f"q{i}")
-        done = drill(build, broker, "backlog", "--max-queues", "5", "--limit", "20",
+        done = drill(build, broker, "backlog", "--max-queues", "5", "--limit", "60",
                      "--yes-on", name_of(broker))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_where_amqp_is_not_found_it_says_what_was_tried(build, broker):
     port, = free_ports(1)
-    done = drill(build, broker, "closed-connection", "--limit", "2", "--yes-on",
+    done = drill(build, broker, "closed-connection", "--limit", "6", "--yes-on",
                  name_of(broker), amqp_port=port)
     assert done.returncode == 1, done
     assert re.search("bool-amqp_usable is not told to be well before the fault: .*"
