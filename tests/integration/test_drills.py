@@ -20,8 +20,8 @@ import pytest
 from conftest import IS_LONG
 from rig import modules as warren
 from rig.collectd import block
-from rig.drills import (INTERVAL_S, MAIN, OKAY, SOON_S, Drill, alerts,
-                        start_watch)
+from rig.drills import (DETECT_S, INTERVAL_S, LATE_S, MAIN, OKAY, SOON_S, Drill,
+                        alerts, start_watch)
 from rig.traffic import Consumer, Publisher
 
 QUIET_S = int(os.environ.get("WARREN_LONG_QUIET_S", "600")) if IS_LONG else 60
@@ -29,6 +29,11 @@ ERRORS_WINDOW_S = 60
 ERRORS = "errors .* % of the operations"
 UNROUTABLE = "unroutable, mandatory"
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+# Processor and memory of a host are not the broker's alone where others are busy,
+# and there two polls of one that hangs may be far from each other.
+RESOURCE = {} if IS_LONG else {
+    "Resource": ["memory", "file-handles", "processes", "disk"]}
+BACKLOG = {} if IS_LONG else {"Hold": 6}
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +43,8 @@ def watch(_victim, built, tmp_path_factory):
         _victim.start()
     rig = Rig(built, tmp_path_factory.mktemp("drills"))
     yield start_watch(rig, _victim, "M", *alerts(
-        connection={}, alarm={}, partition={}, resource={},
-        backlog={"Failure": 100}, no_consumer={"Failure": 20}, errors={}))
+        connection={}, alarm={}, partition={}, resource=RESOURCE,
+        backlog={"Failure": 100} | BACKLOG, no_consumer={"Failure": 20}, errors={}))
     rig.close()
 
 
@@ -72,11 +77,12 @@ def drill(watch, figure):
 # The publisher shares two processors with the other groups: it may be held up for
 # as long as a hold of seconds.
 KINDS = dict.fromkeys((
-    "connection", "alarm", "partition", "resource", "delay", "errors",
+    "connection", "alarm", "partition", "delay", "errors",
     "quorum", "certificate", "auth_failed", "channel_closed"), {}) | {
         "backlog": {"Failure": 100}, "no_consumer": {"Failure": 20},
-        "rate_drop": {"Hold": 20}}
+        "rate_drop": {"Hold": 20}, "resource": RESOURCE}
 DROP = "percent-throughput_drop"
+AGAIN = 3  # messages to a broker that was restarted
 
 
 def witness(rig, broker):
@@ -129,14 +135,15 @@ def test_unroutable_messages_and_then_ordinary_load(
     unroutable = Publisher(ground, "x", "nowhere", 20, mandatory=True)
     d = drill(UNROUTABLE, "total_events-returned", ERRORS)
     d.provoke(unroutable.begin, lambda: (watch.series(returned) or 0) > before
-              and (watch.series(MAIN + "percent-error_rate") or 0) > 0, fail_s=20)
+              and (watch.series(MAIN + "percent-error_rate") or 0) > 0,
+              fail_s=20 if IS_LONG else 60)
     unroutable.end()
     watch.until(lambda: watch.series(MAIN + "gauge-publish_rate") == 0, SOON_S,
                 "the last of them is counted")
     watch.forget()
     quiet(rig, watch, ground, figure, QUIET_S)
     watch.until(lambda: watch.series(MAIN + "percent-error_rate") in (0, None),
-                ERRORS_WINDOW_S, "no error is left in the window")
+                ERRORS_WINDOW_S + LATE_S, "no error is left in the window")
 
 
 def consumers_seen(watch, ground, count):
@@ -149,12 +156,12 @@ def test_consumer_stopped(watch, ground, drill):
     ready = watch.queue(ground, "q", "queue_length-ready")
     with Publisher(ground, "x", "q", 50):
         consumers[0].begin()
-        watch.until(lambda: consumers_seen(watch, ground, 1), 15,
+        watch.until(lambda: consumers_seen(watch, ground, 1), 45,
                     "its consumer is seen")
         d = drill("consumer stopped", "gauge-consumers, queue_length-ready",
                   "queue q in vhost drill.*without a consumer|no-consumer")
         d.provoke(consumers[0].end, lambda: consumers_seen(watch, ground, 0)
-                  and watch.series(ready) > 0)
+                  and (watch.series(ready) or 0) > 0)
         consumers.append(Consumer(ground, "q"))
         d.end(consumers[1].begin)
         consumers[1].end()
@@ -163,14 +170,18 @@ def test_consumer_stopped(watch, ground, drill):
 def test_slow_consumer(watch, ground, drill):
     c = Consumer(ground, "q")
     ready = watch.queue(ground, "q", "queue_length-ready")
-    with Publisher(ground, "x", "q", 100), c:
-        watch.until(lambda: consumers_seen(watch, ground, 1), 15,
+    with Publisher(ground, "x", "q", 100) as p, c:
+        watch.until(lambda: consumers_seen(watch, ground, 1), 45,
                     "its consumer is seen")
         d = drill("slow consumer", "queue_length-ready",
                   "queue q in vhost drill.*ready or unacknowledged")
         d.provoke(lambda: setattr(c, "delay", 0.1),
                   lambda: (watch.series(ready) or 0) > 50)
-        d.end(lambda: setattr(c, "delay", 0))
+
+        def hurry():
+            """And there is less to do: a busy machine may not be fast enough."""
+            c.delay, p.rate = 0, 20
+        d.end(hurry, okay_s=SOON_S if IS_LONG else 90)
 
 
 def test_queue_deleted(watch, ground, drill):
@@ -197,7 +208,7 @@ def test_alarm(watch, ground, drill, kind):
 def test_connection_churn(watch, ground, drill):
     def count(what):
         return watch.series(MAIN + f"total_connections-{what}")
-    watch.until(lambda: None not in (count("opened"), count("closed")), 15,
+    watch.until(lambda: None not in (count("opened"), count("closed")), 45,
                 "both are counted")
     opened, closed = count("opened"), count("closed")
 
@@ -231,20 +242,28 @@ def test_broker_that_hangs(watch, ground, drill):
 
 def test_broker_that_is_restarted(watch, ground, drill):
     """Its counters begin anew: what was published is counted once, and no rate
-    is above it."""
+    is above what is published then."""
     for _ in range(100):
         ground.publish("x", "q", b"x")
     ground.take_all("q")
     publish, rate = MAIN + "total_operations-publish", MAIN + "gauge-publish_rate"
+    watch.until(lambda: ground.state().get("message_stats", {}).get("publish") == 100,
+                60, "the broker has counted them")
+    counted = time.time()
+    watch.until(lambda: watch.reported_at() > counted + DETECT_S
+                and watch.series(rate) == 0, 60, "so have we")
     began, history = watch.series(publish), len(watch.daemon.record.history(rate))
 
     d = drill("broker killed and started", "bool-reachable", "broker is .*reachable")
     d.provoke(watch.broker.kill9, lambda: watch.series(MAIN + "bool-reachable") == 0)
-    d.end(watch.broker.start, okay_s=30)
-    watch.until(lambda: watch.series(rate) is not None, 15, "rates are back")
+    d.end(watch.broker.start, okay_s=30 + LATE_S)
+    for _ in range(AGAIN):  # before that the broker tells no counters
+        ground.publish("x", "q", b"x")
+    watch.until(lambda: watch.series(publish) >= began + AGAIN, 60, "it counts again")
+    assert watch.series(publish) == began + AGAIN
     grown = [v for _, v in watch.daemon.record.history(rate)[history:]]
-    assert all(0 <= v <= 100 / INTERVAL_S for v in grown), grown
-    assert 0 <= watch.series(publish) - began <= 100
+    # Two polls may be near each other where the first was late.
+    assert all(0 <= v <= AGAIN / 0.1 for v in grown), grown
 
 
 # --- what the manual says of them --------------------------------------------
