@@ -69,10 +69,11 @@ lifecycle() {
     chroot_run "$work/run" bash /src/tests/tiers/lifecycle.sh /debs
 }
 
+# A TMPDIR of this machine is no directory of the root.
 autopkgtest_runs() {
   chroot_copy "$base" "$work/autopkgtest" && chroot_mounts "$work/autopkgtest" &&
     chroot_apt "$work/autopkgtest" ca-certificates &&
-    autopkgtest -B "$work"/debs/*.deb "$work"/source/*.dsc -- \
+    env -u TMPDIR autopkgtest -B "$work"/debs/*.deb "$work"/source/*.dsc -- \
       chroot "$work/autopkgtest"
 }
 
