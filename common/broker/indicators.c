@@ -4,8 +4,10 @@
 #include "common/broker/indicators.h"
 
 #include "common/base/window.h"
+#include "common/broker/known.h"
 #include "common/broker/members.h"
 #include "common/broker/meter.h"
+#include "common/broker/queue_sums.h"
 #include "common/broker/recent.h"
 #include "common/broker/totals.h"
 #include "common/broker/unconfirmed.h"
@@ -13,23 +15,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* Polls that a queue may be missing from an unfinished list before its sums
- * are forgotten. */
-enum { INDICATORS_MISSED_MAX = 10 };
-
-/* What is remembered of one queue. */
-struct track {
-  char *vhost; /* owned, with the name behind it */
-  const char *name;
-  struct rmq_meter *meters; /* owned; NULL until the queue has a counter */
-  double depth;
-  int missed;
-  bool is_held;               /* it went missing while a node was away */
-  bool is_stream;             /* as was said when it was said last */
-  enum rmq_counting counting; /* of its counters, when it was there last */
-};
 
 struct rmq_indicators {
   struct rmq_members members;
@@ -49,10 +34,8 @@ struct rmq_indicators {
   bool has_learned_hour;
   int64_t scrape_failed;
   struct rmq_vhost_sums vhosts;
-  struct track *tracks; /* sorted by vhost and name */
-  size_t tracks_count;
+  struct rmq_queue_sums queues;
   struct rmq_report_node *nodes;
-  struct rmq_report_queue *queues;
 };
 
 /* One poll, as the functions below see it. */
@@ -61,18 +44,10 @@ struct turn {
   struct rmq_mono taken;
   double elapsed; /* seconds since the last; NaN = there was none */
   double now;     /* wall clock, seconds */
-  /* At lower levels not all brokers say which queues are streams. */
-  bool are_kinds_known;
-  bool are_stream_consumers_known;
   /* Of queues; a queue's count is a sum over nodes, or one number. */
   bool are_counts_known;
   enum rmq_decrease decrease;
 };
-
-static void fini_track(struct track *t) {
-  free(t->vhost);
-  free(t->meters);
-}
 
 struct rmq_indicators *rmq_indicators_new(void) {
   struct rmq_indicators *x = calloc(1, sizeof(*x));
@@ -82,6 +57,7 @@ struct rmq_indicators *rmq_indicators_new(void) {
   rmq_totals_init(&x->totals);
   rmq_unconfirmed_init(&x->unconfirmed);
   rmq_vhost_sums_init(&x->vhosts);
+  rmq_queue_sums_init(&x->queues);
   rmq_meter_init(&x->own_nacks);
   rmq_meter_init(&x->own_dropped);
   rmq_window_init(&x->errors, rmq_s(60));
@@ -91,21 +67,14 @@ struct rmq_indicators *rmq_indicators_new(void) {
   return x;
 }
 
-static void free_tracks(struct track *tracks, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    fini_track(&tracks[i]);
-  free(tracks);
-}
-
 void rmq_indicators_free(struct rmq_indicators *x) {
   if (x == NULL)
     return;
   rmq_members_fini(&x->members);
   rmq_totals_fini(&x->totals);
   rmq_vhost_sums_fini(&x->vhosts);
-  free_tracks(x->tracks, x->tracks_count);
+  rmq_queue_sums_fini(&x->queues);
   free(x->nodes);
-  free(x->queues);
   free(x);
 }
 
@@ -121,92 +90,8 @@ bool rmq_indicators_has_learned_hour(const struct rmq_indicators *x) {
   return x->has_learned_hour;
 }
 
-/* ---- arithmetic on what may be absent ---- */
-
-/* Sums what is known; RMQ_ABSENT when nothing is. */
-static int64_t add_known(int64_t a, int64_t b) {
-  if (a < 0 || b < 0)
-    return a < 0 ? b : a;
-  return a > INT64_MAX - b ? INT64_MAX : a + b;
-}
-
 static double share(double part, double whole) {
   return whole > 0 ? 100 * part / whole : (double)NAN;
-}
-
-/* Per second; NaN where nodes came or went, and messages with them. */
-static double grow(const struct turn *turn, double depth, double depth_before) {
-  if (turn->continuity != RMQ_SAME || !(turn->elapsed > 0))
-    return (double)NAN;
-  return (depth - depth_before) / turn->elapsed;
-}
-
-/* NaN unless the depth fell by being consumed. */
-static double drain(double ready, double growth) {
-  return growth < 0 ? ready / -growth : (double)NAN;
-}
-
-static double head_age(const struct turn *turn, double head_timestamp) {
-  double age = turn->now - head_timestamp;
-  return head_timestamp > 0 && age >= 0 ? age : (double)NAN;
-}
-
-/* ---- counters ---- */
-
-static bool has_counter(const int64_t stats[RMQ_STATS_COUNT]) {
-  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
-    if (stats[i] >= 0)
-      return true;
-  return false;
-}
-
-/* NULL without memory, or while there is nothing to count. */
-static struct rmq_meter *need_meters(struct track *t,
-                                     const int64_t stats[RMQ_STATS_COUNT]) {
-  if (t->meters != NULL || !has_counter(stats))
-    return t->meters;
-  t->meters = calloc(RMQ_STATS_COUNT, sizeof(*t->meters));
-  for (size_t i = 0; t->meters != NULL && i < RMQ_STATS_COUNT; i++)
-    rmq_meter_init(&t->meters[i]);
-  return t->meters;
-}
-
-/* Counters that were not asked for meanwhile, or that another one tells, begin
- * anew. */
-static enum rmq_continuity continuity_of(const struct track *t,
-                                         const struct rmq_snapshot_queue *q,
-                                         const struct turn *turn) {
-  bool is_same = t->counting == q->counting;
-  return is_same || turn->continuity == RMQ_UNSURE ? turn->continuity
-                                                   : RMQ_CHANGED;
-}
-
-/* The sums of a queue's counters; RMQ_ABSENT = not known now. */
-static void count_queue(struct track *t, const struct rmq_snapshot_queue *q,
-                        const struct turn *turn,
-                        int64_t ret_sums[RMQ_STATS_COUNT]) {
-  const int64_t *stats = q->stats;
-  struct rmq_meter *meters = need_meters(t, stats);
-  enum rmq_continuity continuity = continuity_of(t, q, turn);
-  for (size_t i = 0; i < RMQ_STATS_COUNT; i++) {
-    int64_t value =
-        meters == NULL || !turn->are_counts_known ? RMQ_ABSENT : stats[i];
-    ret_sums[i] = RMQ_ABSENT;
-    if (meters == NULL)
-      continue;
-    rmq_meter_continue(&meters[i], continuity);
-    rmq_meter_feed(&meters[i], value, turn->decrease, turn->taken);
-    if (value >= 0)
-      ret_sums[i] = meters[i].sum;
-  }
-}
-
-static int64_t delivered(const int64_t values[RMQ_STATS_COUNT]) {
-  return add_known(values[RMQ_STAT_DELIVER], values[RMQ_STAT_DELIVER_NO_ACK]);
-}
-
-static int64_t gotten(const int64_t values[RMQ_STATS_COUNT]) {
-  return add_known(values[RMQ_STAT_GET], values[RMQ_STAT_GET_NO_ACK]);
 }
 
 /* ---- cluster ---- */
@@ -245,16 +130,17 @@ static void report_lag(struct rmq_indicators *x, const struct rmq_snapshot *now,
   double depth = now->ready + now->unacked;
   c->ready = now->ready;
   c->unacked = now->unacked;
-  c->growth = grow(turn, depth, x->depth);
-  c->drain = drain(now->ready, c->growth);
+  c->growth =
+      rmq_known_growth(turn->continuity, turn->elapsed, depth, x->depth);
+  c->drain = rmq_known_drain(now->ready, c->growth);
   c->stream_offset_lag = now->stream_lag;
   c->consumer_delivery = now->own.consumer_delivery;
   x->depth = depth;
   if (now->detail < RMQ_DETAIL_ALL)
     return; /* the oldest one of some queues is not that of all */
   for (size_t i = 0; i < now->queues_count; i++)
-    c->head_age =
-        fmax(c->head_age, head_age(turn, now->queues[i].head_timestamp));
+    c->head_age = fmax(c->head_age,
+                       rmq_known_age(turn->now, now->queues[i].head_timestamp));
 }
 
 /* In the order of the report. */
@@ -265,17 +151,18 @@ static const size_t dead_lettered[RMQ_REPORT_DEAD_COUNT] = {
     RMQ_STATS_COUNT + RMQ_TALLY_DEAD_DELIVERY_LIMIT};
 
 static int64_t failed(const int64_t values[RMQ_TOTALS_COUNT]) {
-  int64_t sum =
-      add_known(add_known(values[RMQ_STAT_RETURNED], values[RMQ_STAT_DROPPED]),
-                values[RMQ_STAT_REDELIVER]);
+  int64_t sum = rmq_known_sum(
+      rmq_known_sum(values[RMQ_STAT_RETURNED], values[RMQ_STAT_DROPPED]),
+      values[RMQ_STAT_REDELIVER]);
   for (size_t i = 0; i < RMQ_REPORT_DEAD_COUNT; i++)
-    sum = add_known(sum, values[dead_lettered[i]]);
+    sum = rmq_known_sum(sum, values[dead_lettered[i]]);
   return sum;
 }
 
 static int64_t operated(const int64_t values[RMQ_STATS_COUNT]) {
-  return add_known(values[RMQ_STAT_PUBLISH],
-                   add_known(delivered(values), gotten(values)));
+  return rmq_known_sum(
+      values[RMQ_STAT_PUBLISH],
+      rmq_known_sum(rmq_known_delivered(values), rmq_known_gotten(values)));
 }
 
 /* What was added, or RMQ_ABSENT. */
@@ -361,8 +248,8 @@ static void report_errors(struct rmq_indicators *x,
     nacks = dropped = RMQ_ABSENT;
   /* The broker's trace of nacks has ours in it. */
   int64_t errors =
-      add_known(failed(g->added), unconfirmed >= 0 ? unconfirmed : nacks);
-  errors = add_known(errors, dropped);
+      rmq_known_sum(failed(g->added), unconfirmed >= 0 ? unconfirmed : nacks);
+  errors = rmq_known_sum(errors, dropped);
   int64_t operations = operated(g->added);
   if (errors >= 0 && operations >= 0)
     rmq_window_add(&x->errors, (uint64_t)operations, (uint64_t)errors,
@@ -393,9 +280,9 @@ static void report_throughput(struct rmq_indicators *x,
                               struct rmq_report_cluster *c) {
   c->publish = g->sums[RMQ_STAT_PUBLISH];
   c->confirm = g->sums[RMQ_STAT_CONFIRM];
-  c->deliver = delivered(g->sums);
+  c->deliver = rmq_known_delivered(g->sums);
   c->ack = g->sums[RMQ_STAT_ACK];
-  c->get = gotten(g->sums);
+  c->get = rmq_known_gotten(g->sums);
   c->publish_rate = g->rates[RMQ_STAT_PUBLISH];
   c->deliver_rate =
       plus(plus(g->rates[RMQ_STAT_DELIVER], g->rates[RMQ_STAT_DELIVER_NO_ACK]),
@@ -457,139 +344,19 @@ static int report_nodes(struct rmq_indicators *x,
   return 0;
 }
 
-/* ---- queues ---- */
-
-static void report_queue(const struct rmq_snapshot_queue *q, struct track *t,
-                         const struct turn *turn, struct rmq_report_queue *r) {
-  int64_t sums[RMQ_STATS_COUNT];
-  count_queue(t, q, turn, sums);
-  t->is_stream = q->is_stream || (t->is_stream && !turn->are_kinds_known);
-  double ready = t->is_stream ? (double)NAN : q->ready;
-  double depth = ready + q->unacked;
-  rmq_report_queue_clear(r);
-  r->vhost = q->vhost;
-  r->name = q->name;
-  r->ready = ready;
-  r->unacked = t->is_stream ? (double)NAN : q->unacked;
-  r->consumers = q->consumers;
-  if (t->missed == 0)
-    r->growth = grow(turn, depth, t->depth);
-  r->drain = drain(ready, r->growth);
-  r->head_age = head_age(turn, q->head_timestamp);
-  r->stream_offset_lag = q->stream_lag;
-  r->has_no_stream_consumer =
-      turn->are_stream_consumers_known && !q->has_stream_consumer;
-  r->publish = sums[RMQ_STAT_PUBLISH];
-  r->deliver = add_known(delivered(sums), gotten(sums));
-  r->ack = sums[RMQ_STAT_ACK];
-  r->redeliver = sums[RMQ_STAT_REDELIVER];
-  if (q->consumers > 0)
-    r->consumer_capacity = 100 * q->consumer_capacity;
-  r->memory = q->memory;
-  t->depth = depth;
-  t->missed = 0;
-  t->is_held = false;
-  if (turn->continuity != RMQ_UNSURE)
-    t->counting = q->counting;
-}
-
-static int compare(const struct track *t, const struct rmq_snapshot_queue *q) {
-  int order = strcmp(t->vhost, q->vhost);
-  return order != 0 ? order : strcmp(t->name, q->name);
-}
-
-static int new_track(const struct rmq_snapshot_queue *q, struct track *ret) {
-  size_t vhost_size = strlen(q->vhost) + 1, name_size = strlen(q->name) + 1;
-  char *names = malloc(vhost_size + name_size);
-  if (names == NULL)
-    return -1;
-  memcpy(names, q->vhost, vhost_size);
-  memcpy(names + vhost_size, q->name, name_size);
-  *ret = (struct track){
-      .vhost = names, .name = names + vhost_size, .depth = (double)NAN};
-  return 0;
-}
-
-/* Two sorted lists being merged: the tracks so far and the queues of now. */
-struct merge {
-  struct track *tracks; /* the new list */
-  size_t tracks_count;
-  struct rmq_report_queue *reports;
-  size_t reports_count;
-  bool has_all, lacks_node, is_brief; /* of the poll */
-  size_t held_count;
-};
-
-/* As long as its node is away, and a moment more until that has its queues; or
- * as long as not all queues are asked for. */
-static bool hold(struct merge *m, struct track *t) {
-  if (m->is_brief)
-    t->counting = RMQ_COUNTED_NOT;
-  if (!(m->lacks_node || m->is_brief) || m->held_count >= RMQ_SNAPSHOT_HELD_MAX)
-    return false;
-  m->held_count++;
-  t->is_held = true;
-  t->missed = 1;
-  return true;
-}
-
-/* A track whose queue was not listed: kept for a while when that may be the
- * list's fault. What became of the counters meanwhile holds for its ones, too.
- */
-static void miss(struct merge *m, struct track *t, const struct turn *turn) {
-  for (size_t i = 0; t->meters != NULL && i < RMQ_STATS_COUNT; i++)
-    rmq_meter_continue(&t->meters[i], turn->continuity);
-  bool is_kept = hold(m, t);
-  if (!is_kept &&
-      ((m->has_all && !t->is_held) || ++t->missed > INDICATORS_MISSED_MAX))
-    fini_track(t);
-  else
-    m->tracks[m->tracks_count++] = *t;
-}
-
-static void merge_queues(struct rmq_indicators *x,
-                         const struct rmq_snapshot *now,
-                         const struct turn *turn, struct merge *m) {
-  size_t old = 0;
-  for (size_t i = 0; i < now->queues_count; i++) {
-    const struct rmq_snapshot_queue *q = &now->queues[i];
-    while (old < x->tracks_count && compare(&x->tracks[old], q) < 0)
-      miss(m, &x->tracks[old++], turn);
-    struct track *t = &m->tracks[m->tracks_count];
-    if (old < x->tracks_count && compare(&x->tracks[old], q) == 0)
-      *t = x->tracks[old++];
-    else if (new_track(q, t) != 0)
-      continue; /* without memory: the queue is not reported */
-    m->tracks_count++;
-    report_queue(q, t, turn, &m->reports[m->reports_count++]);
-  }
-  while (old < x->tracks_count)
-    miss(m, &x->tracks[old++], turn);
-}
+/* ---- queues and virtual hosts ---- */
 
 static int report_queues(struct rmq_indicators *x,
                          const struct rmq_snapshot *now,
-                         const struct turn *turn, size_t *ret_count) {
-  size_t most = now->queues_count + x->tracks_count + 1;
-  struct merge m = {.tracks = malloc(most * sizeof(*m.tracks)),
-                    .reports =
-                        malloc((now->queues_count + 1) * sizeof(*m.reports)),
-                    .has_all = rmq_snapshot_has_all(now),
-                    .lacks_node = rmq_snapshot_lacks_node(now),
-                    .is_brief = rmq_snapshot_is_brief(now)};
-  if (m.tracks == NULL || m.reports == NULL) {
-    free(m.tracks);
-    free(m.reports);
-    return -1;
-  }
-  merge_queues(x, now, turn, &m);
-  free(x->tracks);
-  free(x->queues);
-  x->tracks = m.tracks;
-  x->tracks_count = m.tracks_count;
-  x->queues = m.reports;
-  *ret_count = m.reports_count;
-  return 0;
+                         const struct turn *turn) {
+  const struct rmq_queue_turn of_queues = {.continuity = turn->continuity,
+                                           .taken = turn->taken,
+                                           .elapsed = turn->elapsed,
+                                           .now = turn->now,
+                                           .are_counts_known =
+                                               turn->are_counts_known,
+                                           .decrease = turn->decrease};
+  return rmq_queue_sums_step(&x->queues, now, &of_queues);
 }
 
 static int report_vhosts(struct rmq_indicators *x,
@@ -617,8 +384,6 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
   if (x->has_before)
     turn.elapsed = rmq_dur_seconds(rmq_mono_since(now->taken, x->taken));
   rmq_snapshot_sort(now);
-  turn.are_kinds_known = now->detail == RMQ_DETAIL_ALL;
-  turn.are_stream_consumers_known = now->are_stream_consumers_known;
   turn.continuity = rmq_members_step(&x->members, now);
   if (x->has_before && x->is_per_node != now->is_per_node)
     turn.continuity = RMQ_CHANGED; /* another source, other counters */
@@ -628,13 +393,14 @@ int rmq_indicators_step(struct rmq_indicators *x, struct rmq_snapshot *now,
                       ? RMQ_DECREASE_IS_LOSS
                       : RMQ_DECREASE_IS_RESET;
   if (report_nodes(x, now) != 0 || report_vhosts(x, now, &turn) != 0 ||
-      report_queues(x, now, &turn, &result.queues_count) != 0 ||
+      report_queues(x, now, &turn) != 0 ||
       report_cluster(x, now, &turn, &result.cluster) != 0)
     return -1;
   result.nodes = x->nodes;
   result.vhosts = x->vhosts.reports;
   result.vhosts_count = x->vhosts.reports_count;
-  result.queues = x->queues;
+  result.queues = x->queues.reports;
+  result.queues_count = x->queues.reports_count;
   x->has_before = true;
   x->has_failed = false;
   x->is_per_node = now->is_per_node;

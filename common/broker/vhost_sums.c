@@ -3,6 +3,8 @@
 
 #include "common/broker/vhost_sums.h"
 
+#include "common/broker/known.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,12 +52,6 @@ static void count(struct rmq_vhost_track *t, const struct rmq_snapshot_vhost *v,
   }
 }
 
-static int64_t add_known(int64_t a, int64_t b) {
-  if (a < 0 || b < 0)
-    return a < 0 ? b : a;
-  return a > INT64_MAX - b ? INT64_MAX : a + b;
-}
-
 static void report(struct rmq_vhost_track *t,
                    const struct rmq_snapshot_vhost *v,
                    const struct rmq_vhost_turn *turn,
@@ -67,18 +63,18 @@ static void report(struct rmq_vhost_track *t,
   r->name = v->name;
   r->ready = v->ready;
   r->unacked = v->unacked;
-  if (t->missed == 0 && turn->continuity == RMQ_SAME && turn->elapsed > 0)
-    r->growth = (depth - t->depth) / turn->elapsed;
-  if (r->growth < 0)
-    r->drain = r->ready / -r->growth;
+  if (t->missed == 0)
+    r->growth =
+        rmq_known_growth(turn->continuity, turn->elapsed, depth, t->depth);
+  r->drain = rmq_known_drain(r->ready, r->growth);
   r->returned = sums[RMQ_STAT_RETURNED];
   r->dropped_unroutable = sums[RMQ_STAT_DROPPED];
   r->redelivered = sums[RMQ_STAT_REDELIVER];
   r->publish = sums[RMQ_STAT_PUBLISH];
   r->confirm = sums[RMQ_STAT_CONFIRM];
-  r->deliver = add_known(sums[RMQ_STAT_DELIVER], sums[RMQ_STAT_DELIVER_NO_ACK]);
+  r->deliver = rmq_known_delivered(sums);
   r->ack = sums[RMQ_STAT_ACK];
-  r->get = add_known(sums[RMQ_STAT_GET], sums[RMQ_STAT_GET_NO_ACK]);
+  r->get = rmq_known_gotten(sums);
   t->depth = depth;
   t->missed = 0;
 }
