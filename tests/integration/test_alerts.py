@@ -50,9 +50,9 @@ def fill(vhost, queue, count):
 def test_an_outage_is_one_alert_and_silences_its_queues(rig, victim, victim_vhost):
     victim_vhost.queue("q")
     m = rig.daemon("M", ["rabbitmq_monitor"], warren.monitor(warren.cluster_block(
-        "main", victim, alert("connection", Hold=4, ClearHold=0),
-        alert("backlog", Failure=3, Hold=8, ClearHold=1),
-        Interval=2, Timeout=2, IncludeVHost=victim_vhost.name))).start()
+        "main", victim, alert("connection", Hold=3, ClearHold=0),
+        alert("backlog", Failure=3, Hold=6, ClearHold=1),
+        Interval=1, Timeout=1, IncludeVHost=victim_vhost.name))).start()
     wait_for(lambda: m.record.series("rabbitmq_monitor-main/").get(
         "bool-reachable") == 1, 30, "reachable")
     fill(victim_vhost, "q", 5)
@@ -63,7 +63,7 @@ def test_an_outage_is_one_alert_and_silences_its_queues(rig, victim, victim_vhos
     victim.hang()
     try:
         wait_for(lambda: said(m), 60, "the outage is said")
-        time.sleep(5)  # longer than what is left of the backlog's hold
+        time.sleep(4)  # longer than what is left of the backlog's hold
         assert said(m) == [(FAILURE, "cluster main: the broker is not reachable")]
     finally:
         victim.cont()
