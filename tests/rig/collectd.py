@@ -158,7 +158,7 @@ class Daemon:
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
-    def run_to_end(self, timeout=30):
+    def run_to_end(self, timeout=60):
         """For configurations that must not start: returns the exit status."""
         self.launch()
         try:
@@ -216,7 +216,7 @@ class Daemon:
     def log_lines(self, pattern):
         return [line for line in self.log().split("\n") if re.search(pattern, line)]
 
-    def wait_log(self, pattern, timeout=20, count=1):
+    def wait_log(self, pattern, timeout=60, count=1):
         """Waits for count lines that match; returns them."""
         try:
             return wait_for(

@@ -46,7 +46,7 @@ class Listener:
             said = re.search(r"listens on (\S+)", self.log()[before:])
             assert said or self._process.poll() is None, self.log()
             return said and said[1]
-        self.address = wait_for(listens, 20, "warren listens")
+        self.address = wait_for(listens, 60, "warren listens")
         return self
 
     def log(self):
