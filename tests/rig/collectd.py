@@ -81,8 +81,8 @@ def plugin(name, *inner, **options):
 def say(path, *lines):
     """Commands for collectd's plugin unixsock, each of them obeyed."""
     with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(20)
-        wait_for(lambda: s.connect_ex(path) == 0, 10, "unixsock listens")
+        s.settimeout(60)
+        wait_for(lambda: s.connect_ex(path) == 0, 60, "unixsock listens")
         answers = s.makefile(encoding="utf-8")
         for line in lines:
             s.sendall(line.encode())
