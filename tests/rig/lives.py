@@ -87,7 +87,7 @@ class Campaign:
     def _declare(self):
         """By a first life, with what the options say of the queue."""
         daemon = self._daemon().start()
-        wait_for(lambda: self._vhost.consumers("q") == 1, 20,
+        wait_for(lambda: self._vhost.consumers("q") == 1, 60,
                  "the queue is declared")
         self._end(daemon, "SIGTERM", 0)
 
@@ -104,7 +104,7 @@ class Campaign:
         written something."""
         daemon = self._daemon(delay).start()
         if must_write:
-            wait_for(lambda: flat(lines_of(daemon)), 20, "it writes")
+            wait_for(lambda: flat(lines_of(daemon)), 60, "it writes")
         seconds = self.random.uniform(0, longest)
         time.sleep(seconds)
         return self._end(daemon, how, seconds)
