@@ -30,7 +30,7 @@ def wait_for_more(crowd, count, *statuses):
         return sum(crowd.count(s) for s in statuses)
     before = now()
     try:
-        wait_for(lambda: now() >= before + count, 30, f"{count} more of {statuses}")
+        wait_for(lambda: now() >= before + count, 60, f"{count} more of {statuses}")
     except AssertionError as e:
         raise AssertionError(sizes(crowd)) from e
 
@@ -64,7 +64,8 @@ def test_at_the_bound_of_the_spool_202_is_kept_and_503_is_said(
             promised = crowd.count(202)
             status, headers, body = listener.ask("POST", TARGET, "x" * SIZE)
             assert (status, headers["Retry-After"]) == (503, "1"), body
-            assert crowd.count(202) < promised + 10, "there is no room"
+            # one that each client may not have counted yet
+            assert crowd.count(202) < promised + 64, "there is no room"
             listener.kill9()
             listener.start()
             wait_for_more(crowd, 500, 503)
