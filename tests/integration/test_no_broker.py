@@ -45,24 +45,24 @@ def test_no_write_waits_and_sigterm_is_obeyed(rig, trouble, figure):
         options={"Exchange": "amq.fanout", "ShutdownTimeout": SHUTDOWN_TIMEOUT},
         Total=CALLS, Threads=2, Rate=40000, Delay=0.5,
         Target="rabbitmq_publish/x")
-    a.start(timeout=10)
-    wait_for(lambda: len(a.record.history("memory/memory-used")) >= 3, 30,
+    a.start()
+    wait_for(lambda: len(a.record.history("memory/memory-used")) >= 3, 60,
              "other plugins keep reading")
-    a.wait_log("loadgen: dispatched", timeout=40)
+    a.wait_log("loadgen: dispatched", timeout=90)
     took = rig.result()
     wait_for(lambda: a.record.series("rabbitmq_publish-x/")
-             .get("total_operations-accepted") == CALLS, 30,
+             .get("total_operations-accepted") == CALLS, 60,
              "every call was accepted")
     if state != "alarm":
         assert a.record.series("rabbitmq_publish-x/")["bool-connected"] == 0
-    seconds = a.stop(patience=30)
+    seconds = a.stop()
     figure(f"broker {state}: write callback p50 {took['p50_us']:.1f} "
            f"p99 {took['p99_us']:.1f} max {took['max_us']:.0f} us over {CALLS} "
            f"calls, SIGTERM to exit {seconds:.2f} s (ShutdownTimeout "
            f"{SHUTDOWN_TIMEOUT} s)")
     assert a.status == 0
     assert took["p99_us"] < WRITE_LIMIT_US
-    assert seconds < SHUTDOWN_TIMEOUT + 2
+    assert seconds < SHUTDOWN_TIMEOUT + 10
 
 
 def test_all_three_modules_start_run_and_stop(rig, trouble, figure):
@@ -77,14 +77,14 @@ def test_all_three_modules_start_run_and_stop(rig, trouble, figure):
                                       ShutdownTimeout=SHUTDOWN_TIMEOUT))],
         options={"Exchange": "amq.fanout", "ShutdownTimeout": SHUTDOWN_TIMEOUT},
         Total=2000, Delay=0.5)
-    a.start(timeout=10)
-    wait_for(lambda: len(a.record.history("memory/memory-used")) >= 5, 30,
+    a.start()
+    wait_for(lambda: len(a.record.history("memory/memory-used")) >= 5, 60,
              "other plugins keep reading")
-    seconds = a.stop(patience=30)
+    seconds = a.stop()
     figure(f"broker {state}, all three modules: SIGTERM to exit {seconds:.2f} s "
-           f"(limit {3 * SHUTDOWN_TIMEOUT + 2} s)")
+           f"(limit {3 * SHUTDOWN_TIMEOUT + 10} s)")
     assert a.status == 0
-    assert seconds < 3 * SHUTDOWN_TIMEOUT + 2
+    assert seconds < 3 * SHUTDOWN_TIMEOUT + 10
 
 
 def test_a_broker_that_comes_later_gets_everything(rig, victim, victim_vhost):
@@ -97,7 +97,7 @@ def test_a_broker_that_comes_later_gets_everything(rig, victim, victim_vhost):
     a.wait_log("loadgen: dispatched")
     assert a.record.refresh() and a.is_running()
     victim.start()
-    wait_for(lambda: victim_vhost.ready("q") == 2000, 40, "all are in the queue")
+    wait_for(lambda: victim_vhost.ready("q") == 2000, 90, "all are in the queue")
     numbers = [int(float(body.split(b":")[-1]))
                for _, body in victim_vhost.take_all("q")]
     assert numbers == list(range(2000))
@@ -110,11 +110,11 @@ def test_an_alarm_is_seen_as_blocked_and_over_without_a_reconnect(
     a = rig.publisher(victim, victim_vhost, options={"Exchange": "amq.fanout"},
                       Total=20000, Rate=2000, Delay=0.1).start()
     series = lambda: a.record.series("rabbitmq_publish-x/")
-    wait_for(lambda: series().get("total_operations-confirmed", 0) > 500, 20,
+    wait_for(lambda: series().get("total_operations-confirmed", 0) > 500, 60,
              "publishing")
     victim.memory_alarm(True)
     try:
-        wait_for(lambda: series()["bool-blocked"] == 1, 20, "blocked is seen")
+        wait_for(lambda: series()["bool-blocked"] == 1, 60, "blocked is seen")
     finally:
         victim.memory_alarm(False)
     wait_for(lambda: series()["total_operations-confirmed"] == 20000, 60,
