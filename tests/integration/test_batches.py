@@ -60,16 +60,16 @@ def test_flush_sends_what_it_is_asked_for(rig, broker, vhost):
         return a.record.series("rabbitmq_publish-x/").get(
             "queue_length-open_values")
 
-    wait_for(lambda: open_values() == 5, 20, "five values wait")
+    wait_for(lambda: open_values() == 5, 60, "five values wait")
     assert vhost.ready("copy") == 0
     # None of them is an hour old.
     say(sock, "FLUSH plugin=rabbitmq_publish/x timeout=3600\n")
     say(sock, "FLUSH plugin=rabbitmq_publish/x "
         "identifier=h/loadgen-s2/gauge-n\n")
-    wait_for(lambda: vhost.ready("copy") == 1, 20, "one was asked for")
+    wait_for(lambda: vhost.ready("copy") == 1, 60, "one was asked for")
     assert open_values() >= 4
     say(sock, "FLUSH\n")
-    wait_for(lambda: vhost.ready("copy") == 5, 20, "all were asked for")
+    wait_for(lambda: vhost.ready("copy") == 5, 60, "all were asked for")
     a.stop()
     keys = [body.split()[1] for _, body in vhost.take_all("copy")]
     assert keys[0] == b"loadgen.example.org/loadgen-s2/gauge-n"

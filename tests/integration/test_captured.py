@@ -85,14 +85,14 @@ def test_what_other_programs_send_arrives(rig, broker, vhost):
     with b.start():
         for name, (_, want, *_) in ROWS.items():
             if want is not REJECTED:
-                wait_for(lambda: arrived(b, name) == want, 20,
+                wait_for(lambda: arrived(b, name) == want, 60,
                          f"{name}: {arrived(b, name)}, not {want}")
                 continue
             series = f"rabbitmq_consume-{name.replace('-', '_')}/"
             wait_for(lambda: b.record.series(series).get(
-                "total_operations-rejected_parse") == 1, 20, name)
+                "total_operations-rejected_parse") == 1, 60, name)
             assert arrived(b, name) == set()
         wait_for(lambda: [n for n in b.record.refresh().notifications
-                          if n[2] == 'it is "full"'], 10, "the notification")
+                          if n[2] == 'it is "full"'], 60, "the notification")
     b.wait_log("StoreRates")
     b.wait_log("Telegraf: data_format")

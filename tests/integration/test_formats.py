@@ -143,7 +143,7 @@ def our_block(broker, vhost, name, options):
     return warren.publish_block(
         name, broker, vhost.name, Exchange="amq.direct", RoutingKey=name,
         RoutingKeyNotification=f"{name}.event", Notifications=name in EVENTS,
-        ReportStats=False, **options)
+        ReportStats=False, ShutdownTimeout=30, **options)
 
 
 def stock_block(broker, vhost, name, options):
@@ -174,7 +174,7 @@ def published(vhost, count):
     """Waits for collectd's own plugin; ours has the values before it, or waits
     with them until the daemon stops."""
     wait_for(lambda: all(vhost.ready(f"{name}.copy") == count for name in STOCK),
-             20, f"stock amqp published {count}")
+             60, f"stock amqp published {count}")
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_collectds_amqp_reads_a_command_per_message(rig, broker, world):
         Exchange="amq.direct", Queue="command.copy", QueueDurable=True,
         QueueAutoDelete=False, RoutingKey="no more of them"))).start()
     try:
-        wait_for(lambda: len(b.record.refresh().values) >= len(world.sent), 30,
+        wait_for(lambda: len(b.record.refresh().values) >= len(world.sent), 60,
                  "all values")
         assert b.record.values == [as_recorded(s) for s in world.sent]
     finally:
@@ -235,12 +235,13 @@ def test_our_consumer_reads_each_form(rig, broker, world, name):
     with rig.consumer(broker, world.vhost, Queue=f"{name}.again",
                       Exchange="amq.direct", RoutingKey=f"{name}.again",
                       ReportStats=False).start() as b:
-        wait_for(lambda: world.vhost.consumers(f"{name}.again") == 1, 30, "consumes")
+        wait_for(lambda: world.vhost.consumers(f"{name}.again") == 1, 60, "consumes")
         with world.vhost.connect() as connection:
+            channel = connection.channel()  # one, which keeps the order
             for properties, body in world.messages[name]:
-                connection.channel().basic_publish(
+                channel.basic_publish(
                     "amq.direct", f"{name}.again", body, properties)
-        wait_for(lambda: len(b.record.refresh().values) >= len(want), 30,
+        wait_for(lambda: len(b.record.refresh().values) >= len(want), 60,
                  "all values")
         assert b.record.values == want
 
@@ -317,7 +318,7 @@ def test_graphite_stores_what_we_write(world, tmp_path):
     lines = world.lines("graphite")
     with Carbon(tmp_path / "carbon") as carbon:
         carbon.take(*world.bodies("graphite"))
-        wait_for(lambda: len(carbon.all_values()) >= want.total(), 30,
+        wait_for(lambda: len(carbon.all_values()) >= want.total(), 60,
                  f"{want.total()} values; {carbon.refused()}")
         stored = carbon.all_values()
         assert collections.Counter((t, v) for _, t, v in stored) == want
@@ -378,7 +379,7 @@ def test_collectd_takes_our_notifications_back(rig, world):
                     plugin("unixsock", SocketFile=path)).start() as b:
         say(path, *(body.decode().rstrip("\n") + "\n"
                     for body in world.bodies("command.event")))
-        wait_for(lambda: len(b.record.refresh().notifications) == 2, 30, "both")
+        wait_for(lambda: len(b.record.refresh().notifications) == 2, 60, "both")
     assert sorted(b.record.notifications) == [
         (1, "h/cpu/cpu", 'it is "full"'), (4, "h/df/gauge", "müll, C:\\x")]
 
@@ -438,7 +439,7 @@ def test_a_value_costs_what_the_manual_says(rig, broker, vhost, figure):
         warren.publish(*(our_block(broker, vhost, *b) for b in blocks.items())),
         interval=0.5, host="web17.prod.example.org")
     with a.start():
-        wait_for(lambda: len(a.record.refresh().values) > 400, 30, "some values")
+        wait_for(lambda: len(a.record.refresh().values) > 400, 60, "some values")
         a.stop()
     taken = {name: [body for _, body in vhost.take_all(name, 0.1)]
              for name in blocks}
@@ -463,7 +464,7 @@ def test_graphite_says_what_it_cannot_read(tmp_path):
     now = int(time.time())
     with Carbon(tmp_path / "carbon") as carbon:
         carbon.take(b"a.b 1.5 %d\na b 1 %d\nc.d x %d\n" % (now, now, now))
-        wait_for(lambda: carbon.all_values() and len(carbon.refused()) == 2, 30,
+        wait_for(lambda: carbon.all_values() and len(carbon.refused()) == 2, 60,
                  "one value, two complaints")
         assert carbon.all_values() == {("a.b", now, 1.5)}
 

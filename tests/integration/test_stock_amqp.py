@@ -22,11 +22,11 @@ def test_stock_amqp_reads_what_we_publish(rig, broker, vhost):
         QueueDurable=True, QueueAutoDelete=False))
     vhost.queue("stock")
     b.start()
-    wait_for(lambda: vhost.consumers("stock") == 1, 20, "stock amqp consumes")
+    wait_for(lambda: vhost.consumers("stock") == 1, 60, "stock amqp consumes")
     rig.publisher(broker, vhost, options={"Exchange": "metrics"}, Total=200,
                   Series=20, Delay=0.1).start()
     try:
-        wait_for(lambda: sorted(b.record.numbers()) == list(range(200)), 20,
+        wait_for(lambda: sorted(b.record.numbers()) == list(range(200)), 60,
                  "all values arrived at the stock plugin")
     finally:
         b.kill9()
@@ -40,13 +40,13 @@ def values_of(daemon):
 def test_we_read_what_stock_amqp_publishes(rig, broker, vhost, form):
     vhost.exchange("metrics", "fanout")
     b = rig.consumer(broker, vhost, Exchange="metrics", Queue="ours").start()
-    wait_for(lambda: vhost.consumers("ours") == 1, 20, "our consumer consumes")
+    wait_for(lambda: vhost.consumers("ours") == 1, 60, "our consumer consumes")
     a = rig.daemon("A", ["amqp", "loadgen", "load", "memory", "interface"],
                    stock(broker, vhost, "Publish", Exchange="metrics",
                          Format=form),
                    plugin("loadgen", Total=200, Series=20, Delay=0.1))
     with a.start():
         a.wait_log("loadgen: dispatched")
-        wait_for(lambda: len(a.record.refresh().values) > 230, 20, "some values")
+        wait_for(lambda: len(a.record.refresh().values) > 230, 60, "some values")
     sent = values_of(a)
-    wait_for(lambda: not unmatched(sent, values_of(b))[0], 20, "all arrived")
+    wait_for(lambda: not unmatched(sent, values_of(b))[0], 60, "all arrived")

@@ -4,6 +4,7 @@ directory on loopback, and what stands in its whisper files afterwards."""
 
 import os
 import socket
+import struct
 import subprocess
 import time
 
@@ -108,7 +109,10 @@ class Carbon:
         path = f"{self.dir}/whisper/{metric.replace('.', '/')}.wsp"
         if not os.path.exists(path):
             return {}
-        (begin, _, step), values = whisper.fetch(path, int(time.time()) - 7100)
+        try:
+            (begin, _, step), values = whisper.fetch(path, int(time.time()) - 7100)
+        except (whisper.WhisperException, struct.error):
+            return {}  # it is being created
         return {begin + i * step: v for i, v in enumerate(values)
                 if v is not None}
 
