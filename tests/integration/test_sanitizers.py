@@ -86,7 +86,7 @@ def test_a_fault_of_a_module_would_be_reported(rig, tmp_path, tool, fault):
              or not daemon.is_running(), 60,
              "it is up")
     if daemon.is_running():
-        daemon.stop(patience=60)
+        daemon.stop(patience=120)
     assert any("faulty" in r for r in reports(tmp_path)), daemon.log()
 
 
@@ -120,7 +120,7 @@ def test_the_whole_in_the_daemon_has_no_report(
     vhost.publish("", "sink", b"[{]", content_type="application/json")
     # Each value is recorded where it is dispatched and where it comes back.
     wait_for(lambda: twice(numbers()), 180, "all came back", pause=0.3)
-    wait_for(lambda: vhost.ready("dead") >= 2, 30, "poison is dead-lettered")
+    wait_for(lambda: vhost.ready("dead") >= 2, 60, "poison is dead-lettered")
     seconds = everything.stop(patience=120)
     assert everything.status == 0, everything.log()
     assert len(numbers()) < 3 * TOTAL, "what came back was published again"
@@ -142,5 +142,5 @@ def broker_closes(vhost):
         return [c["name"] for c in broker.must("GET", "connections")
                 if c.get("vhost") == vhost.name]
     import urllib.parse
-    for name in wait_for(ours, 20, "the API lists the connections"):
+    for name in wait_for(ours, 60, "the API lists the connections"):
         broker.api("DELETE", f"connections/{urllib.parse.quote(name)}")
