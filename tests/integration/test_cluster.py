@@ -47,7 +47,7 @@ def confirmed(publisher):
     return series(publisher).get("total_operations-confirmed", 0)
 
 
-def goes_on(publisher, patience=45):
+def goes_on(publisher, patience=90):
     """More is confirmed than when this was asked: the report before may lag."""
     before = confirmed(publisher) + 2 * RATE
     wait_for(lambda: confirmed(publisher) >= before, patience, "confirms go on")
@@ -183,6 +183,7 @@ def test_a_node_that_is_killed_costs_the_monitor_its_part_only(rig, cluster):
         put_queue(first, vhost, "stays", 2)
         put_queue(gone, vhost, "goes", 3)
         vhost.broker = first
+        began = time.monotonic()
         m = rig.daemon("M", ["rabbitmq_monitor"], warren.monitor(
             warren.cluster_block(
                 "main", first, URL=[n.url for n in cluster.nodes], Interval=1,
@@ -193,36 +194,37 @@ def test_a_node_that_is_killed_costs_the_monitor_its_part_only(rig, cluster):
         def newest(name):
             return m.record.series().get(name)
 
-        wait_for(lambda: newest(f"{queue}goes/queue_length-ready") == 3, 30,
+        wait_for(lambda: newest(f"{queue}goes/queue_length-ready") == 3, 60,
                  "the queue is seen at its node")
         assert m.log_lines("through its Prometheus plugin")
-        wait_for(lambda: newest(f"{main}gauge-nodes_running") == 3, 30,
+        wait_for(lambda: newest(f"{main}gauge-nodes_running") == 3, 60,
                  "all nodes are seen")
         gone.kill9()
         try:
-            wait_for(lambda: newest(f"{node}{gone.node}/bool-running") == 0, 20,
+            wait_for(lambda: newest(f"{node}{gone.node}/bool-running") == 0, 60,
                      "the node is known to be down")
-            wait_for(lambda: newest(f"{main}gauge-nodes_running") == 2, 30,
+            wait_for(lambda: newest(f"{main}gauge-nodes_running") == 2, 60,
                      "the others run")
             before = {name: len(m.record.history(f"{queue}{name}/"
                                                  "queue_length-ready"))
                       for name in ("stays", "goes")}
             vhost.publish("", "stays", b"y")
-            wait_for(lambda: newest(f"{queue}stays/queue_length-ready") == 3, 30,
+            wait_for(lambda: newest(f"{queue}stays/queue_length-ready") == 3, 60,
                      "the other queue is observed on")
             assert len(m.record.history(f"{queue}goes/queue_length-ready")) == \
                 before["goes"], "a queue that nobody knows of has no length"
-            wait_for(lambda: newest(f"{main}queue_length-ready") == 3, 30,
+            wait_for(lambda: newest(f"{main}queue_length-ready") == 3, 60,
                      "the sum is that of the others")
         finally:
             gone.start()
         wait_for(lambda: newest(f"{node}{gone.node}/bool-running") == 1, 60,
                  "the node is back")
-        wait_for(lambda: newest(f"{queue}goes/queue_length-ready") == 3, 30,
+        wait_for(lambda: newest(f"{queue}goes/queue_length-ready") == 3, 60,
                  "its queue is back")
         published = [v for _, v in m.record.history(
             f"{main}total_operations-publish")]
         assert published == sorted(published)
         assert published[-1] - published[0] <= 1 + 5, "what was published here"
-        assert len(m.log_lines("a node's numbers: not reported")) <= 2, m.log()
-        assert m.stop() < 7
+        most = 2 + (time.monotonic() - began) // 60  # one a minute, at most
+        assert len(m.log_lines("a node's numbers: not reported")) <= most, m.log()
+        assert m.stop() < 20
