@@ -27,7 +27,7 @@ def start_pipeline(rig, broker, vhost, total, rate, **options):
     b = rig.consumer(broker, vhost, Exchange="metrics", RoutingKey="#",
                      Queue="sink").start()
     wait_for(lambda: b.record.series("rabbitmq_consume-x/").get("bool-connected"),
-             20, "the consumer is connected")
+             60, "the consumer is connected")
     a = rig.publisher(broker, vhost, options={"Exchange": "metrics", **options},
                       Total=total, Series=SERIES, Rate=rate, Delay=0.2).start()
     return a, b
@@ -48,11 +48,11 @@ def settle(a, b, total):
         raise AssertionError(f"{e}: lost {len(missing)}, first {missing[:10]}"
                              ) from None
     wait_for(lambda: a.record.series("rabbitmq_publish-x/")
-             .get("total_operations-confirmed") == total, 30,
+             .get("total_operations-confirmed") == total, 60,
              f"confirmed == {total}; " + str(a.record.series("rabbitmq_publish-x/")))
     # The report is of a moment before: it has to say what the sink says.
     wait_for(lambda: b.record.series("rabbitmq_consume-x/")
-             .get("total_values-dispatched") == len(b.record.numbers()), 30,
+             .get("total_values-dispatched") == len(b.record.numbers()), 60,
              "the consumer has counted what it dispatched")
 
 
@@ -86,7 +86,9 @@ def check_copies(vhost, total):
 def check_counters(a, b, total, copies):
     """The books balance, and say what the sets say. Each message in the queue,
     copies too, has to be acknowledged, and each copy to be recognised; more
-    often when a connection was lost in between."""
+    often when a connection was lost in between. Of a message in flight a broker
+    that is killed may keep what one queue has and not the other: `copies` is 0
+    where those in the consumer's own queue are not known."""
     published = a.record.series("rabbitmq_publish-x/")
     ops = collections.Counter({k[len("total_operations-"):]: v
                                for k, v in published.items()
@@ -106,8 +108,9 @@ def check_counters(a, b, total, copies):
         said = b.record.series("rabbitmq_consume-x/")
         return (said["total_operations-acked"] >= total + copies
                 and said["queue_length-unacked"] == 0 and said)
-    consumed = wait_for(acknowledged, 30, f"{total + copies} are acknowledged")
-    assert consumed["total_operations-deduplicated"] >= copies
+    consumed = wait_for(acknowledged, 60, f"{total + copies} are acknowledged")
+    assert consumed["total_operations-deduplicated"] >= max(
+        copies, consumed["total_operations-acked"] - total)
     assert consumed["total_values-dispatched"] == total
     return ops, consumed
 
@@ -115,7 +118,7 @@ def check_counters(a, b, total, copies):
 def stop_in_time(a, b, figure, what):
     seconds = [a.stop(), b.stop()]
     figure(f"{what}: SIGTERM to exit {seconds[0]:.2f} s (A), {seconds[1]:.2f} s (B)")
-    assert max(seconds) < 7
+    assert max(seconds) < 15
     assert (a.status, b.status) == (0, 0)
 
 
@@ -127,17 +130,24 @@ def report(figure, what, total, began, ops, consumed, copies):
            f"redelivered {consumed['total_operations-redelivered']:.0f}")
 
 
+def opened(a):
+    return a.record.series("rabbitmq_publish-x/").get("total_connections-opened", 0)
+
+
 def test_100000_values_arrive_while_the_broker_closes_the_connection_three_times(
         rig, victim, victim_vhost, figure):
     began = time.monotonic()
     a, b = start_pipeline(rig, victim, victim_vhost, TOTAL, rate=8000)
+    closed = 0
     for part in (0.15, 0.4, 0.65):
         arrived(b, part)
         assert len(set(b.record.numbers())) < TOTAL
         victim.close_connections()
+        # The consumer may lag far behind: one that is away cannot be closed.
+        closed += 1
+        wait_for(lambda: opened(a) > closed, 60, "the publisher is back")
     settle(a, b, TOTAL)
-    opened = a.record.series("rabbitmq_publish-x/")["total_connections-opened"]
-    assert opened == 4
+    assert opened(a) == 4
     check_sets(b, TOTAL)
     copies = check_copies(victim_vhost, TOTAL)
     ops, consumed = check_counters(a, b, TOTAL, copies)
@@ -150,11 +160,13 @@ def test_100000_values_arrive_when_the_broker_is_killed_and_restarted(
     began = time.monotonic()
     a, b = start_pipeline(rig, victim, victim_vhost, TOTAL, rate=8000)
     arrived(b, 0.3)
+    victim.sync()
     victim.restart()
     settle(a, b, TOTAL)
     check_sets(b, TOTAL)
     copies = check_copies(victim_vhost, TOTAL)
-    ops, consumed = check_counters(a, b, TOTAL, copies)
+    ops, consumed = check_counters(a, b, TOTAL, 0)
+    wait_for(lambda: victim_vhost.ready("sink") == 0, 20, "nothing is left")
     report(figure, "kill -9", TOTAL, began, ops, consumed, copies)
     stop_in_time(a, b, figure, "kill -9")
 
@@ -169,15 +181,15 @@ def test_values_arrive_unchanged_with_several_write_threads(
     vhost.exchange("metrics", "topic")
     b = rig.consumer(broker, vhost, Exchange="metrics", RoutingKey="#",
                      Queue="sink").start()
-    wait_for(lambda: vhost.consumers("sink") == 1, 20, "the consumer consumes")
+    wait_for(lambda: vhost.consumers("sink") == 1, 60, "the consumer consumes")
     a = rig.daemon("A", ["rabbitmq_publish", "cpu", "memory", "load", "df",
                          "interface"],
                    _publish(broker, vhost, form), interval=0.5, write_threads=5)
     with a.start():
         wait_for(lambda: len({n for _, n, _ in a.record.refresh().values}) > 20
-                 and len(a.record.values) > 150, 30, "some values")
+                 and len(a.record.values) > 150, 60, "some values")
     sent = values_of(a)
-    wait_for(lambda: not unmatched(sent, values_of(b))[0], 20, "all arrived")
+    wait_for(lambda: not unmatched(sent, values_of(b))[0], 60, "all arrived")
 
 
 def _publish(broker, vhost, form):
