@@ -95,7 +95,7 @@ def test_an_exchange_deleted_in_mid_stream_closes_the_channel_only(
     a = rig.publisher(broker, vhost, options={
         "Exchange": "metrics", "RetryDelay": 1, "RetryDelayMax": 1,
         "MaxAttempts": 1000}, how={"interval": 0.2},
-        Total=6000, Rate=1500, Delay=0.1).start()
+        Total=6000, Rate=800, Delay=0.1).start()
     reaches(lambda: published(a), "total_operations-confirmed", 500)
     vhost.delete_exchange("metrics")
     a.wait_log(r"\[error\].*(404|metrics)")
