@@ -3,12 +3,15 @@
 and the exit status say what is not."""
 
 import contextlib
+import fcntl
 import json
 import os
 import select
 import signal
 import sqlite3
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -234,7 +237,7 @@ def test_the_input_waits_while_the_broker_is_away(broker, queue, warren):
 def test_what_is_left_waits_in_the_spool_for_the_next_run(
         broker, queue, warren, tmp_path, build):
     spool = ("--spool-dir", str(tmp_path / "spool"), "--send-queue-limit", "10",
-             "--shutdown-timeout", "0.5")
+             "--shutdown-timeout", "2")
     with Gate(broker.amqp_port, is_open=False) as gate:
         said = end(warren("--exchange", "events", "--routing-key", "a.b",
                           "--header", "tenant=blue", "--type", "order", *spool,
@@ -258,7 +261,7 @@ def test_what_is_left_waits_in_the_spool_for_the_next_run(
 def test_with_wait_what_is_only_spooled_is_no_success(
         broker, queue, warren, tmp_path):
     with Gate(broker.amqp_port, is_open=False) as gate:
-        said = end(warren("--routing-key", "q", "--wait", "--timeout", "0.5",
+        said = end(warren("--routing-key", "q", "--wait", "--timeout", "2",
                           "--spool-dir", str(tmp_path / "spool"), at=gate),
                    joined(lines(20)), status=1)
     assert "20 kept: in the spool for the next start" in said
@@ -286,7 +289,7 @@ def test_a_hangup_tells_what_is_lost_and_nohup_ignores_it(
         p.stdin.write(joined(lines(5)))
         p.stdin.flush()
         wait_for(lambda: catches(p, signal.SIGHUP), 60, "it is ready")
-        time.sleep(0.2)
+        wait_until_read(p)
         p.send_signal(signal.SIGHUP)
         assert p.wait(60) == 1
         assert b"5 messages did not arrive" in p.stderr.read()
@@ -313,6 +316,14 @@ def catches(p, number):
         [mask] = [line.split()[1] for line in status
                   if line.startswith("SigCgt:")]
     return int(mask, 16) >> (number - 1) & 1
+
+
+def wait_until_read(p):
+    """It has taken its input out of the pipe, and has a moment to accept it."""
+    def unread():
+        return struct.unpack("i", fcntl.ioctl(p.stdin, termios.FIONREAD, bytes(4)))[0]
+    wait_for(lambda: unread() == 0, 60, "the input is read")
+    time.sleep(0.2)
 
 
 def test_sigterm_drains_and_ends(broker, queue, warren):
@@ -350,7 +361,7 @@ def test_a_second_signal_costs_nothing(build):
     p.stdin.write(b"one\n")
     p.stdin.flush()
     wait_for(lambda: catches(p, signal.SIGTERM), 60, "it is ready")
-    time.sleep(0.2)
+    wait_until_read(p)
     for _ in range(3):
         p.send_signal(signal.SIGTERM)
         time.sleep(0.1)
