@@ -39,7 +39,7 @@ def test_a_request_becomes_the_message_that_it_describes(spooling, vhost):
             "X-Header-Tenant": "blue", "traceparent": TRACE})
     assert status == 202, body
     assert json.loads(body)["message_id"] == headers["X-Message-Id"] == "order-1"
-    (p, got), = wait_for(lambda: vhost.take_all("q"), 20, "it arrives")
+    (p, got), = wait_for(lambda: vhost.take_all("q"), 60, "it arrives")
     assert got == b"\0\1\2"
     assert (p.content_type, p.content_encoding) == ("application/x-thing", "gzip")
     assert (p.message_id, p.correlation_id, p.reply_to, p.type) == (
@@ -240,7 +240,7 @@ def test_a_spool_that_cannot_be_opened_promises_nothing(
     how = {"spool_dir": tmp_path / "spool", "spool_mode": "always",
            "shutdown_timeout": 1}
     with Listener(build, Nobody, "/", str(tmp_path), **how) as listener:
-        wait_for(lambda: said(listener, "GET", "/health")[0] == 503, 20, "it is seen")
+        wait_for(lambda: said(listener, "GET", "/health")[0] == 503, 60, "it is seen")
         status, health, _ = said(listener, "GET", "/health")
         assert status == 503 and health["status"] == "the spool cannot be written"
         assert health["can_spool"] is False
@@ -263,7 +263,7 @@ def test_a_spool_that_goes_away_promises_nothing_until_it_is_back(build, tmp_pat
     spool = tmp_path / "spool"
     with Listener(build, Nobody, "/", str(tmp_path), spool_dir=spool,
                   spool_mode="always", shutdown_timeout=1) as listener:
-        wait_for(lambda: said(listener, "GET", "/health")[0] == 200, 20, "it spools")
+        wait_for(lambda: said(listener, "GET", "/health")[0] == 200, 60, "it spools")
         assert said(listener, "POST", "/publish/amq.default/q", "x")[0] == 202
         status, answer, _ = said(
             listener, "POST", "/publish/amq.default/q?wait=confirm&timeout=3", "x")

@@ -166,7 +166,7 @@ def test_100000_values_arrive_when_the_broker_is_killed_and_restarted(
     check_sets(b, TOTAL)
     copies = check_copies(victim_vhost, TOTAL)
     ops, consumed = check_counters(a, b, TOTAL, 0)
-    wait_for(lambda: victim_vhost.ready("sink") == 0, 20, "nothing is left")
+    wait_for(lambda: victim_vhost.ready("sink") == 0, 60, "nothing is left")
     report(figure, "kill -9", TOTAL, began, ops, consumed, copies)
     stop_in_time(a, b, figure, "kill -9")
 
