@@ -27,9 +27,11 @@ CONSUMER = "rabbitmq_consume-demo"
 MONITOR = "rabbitmq_monitor-demo"
 UNKNOWN = "?"   # no "ok" over what nobody knows
 FRESH_S = 3.5   # collectd's interval here is 1 s: what is older is not news
+UP_S = 2        # what begins the run is younger, so that it is still news then
 DEAD_S = 4      # how long the broker stays dead before it is started again
 AFTER_S = 8     # how long to go on when the outage is over
-SETTLE_S = 30   # how long to wait for what is still on its way at the end
+BACK_S = 120    # how long to wait for the broker, beyond the time of the run
+SETTLE_S = 60   # how long to wait for what is still on its way at the end
 
 
 def say(text=""):
@@ -87,7 +89,7 @@ class Pipeline:
         say(f"RabbitMQ is ready after {time.monotonic() - began:.1f} s: "
             f"127.0.0.1:{self.broker.amqp_port}, {self.broker.url}")
         self.b.start()
-        wait_for(self._has_consumer, 30,
+        wait_for(self._has_consumer, 90,
                  f"the consumer has its queue; see {self.b.path('log')}")
         self.a.start()
         say("collectd A publishes this host, collectd B consumes and monitors.")
@@ -102,7 +104,7 @@ class Pipeline:
             say(f"  {e}")
 
     def _is_up(self):
-        return all(files.newest(name, FRESH_S).get(series) == 1
+        return all(files.newest(name, UP_S).get(series) == 1
                    for files, name, series in (
                        (self.sent, PUBLISHER, "bool-connected"),
                        (self.own, CONSUMER, "bool-connected"),
@@ -376,7 +378,7 @@ def run(pipeline, seconds):
     say()
     while ((elapsed := time.monotonic() - began) < seconds
            or not outage.is_over(AFTER_S)):
-        if elapsed > seconds + SETTLE_S:
+        if elapsed > seconds + BACK_S:
             say("The broker did not come back in time.")
             break
         news = outage.step(elapsed)
