@@ -27,12 +27,12 @@ import urllib.parse
 if __package__:
     from .ports import free_ports
     from .process import end, spawn
-    from .waiting import wait_for
+    from .waiting import NotInTime, wait_for
 else:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     from rig.ports import free_ports
     from rig.process import end, spawn
-    from rig.waiting import wait_for
+    from rig.waiting import NotInTime, wait_for
 
 # Not /usr/sbin/rabbitmq*: those change to the user rabbitmq.
 BIN = os.environ.get("RABBITMQ_BIN", "/usr/lib/rabbitmq/bin")
@@ -277,7 +277,7 @@ class Broker:
             raise RuntimeError(f"{arguments}: {done.stdout}{done.stderr}")
         return json.loads(done.stdout)
 
-    def api(self, method, path, body=None, timeout=10, user="guest",
+    def api(self, method, path, body=None, timeout=30, user="guest",
             password="guest"):
         """Asks the management API; returns (status, decoded answer)."""
         connection = http.client.HTTPConnection(
@@ -371,7 +371,7 @@ class VHost:
                          {"configure": configure, "write": write, "read": read})
 
     def delete(self):
-        self.broker.api("DELETE", f"vhosts/{self._quoted}")
+        self.broker.api("DELETE", f"vhosts/{self._quoted}", timeout=60)
 
     def __enter__(self):
         return self
@@ -462,8 +462,15 @@ class VHost:
         with self.connect() as connection:
             channel = connection.channel()
             channel.basic_qos(prefetch_count=1000)
-            while channel.queue_declare(queue, passive=True).method.message_count:
+
+            def count():
+                return channel.queue_declare(
+                    queue, passive=True).method.message_count
+            while ready := count():
+                before = len(taken)
                 self._take_some(channel, queue, idle, taken)
+                if len(taken) - before < ready:
+                    _is_in_time(count)  # a quorum queue takes back some time later
         return taken
 
     @staticmethod
@@ -481,6 +488,13 @@ class VHost:
             channel.basic_ack(newest, multiple=True)
         channel.cancel()
         channel.basic_recover(requeue=True)
+
+
+def _is_in_time(predicate, patience=5):
+    try:
+        return wait_for(predicate, patience, "it may come")
+    except NotInTime:
+        return False
 
 
 def _accepts(address, port):

@@ -17,7 +17,7 @@ cluster_formation.classic_config.nodes.1 = {first}
 """
 
 
-def patiently(declare, what, timeout=60):
+def patiently(declare, what, timeout=90):
     """For declarations, which a young cluster may take its time over, or
     refuse: they may be repeated."""
     def attempt():
@@ -82,7 +82,7 @@ class Cluster:
         self.wait_vhost(made)
         return made
 
-    def wait_vhost(self, vhost, timeout=60):
+    def wait_vhost(self, vhost, timeout=90):
         """Until every running node serves it. A node that was too busy when it
         should have begun stays without ("vhost is down") until it is told."""
         quoted = vhost.name.replace("/", "%2F")

@@ -39,9 +39,12 @@ class CsvFiles:
         return found
 
     def lines(self):
-        """{series: [(time, values)]}, all as written and in the files' order."""
-        return {series: [tuple(line) for line in _lines(path)]
-                for series, path in sorted(self._files())}
+        """{series: [(time, values)]}, all as written and in the files' order,
+        of which a series has two around midnight."""
+        found = {}
+        for series, path in sorted(self._files()):
+            found.setdefault(series, []).extend(map(tuple, _lines(path)))
+        return found
 
     def newest(self, plugin, younger_than_s=None):
         """The newest value of each series of a plugin, {type: value}; only
