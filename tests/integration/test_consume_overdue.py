@@ -119,20 +119,20 @@ def restarted(rig, broker, vhost):
     counts as well, was killed: three in all."""
     c = Case(rig, broker, vhost, "restarted", STOP, queue_type="quorum",
              MaxRedeliveries=REDELIVERIES, RedeliveryDelay=0,
-             WrittenTimeout=4 * OVERDUE_S)  # time to kill it before the third
+             WrittenTimeout=6 * OVERDUE_S)  # time to kill it before the third
     c.put_stopped(1)
     c.load.begin(20)
     yield until(lambda: c.daemon.log_lines(f"{COMPLAINT}|requeued"), 60,
                 "it is requeued once")
-    yield pause(0.5)  # and delivered again
+    yield pause(2)  # and delivered again
     c.daemon.kill9()
     c.daemon.again().start()
-    yield until(lambda: vhost.ready("restarted.dead") == 1, 60,
+    yield until(lambda: vhost.ready("restarted.dead") == 1, 90,
                 "it is dead-lettered")
     c.load.end()
     yield until(c.is_empty, 60, "the queue is empty")
-    assert set(flat(lines_of(c.daemon))) == set(c.load.sent)
     c.daemon.stop()
+    assert set(flat(lines_of(c.daemon))) == set(c.load.sent)
     *_, requeued, rejected = c.account()
     assert (requeued, rejected) == (0, 1)
 
@@ -140,6 +140,7 @@ def restarted(rig, broker, vhost):
 def given_up(rig, broker, vhost):
     """Acknowledged when they were dispatched: many are given up at once, and
     nothing comes again."""
+    began = time.monotonic()
     c = Case(rig, broker, vhost, "dispatched", STOP, AckWhen="dispatched",
              ReportStats=True)
     c.put_stopped(MANY)
@@ -152,7 +153,8 @@ def given_up(rig, broker, vhost):
     assert vhost.ready("dispatched.dead") == 0
     c.daemon.stop()
     assert c.account() == (MANY + len(c.load.sent), 0, 0, 0)
-    assert len(c.daemon.log_lines(COMPLAINT)) == 1
+    most = 1 + (time.monotonic() - began) // 60  # one a minute
+    assert 1 <= len(c.daemon.log_lines(COMPLAINT)) <= most
 
 
 def forgotten(rig, broker, vhost):
@@ -190,7 +192,13 @@ def dropped(rig, broker, vhost):
     yield until(lambda: c.daemon.log_lines(COMPLAINT), 60, "some are dropped")
     c.load.end()
     yield until(c.is_empty, 60, "the queue is empty")
-    assert set(flat(lines_of(c.daemon))) | c.dead() == set(c.load.sent)
+    found = set()  # what the broker says of the queue may be a second old
+
+    def has_all():
+        found.update(flat(lines_of(c.daemon)), c.dead())
+        return found >= set(c.load.sent)
+    yield until(has_all, 60, "all are written or dead-lettered")
+    assert found == set(c.load.sent)
 
 
 def slow(rig, broker, vhost, name, **sink):
@@ -234,7 +242,6 @@ def test_only_what_never_comes_back_from_the_writers_is_overdue(
         **{f"{what}, {kind}": stopping(rig, broker, vhost, f"{what}.{kind}",
                                        what, kind)
            for what in ("requeue", "ack") for kind in ("classic", "quorum")},
-        "restarted": restarted(rig, broker, vhost),
         "dispatched": given_up(rig, broker, vhost),
         "forgotten": forgotten(rig, broker, vhost),
         "shown": shown(rig, broker, vhost),
@@ -244,5 +251,7 @@ def test_only_what_never_comes_back_from_the_writers_is_overdue(
         "every write slow": slow(rig, broker, vhost, "every", Delay=1.5 *
                                  OVERDUE_S),
         "overtaken": overtaken(rig, broker, vhost),
-        "stuck": stuck(rig, broker, vhost)}, tick=0.2)
+        "stuck": stuck(rig, broker, vhost),
+        # The last one, so that no start of another takes of its time.
+        "restarted": restarted(rig, broker, vhost)}, tick=0.2)
     assert not any(failures.values()), failures
