@@ -63,7 +63,8 @@ def properties_of(name):
 def arrived(daemon, name):
     """{"HOST/NAME VALUE"} of the block of that message."""
     text = pathlib.Path(daemon.path("record")).read_text(encoding="utf-8")
-    lines = (x.split(" ", 2)[2] for x in text.split("\n") if x.startswith("V "))
+    whole = text[:text.rfind("\n") + 1]  # of the last one a part may be missing
+    lines = (x.split(" ", 2)[2] for x in whole.split("\n") if x.startswith("V "))
     return {x.removeprefix(f"{name}.") for x in lines
             if x.startswith(f"{name}.h") or x.startswith(f"{name}.t")}
 

@@ -176,8 +176,8 @@ def test_killed_in_the_middle_nothing_is_lost(consume, vhost, tmp_path):
     with open(tmp_path / "out", "ab") as out:
         for i in range(lives):  # something for each, however late we look
             publish_all(vhost, sent[i * each:(i + 1) * each], first=i * each)
-            c = consume(vhost, "--prefetch-count", "50", "--sync", stdout=out)
             size = os.path.getsize(out.name)
+            c = consume(vhost, "--prefetch-count", "50", "--sync", stdout=out)
             wait_for(lambda: os.path.getsize(out.name) > size, 60, "it writes",
                      pause=0.01)
             c.kill()
@@ -213,7 +213,7 @@ def test_commands_answer_with_their_exit_status(consume, vhost, tmp_path):
                       headers={"x-y": "z"})
     c = consume(vhost, "--exec", str(script), "--on-failure", "dead-letter",
                 "--timeout", "4", "--parallel", "3", "--redelivery-delay",
-                "100ms", "--drain", "1500ms")
+                "100ms", "--drain", "2500ms")
     assert c.wait(60) == 1, "two were rejected"
     done = collections.Counter((tmp_path / "handler.done").read_text().split("\n"))
     assert done == collections.Counter(
@@ -231,7 +231,7 @@ def test_a_command_that_always_fails_ends_at_max_redeliveries(consume, vhost):
                         "x-dead-letter-routing-key": "dead"})
     vhost.publish("", "q", b"x", message_id="m")
     c = consume(vhost, "--exec", "sh", "--max-redeliveries", "2",
-                "--redelivery-delay", "1500ms", "--drain", "1s",
+                "--redelivery-delay", "2s", "--drain", "1500ms",
                 "--", "-c", "echo try; exit 1")
     out, _ = c.communicate(timeout=60)
     assert out == b"try\n" * 3, "the drain waits for the delays"
@@ -260,16 +260,16 @@ def test_a_queue_that_is_missing_ends_it_with_the_reason(consume, vhost, ends):
 
 def test_a_broker_that_is_away_ends_it_with_the_reason(consume, vhost):
     c = consume(vhost, "--host", "127.0.0.1:1", "--count", "1",
-                "--give-up-after", "500ms")
+                "--give-up-after", "2s")
     assert c.wait(60) == 1
     assert "refused" in c.log().splitlines()[-1]
 
 
 def test_a_queue_that_is_empty_is_no_reason_to_give_up(consume, vhost):
     vhost.queue("q")
-    c = consume(vhost, "--count", "1", "--give-up-after", "2s")
+    c = consume(vhost, "--count", "1", "--give-up-after", "4s")
     wait_for(lambda: vhost.consumers("q"), 60, "it consumes")
-    time.sleep(3)
+    time.sleep(5)
     publish_all(vhost, [b"late"])
     assert c.communicate(timeout=60)[0] == b"late\n"
     assert c.returncode == 0, c.log()
@@ -348,11 +348,13 @@ def test_the_end_waits_for_commands_in_hand_and_leaves_the_rest(
         consume, vhost, tmp_path):
     vhost.queue("q")
     publish_all(vhost, lines(8))
-    begun = tmp_path / "begun"
+    begun, go = tmp_path / "begun", tmp_path / "go"
     c = consume(vhost, "--exec", "sh", "--", "-c",
-                f": >{begun}; sleep 2; cat; echo")
+                f": >{begun}; while [ ! -e {go} ]; do sleep 0.1; done; cat; echo")
     wait_for(begun.exists, 60, "a command runs")
     c.send_signal(signal.SIGTERM)
+    time.sleep(1)  # it has heard of that
+    go.touch()
     out, _ = c.communicate(timeout=60)
     assert c.returncode == 0, c.log()
     assert out.split() == lines(1)

@@ -46,7 +46,8 @@ def test_deduplicate_is_what_makes_broken_connections_cost_no_second_line(
     vhost.queue("q", x_queue_type=queue_type)
     load = Load(vhost, "q", PER_MESSAGE)
     with Gate(broker.amqp_port) as gate:
-        b = csv_consumer(rig, gate, vhost, sink={"Delay": 0.0005},
+        b = csv_consumer(rig, gate, vhost,
+                         sink={"Delay": 0.0005 if deduplicate else 0.001},
                          PrefetchCount=PREFETCH, QueuePassive=True,
                          AckWhen=ack_when, Deduplicate=deduplicate,
                          BackpressureQueueLength=LIMIT.get(ack_when)).start()

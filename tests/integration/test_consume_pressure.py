@@ -64,14 +64,14 @@ def test_large_messages_wait_in_the_socket_not_in_collectd(
     load.put(messages)
     daemon = csv_consumer(
         rig, broker, vhost, "large", Queue="large", PrefetchCount=messages,
-        BackpressureQueueLength=bound, Heartbeat=2, ShutdownTimeout=1,
+        BackpressureQueueLength=bound, Heartbeat=3, ShutdownTimeout=1,
         sink={"Delay": 0.004}).start()
     idle_kib = rss_kib(daemon.process.pid)
     wait_for(lambda: not vhost.ready("large"), 60, "the broker has sent all")
     with vhost.connect() as connection:
         watch = Watch(daemon, connection.channel(), "large", messages,
                       per_message)
-        end = time.monotonic() + 8
+        end = time.monotonic() + 10
         while time.monotonic() < end:
             watch.sample()
             time.sleep(0.2)

@@ -152,8 +152,9 @@ def test_a_connection_closed_by_the_management_api_is_made_again(
         for c in broker.must("GET", "connections"):
             if c.get("vhost") == vhost.name and c.get("client_properties", {}).get("connection_name", "").startswith(
                     "collectd/"):
-                broker.must("DELETE", "connections/" + quote(c["name"], safe=""))
-                return True
+                status, _ = broker.api(
+                    "DELETE", "connections/" + quote(c["name"], safe=""))
+                return status < 300  # the list may be older than the connection
         return False
     wait_for(close_it, 60, "the API knows the connection")
     b.wait_log(r"the broker closed the connection: 320 .*; next attempt in")
@@ -249,15 +250,15 @@ def test_what_is_too_old_or_too_much_is_dead_lettered(rig, broker, vhost, queue)
     vhost.queue("dead")
     vhost.bind("dlx", "dead", "")
     declared(rig, broker, vhost, QueueType=queue, QueueMaxLength=10,
-             QueueMessageTTL=1, DeadLetterExchange="dlx")
-    with vhost.connect() as connection:  # at once: they live for a second
+             QueueMessageTTL=2, DeadLetterExchange="dlx")
+    with vhost.connect() as connection:  # at once: they live for two seconds
         channel = connection.channel()
         for i in range(15):
             channel.basic_publish("", "q", line(i), pika.BasicProperties(
                 content_type="text/collectd", delivery_mode=2))
     why = deaths(vhost)
     assert why.count("expired") + why.count("maxlen") == 15
-    assert 10 <= why.count("expired") < 15  # more, where sending takes a second
+    assert 10 <= why.count("expired") < 15  # more, where sending takes as long
 
 
 def test_the_higher_priority_comes_first_and_each_key_is_a_binding(
@@ -323,7 +324,7 @@ def test_a_stream_is_read_on_where_it_was_left_whatever_ends_the_reader(
         sender.send(half)
         arrived(b, range(sender.next))
         kept = sender.next
-        wait_for(lambda: stored(tmp_path) >= kept, 20, "the offset is stored")
+        wait_for(lambda: stored(tmp_path) >= kept, 60, "the offset is stored")
         sender.send(half)
         wait_for(lambda: len(set(b.record.numbers())) > kept, 60,
                  "some of the rest has come", pause=0.02)
