@@ -8,10 +8,12 @@ report counts when one of its frames lies in one of our modules."""
 import glob
 import os
 import re
+import signal
 import subprocess
 
 import pytest
 
+from conftest import TEST_LIMIT_S
 from rig import modules as warren
 from rig.collectd import OURS, READY, collect_modules, plugin
 from rig.waiting import wait_for
@@ -83,8 +85,7 @@ def test_a_fault_of_a_module_would_be_reported(rig, tmp_path, tool, fault):
                         **TOOLS[tool][0](tmp_path))
     daemon.launch()
     wait_for(lambda: reports(tmp_path) or READY in daemon.log()
-             or not daemon.is_running(), 60,
-             "it is up")
+             or not daemon.is_running(), 120, "it is up")
     if daemon.is_running():
         daemon.stop(patience=120)
     assert any("faulty" in r for r in reports(tmp_path)), daemon.log()
@@ -93,6 +94,7 @@ def test_a_fault_of_a_module_would_be_reported(rig, tmp_path, tool, fault):
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_whole_in_the_daemon_has_no_report(
         rig, broker, vhost, tmp_path, tool, figure):
+    signal.alarm(max(TEST_LIMIT_S, 600))  # valgrind on a busy machine
     options = TOOLS[tool][0]
     rig.modules = modules_for(tool, tmp_path)
     vhost.exchange("metrics", "topic")
