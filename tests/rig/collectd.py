@@ -233,7 +233,9 @@ class Record:
     by one: a report counts once all of it is there. So what is read together
     belongs together."""
 
-    QUIET_S = 0.3  # after which a report that is shorter than the last is whole
+    # After which a report that is shorter than the last is whole, and a first.
+    QUIET_S = 1.5
+    FIRST_QUIET_S = 0.3
 
     def __init__(self, path):
         self._path = path
@@ -258,7 +260,8 @@ class Record:
         for line in lines:
             self._take(line)
         for report in self._coming.values():
-            if report.is_news and report.is_whole(self.QUIET_S):
+            if report.is_news and report.is_whole(
+                    self.QUIET_S, self.FIRST_QUIET_S):
                 self._newest.update(report.values)
                 report.is_news = False
         return self
@@ -325,6 +328,8 @@ class _Report:
         self.is_news = True
         self._last_line = time.monotonic()
 
-    def is_whole(self, quiet_s):
-        return (self._before is not None and len(self.values) >= self._before
-                or time.monotonic() - self._last_line > quiet_s)
+    def is_whole(self, quiet_s, first_quiet_s):
+        quiet = time.monotonic() - self._last_line
+        if self._before is None:
+            return quiet > first_quiet_s
+        return len(self.values) >= self._before or quiet > quiet_s
