@@ -5,10 +5,23 @@
 
 #include <math.h>
 
+/* 2^63, the first double that no counter can be. */
+#define KNOWN_COUNT_END 9223372036854775808.0
+
 int64_t rmq_known_sum(int64_t a, int64_t b) {
   if (a < 0 || b < 0)
     return a < 0 ? b : a;
   return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+void rmq_known_add_gauge(double *sum, double value) {
+  if (isfinite(value))
+    *sum = isnan(*sum) ? value : *sum + value;
+}
+
+void rmq_known_add_count(int64_t *sum, double value) {
+  if (value >= 0 && value < KNOWN_COUNT_END)
+    *sum = rmq_known_sum(*sum, (int64_t)value);
 }
 
 int64_t rmq_known_delivered(const int64_t stats[RMQ_STATS_COUNT]) {

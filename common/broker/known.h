@@ -12,6 +12,11 @@
 /* Of counters what is known of the two, at most INT64_MAX; RMQ_ABSENT when
  * nothing is. */
 int64_t rmq_known_sum(int64_t a, int64_t b);
+/* Adds to a sum what a broker wrote as a number, any double; what can be no
+ * gauge (NaN, infinite), or no counter (negative, 2^63), leaves the sum as it
+ * is. */
+void rmq_known_add_gauge(double *sum, double value);
+void rmq_known_add_count(int64_t *sum, double value);
 /* With and without acknowledgement; stats may be sums or what they grew by. */
 int64_t rmq_known_delivered(const int64_t stats[RMQ_STATS_COUNT]);
 int64_t rmq_known_gotten(const int64_t stats[RMQ_STATS_COUNT]);

@@ -131,20 +131,6 @@ struct rmq_snapshot_vhost *rmq_vhosts_need(struct rmq_snapshot *s,
   return &s->vhosts[at];
 }
 
-void rmq_vhosts_add_length(double *sum, double value) {
-  if (isfinite(value))
-    *sum = isnan(*sum) ? value : *sum + value;
-}
-
-void rmq_vhosts_add_count(int64_t *sum, double value) {
-  if (!(value >= 0 && value < 9223372036854775808.0)) /* 2^63 */
-    return;
-  int64_t count = (int64_t)value;
-  if (*sum < 0)
-    *sum = 0;
-  *sum = count > INT64_MAX - *sum ? INT64_MAX : *sum + count;
-}
-
 void rmq_vhosts_end(struct rmq_snapshot *s) {
   s->vhosts_left_out += keep_wanted(s, s->vhosts_max);
   if (s->vhosts_failed)

@@ -21,10 +21,6 @@ enum { RMQ_VHOSTS_MAX = 5000 };
 struct rmq_snapshot_vhost *rmq_vhosts_need(struct rmq_snapshot *s,
                                            const char *name, size_t len);
 
-/* Adds what is known; what is not leaves the sum as it is. */
-void rmq_vhosts_add_length(double *sum, double value);
-void rmq_vhosts_add_count(int64_t *sum, double value);
-
 /* After the last one: only those that are wanted, and of these the first
  * vhosts_max by name; the others count in vhosts_left_out. */
 void rmq_vhosts_end(struct rmq_snapshot *s);

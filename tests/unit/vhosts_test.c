@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
+#include "common/broker/known.h"
 #include "common/broker/vhosts.h"
 
 #include "tests/testing.h"
@@ -37,7 +38,7 @@ static void they_are_found_again_and_stand_in_order(void **state) {
   static const char *const want[] = {"a", "ab", "abc", "b", "c"};
   begin(10);
   for (size_t i = 0; i < COUNT_OF(names); i++)
-    rmq_vhosts_add_length(&need(names[i])->ready, 1);
+    rmq_known_add_gauge(&need(names[i])->ready, 1);
   assert_int_equal(s.vhosts_count, COUNT_OF(want));
   for (size_t i = 0; i < COUNT_OF(want); i++)
     assert_string_equal(s.vhosts[i].name, want[i]);
@@ -98,7 +99,7 @@ static void over_the_bound_the_first_by_name_are_kept_whole(void **state) {
       snprintf(name, sizeof(name), "v%05d", i);
       struct rmq_snapshot_vhost *v = need(name);
       if (v != NULL)
-        rmq_vhosts_add_length(&v->ready, i);
+        rmq_known_add_gauge(&v->ready, i);
     }
   assert_int_equal(s.vhosts_count, RMQ_VHOSTS_MAX);
   rmq_vhosts_end(&s);
@@ -127,7 +128,7 @@ static void over_the_bound_unwanted_ones_take_no_place(void **state) {
       snprintf(name, sizeof(name), "v%05d", i);
       struct rmq_snapshot_vhost *v = need(name);
       if (v != NULL)
-        rmq_vhosts_add_length(&v->ready, i);
+        rmq_known_add_gauge(&v->ready, i);
     }
   rmq_vhosts_end(&s);
   assert_int_equal(s.vhosts_count, ALL / 2);
@@ -135,27 +136,6 @@ static void over_the_bound_unwanted_ones_take_no_place(void **state) {
   for (int i = 0; i < ALL / 2; i++)
     assert_true(s.vhosts[i].ready == 2 * (2 * i)); /* in both rounds */
   rmq_snapshot_fini(&s);
-}
-
-static void sums_take_what_is_known(void **state) {
-  (void)state;
-  double length = (double)NAN;
-  int64_t count = RMQ_ABSENT;
-  rmq_vhosts_add_length(&length, (double)NAN);
-  rmq_vhosts_add_length(&length, (double)INFINITY);
-  assert_true(isnan(length));
-  rmq_vhosts_add_length(&length, 3);
-  rmq_vhosts_add_length(&length, 4);
-  assert_true(length == 7);
-  rmq_vhosts_add_count(&count, -1);
-  rmq_vhosts_add_count(&count, (double)NAN);
-  rmq_vhosts_add_count(&count, 1e19);
-  assert_int_equal(count, RMQ_ABSENT);
-  rmq_vhosts_add_count(&count, 0);
-  assert_int_equal(count, 0);
-  rmq_vhosts_add_count(&count, 9e18);
-  rmq_vhosts_add_count(&count, 9e18);
-  assert_int_equal(count, INT64_MAX);
 }
 
 static void a_cleared_snapshot_has_none_and_the_same_maximum(void **state) {
@@ -182,7 +162,6 @@ int main(void) {
       cmocka_unit_test(the_first_wanted_ones_stay),
       cmocka_unit_test(over_the_bound_the_first_by_name_are_kept_whole),
       cmocka_unit_test(over_the_bound_unwanted_ones_take_no_place),
-      cmocka_unit_test(sums_take_what_is_known),
       cmocka_unit_test(a_cleared_snapshot_has_none_and_the_same_maximum),
   };
   return run_all(tests);
