@@ -1,230 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
-#include "common/broker/alerts.h"
+#include "common/broker/alerts_private.h"
 
-#include "common/broker/alert_text.h"
-
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Polls that a queue may be missing from an unfinished list. */
 enum { ALERTS_MISSED_MAX = 10 };
 
-/* One quantity of one object. */
-struct alert {
-  struct rmq_alert_state state;
-  struct rmq_mono raised_at;
-  uint8_t rule;                /* index + 1; 0 = none is for this object */
-  bool is_grouped;             /* raised within the alert of the many */
-  enum rmq_severity announced; /* what was said last */
-};
-
-/* One object. The names are its own. */
-struct watch {
-  const char *node, *vhost, *queue;
-  int missed;
-  bool is_held; /* it went missing while that said nothing */
-  struct alert alerts[];
-};
-
-/* The quantities of one scope. */
-struct range {
-  size_t first, count; /* in rmq_alert_quantities */
-};
-static const struct range of_cluster = {0, RMQ_ALERT_OF_CLUSTER};
-static const struct range of_node = {RMQ_ALERT_OF_CLUSTER, RMQ_ALERT_OF_NODE};
-static const struct range of_queue = {RMQ_ALERT_OF_CLUSTER + RMQ_ALERT_OF_NODE,
-                                      RMQ_ALERT_OF_QUEUE};
-
-/* What was and is being said about one quantity. */
-struct tally {
-  struct rmq_mono window; /* since when raised_count counts */
-  size_t raised_count;
-  size_t said_count; /* in this poll */
-  enum rmq_severity group_announced;
-  struct rmq_mono group_at;
-  /* of the objects without a voice of their own, in this poll */
-  size_t group_count;
-  enum rmq_severity group_worst;
-  enum rmq_alert_priority group_priority;
-};
-
-struct rmq_alerts {
-  const char *name;
-  struct rmq_alert_rule **rules;
-  size_t rules_count;
-  bool has_kind[RMQ_ALERT_KINDS_COUNT];
-  struct tally tallies[RMQ_ALERT_QUANTITIES_COUNT];
-  double nodes_down; /* at the last poll that told; NaN = none did */
-  struct watch *cluster;
-  struct watch **nodes, **queues; /* queues sorted by vhost and name */
-  size_t nodes_count, queues_count;
-};
-
-/* One poll, as the functions below see it. */
-struct turn {
-  struct rmq_alerts *a;
-  const struct rmq_alerts_input *in;
-  void (*emit)(void *ctx, const struct rmq_alert_event *event);
-  void *ctx;
-  /* causes that rules report */
-  bool has_node_down, has_alarm, has_partition;
-  bool has_nodes_changed;
-};
-
-/* ---- watches ---- */
-
-static void assign_rules(const struct rmq_alerts *a, struct watch *w,
-                         struct range range) {
-  for (size_t i = 0; i < range.count; i++)
-    for (size_t r = 0; r < a->rules_count && w->alerts[i].rule == 0; r++)
-      if (rmq_alert_rule_matches(a->rules[r],
-                                 &rmq_alert_quantities[range.first + i],
-                                 w->node, w->vhost, w->queue))
-        w->alerts[i].rule = (uint8_t)(r + 1);
-}
-
-/* A copy of name, which may be NULL, at *at. */
-static const char *place(char **at, const char *name) {
-  if (name == NULL)
-    return NULL;
-  size_t size = strlen(name) + 1;
-  char *copy = memcpy(*at, name, size);
-  *at += size;
-  return copy;
-}
-
-static size_t size_of(const char *name) {
-  return name == NULL ? 0 : strlen(name) + 1;
-}
-
-static struct watch *watch_new(const struct rmq_alerts *a, struct range range,
-                               const char *node, const char *vhost,
-                               const char *queue) {
-  size_t size = sizeof(struct watch) + range.count * sizeof(struct alert);
-  struct watch *w =
-      calloc(1, size + size_of(node) + size_of(vhost) + size_of(queue));
-  if (w == NULL)
-    return NULL;
-  char *at = (char *)w + size;
-  w->node = place(&at, node);
-  w->vhost = place(&at, vhost);
-  w->queue = place(&at, queue);
-  assign_rules(a, w, range);
-  return w;
-}
-
-static void free_watches(struct watch **watches, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    free(watches[i]);
-  free(watches);
-}
-
-/* ---- saying it ---- */
-
-static const struct rmq_alert_rule *rule_of(const struct turn *t,
-                                            const struct alert *alert) {
-  return t->a->rules[alert->rule - 1];
-}
-
-/* The limit that a change is about; of an end, the lowest there is. */
-static double threshold(const struct rmq_alert_limits *l,
-                        enum rmq_severity severity) {
-  bool is_failure = severity == RMQ_FAILURE || isnan(l->warning);
-  return is_failure ? l->failure : l->warning;
-}
-
-static void emit(const struct turn *t, struct rmq_alert_event *event,
-                 struct rmq_alert_text *text) {
-  char message[RMQ_ALERTS_TEXT_SIZE];
-  text->event = event;
-  text->cluster = t->a->name;
-  rmq_alert_text(text, message);
-  event->message = message;
-  t->emit(t->ctx, event);
-}
-
-static void announce(const struct turn *t, const struct watch *w,
-                     struct alert *alert, size_t quantity, double value,
-                     enum rmq_severity severity, bool is_gone) {
-  const struct rmq_alert_quantity *q = &rmq_alert_quantities[quantity];
-  const struct rmq_alert_limits limits =
-      rmq_alert_rule_limits(rule_of(t, alert), q);
-  struct rmq_alert_event event = {
-      .severity = severity,
-      .priority = rmq_alert_rule_priority(rule_of(t, alert)),
-      .quantity = q,
-      .node = w->node,
-      .vhost = w->vhost,
-      .queue = w->queue,
-      .value = value,
-      .threshold = threshold(&limits, severity)};
-  struct rmq_alert_text text = {
-      .is_gone = is_gone,
-      .raised_for = rmq_mono_since(t->in->now, alert->raised_at)};
-  alert->announced = severity;
-  t->a->tallies[quantity].said_count++;
-  emit(t, &event, &text);
-}
-
-/* Whether one more object may be raised by name. */
-static bool may_raise(struct tally *tally, struct rmq_mono now) {
-  if (tally->raised_count > 0 &&
-      rmq_mono_since(now, tally->window).ns >= rmq_s(RMQ_ALERTS_WINDOW_S).ns)
-    tally->raised_count = 0;
-  if (tally->raised_count == 0)
-    tally->window = now;
-  return tally->raised_count < RMQ_ALERTS_EACH;
-}
-
-/* Says a change of an object by name, or puts it among the many, or leaves it
- * to the next poll. */
-static void change(const struct turn *t, const struct watch *w,
-                   struct alert *alert, size_t quantity, double value,
-                   enum rmq_severity severity) {
-  struct tally *tally = &t->a->tallies[quantity];
-  bool is_raise = alert->announced == RMQ_OKAY;
-  if (is_raise && !may_raise(tally, t->in->now)) {
-    alert->is_grouped = true;
-    alert->announced = severity;
-    return;
-  }
-  if (tally->said_count >= RMQ_ALERTS_EACH)
-    return;
-  if (is_raise) {
-    tally->raised_count++;
-    alert->raised_at = t->in->now;
-  }
-  announce(t, w, alert, quantity, value, severity, false);
-}
-
-static void count_grouped(const struct turn *t, const struct alert *alert,
-                          size_t quantity) {
-  struct tally *tally = &t->a->tallies[quantity];
-  enum rmq_alert_priority priority = rmq_alert_rule_priority(rule_of(t, alert));
-  if (tally->group_count == 0 || priority < tally->group_priority)
-    tally->group_priority = priority;
-  if (alert->announced > tally->group_worst)
-    tally->group_worst = alert->announced;
-  tally->group_count++;
-}
-
-static void say(const struct turn *t, const struct watch *w,
-                struct alert *alert, size_t quantity, double value) {
-  enum rmq_severity severity = rmq_alert_state_severity(&alert->state);
-  if (alert->is_grouped) {
-    alert->announced = severity;
-    alert->is_grouped = severity != RMQ_OKAY;
-  } else if (severity != alert->announced) {
-    change(t, w, alert, quantity, value, severity);
-  }
-}
+static const struct rmq_alerts_range of_cluster = {0, RMQ_ALERT_OF_CLUSTER};
+static const struct rmq_alerts_range of_node = {RMQ_ALERT_OF_CLUSTER,
+                                                RMQ_ALERT_OF_NODE};
+static const struct rmq_alerts_range of_queue = {
+    RMQ_ALERT_OF_CLUSTER + RMQ_ALERT_OF_NODE, RMQ_ALERT_OF_QUEUE};
 
 /* ---- judging ---- */
 
 /* Whether something else that is reported explains the quantity. */
-static bool is_silenced(const struct turn *t,
+static bool is_silenced(const struct rmq_alerts_turn *t,
                         const struct rmq_alert_quantity *q) {
   if (!t->in->is_answered)
     return !q->needs_no_answer;
@@ -243,8 +38,8 @@ static bool is_silenced(const struct turn *t,
 
 /* A node that is away is said once: that it does not run, or that it is silent,
  * whichever is known first. */
-static bool is_said_otherwise(const struct watch *w, struct range range,
-                              size_t i) {
+static bool is_said_otherwise(const struct rmq_alerts_watch *w,
+                              struct rmq_alerts_range range, size_t i) {
   const struct rmq_alert_quantity *q = &rmq_alert_quantities[range.first];
   if (q[i].kind != RMQ_ALERT_CONNECTION || q[i].scope != RMQ_SERIES_NODE ||
       w->alerts[i].announced != RMQ_OKAY)
@@ -256,10 +51,10 @@ static bool is_said_otherwise(const struct watch *w, struct range range,
 }
 
 /* report NULL = nothing is known of the object. */
-static void judge(const struct turn *t, struct watch *w, struct range range,
-                  const void *report) {
+static void judge(const struct rmq_alerts_turn *t, struct rmq_alerts_watch *w,
+                  struct rmq_alerts_range range, const void *report) {
   for (size_t i = 0; i < range.count; i++) {
-    struct alert *alert = &w->alerts[i];
+    struct rmq_alerts_concern *alert = &w->alerts[i];
     const struct rmq_alert_quantity *q = &rmq_alert_quantities[range.first + i];
     if (alert->rule == 0)
       continue;
@@ -267,29 +62,30 @@ static void judge(const struct turn *t, struct watch *w, struct range range,
       rmq_alert_state_suspend(&alert->state);
     } else if (report != NULL) {
       const struct rmq_alert_limits limits =
-          rmq_alert_rule_limits(rule_of(t, alert), q);
+          rmq_alert_rule_limits(rmq_alerts_rule_of(t, alert), q);
       double value = q->get(report);
       rmq_alert_state_step(&alert->state, &limits, value, t->in->now);
-      say(t, w, alert, range.first + i, value);
+      rmq_alerts_say(t, w, alert, range.first + i, value);
     }
     if (alert->is_grouped)
-      count_grouped(t, alert, range.first + i);
+      rmq_alerts_count_grouped(t, alert, range.first + i);
   }
 }
 
 /* The object is gone: ends what was raised. False when an end has to wait for
  * the next poll. */
-static bool end_watch(const struct turn *t, struct watch *w,
-                      struct range range) {
+static bool end_watch(const struct rmq_alerts_turn *t,
+                      struct rmq_alerts_watch *w,
+                      struct rmq_alerts_range range) {
   bool is_over = true;
   for (size_t i = 0; i < range.count; i++) {
-    struct alert *alert = &w->alerts[i];
+    struct rmq_alerts_concern *alert = &w->alerts[i];
     size_t quantity = range.first + i;
     alert->state = (struct rmq_alert_state){.is_known = false};
     if (alert->announced == RMQ_OKAY || alert->is_grouped)
       continue;
     if (t->a->tallies[quantity].said_count < RMQ_ALERTS_EACH)
-      announce(t, w, alert, quantity, (double)NAN, RMQ_OKAY, true);
+      rmq_alerts_announce(t, w, alert, quantity, (double)NAN, RMQ_OKAY, true);
     else
       is_over = false;
   }
@@ -298,7 +94,7 @@ static bool end_watch(const struct turn *t, struct watch *w,
 
 /* ---- cluster and nodes ---- */
 
-static void find_causes(struct turn *t) {
+static void find_causes(struct rmq_alerts_turn *t) {
   const struct rmq_indicators_result *r = t->in->result;
   double down = 0, silent = 0;
   if (!t->in->is_answered)
@@ -335,28 +131,30 @@ static bool is_watched(const struct rmq_alerts *a, const char *node) {
 
 static void watch_new_nodes(struct rmq_alerts *a,
                             const struct rmq_indicators_result *r) {
-  struct watch **nodes = realloc(
-      a->nodes, (a->nodes_count + r->nodes_count + 1) * sizeof(struct watch *));
+  struct rmq_alerts_watch **nodes =
+      realloc(a->nodes, (a->nodes_count + r->nodes_count + 1) *
+                            sizeof(struct rmq_alerts_watch *));
   if (nodes == NULL)
     return;
   a->nodes = nodes;
   for (size_t i = 0; i < r->nodes_count; i++) {
     if (is_watched(a, r->nodes[i].name))
       continue;
-    struct watch *w = watch_new(a, of_node, r->nodes[i].name, NULL, NULL);
+    struct rmq_alerts_watch *w =
+        rmq_alerts_watch_new(a, of_node, r->nodes[i].name, NULL, NULL);
     if (w != NULL)
       a->nodes[a->nodes_count++] = w;
   }
 }
 
-static void step_nodes(const struct turn *t) {
+static void step_nodes(const struct rmq_alerts_turn *t) {
   struct rmq_alerts *a = t->a;
   bool is_answered = t->in->is_answered;
   size_t kept = 0;
   if (is_answered)
     watch_new_nodes(a, t->in->result);
   for (size_t i = 0; i < a->nodes_count; i++) {
-    struct watch *w = a->nodes[i];
+    struct rmq_alerts_watch *w = a->nodes[i];
     const struct rmq_report_node *report =
         is_answered ? find_report(t->in->result, w->node) : NULL;
     if (is_answered && t->in->has_nodes && report == NULL &&
@@ -372,19 +170,20 @@ static void step_nodes(const struct turn *t) {
 
 /* ---- queues ---- */
 
-static int compare(const struct watch *w, const struct rmq_report_queue *q) {
+static int compare(const struct rmq_alerts_watch *w,
+                   const struct rmq_report_queue *q) {
   int order = strcmp(w->vhost, q->vhost);
   return order != 0 ? order : strcmp(w->queue, q->name);
 }
 
 /* Two sorted lists being merged: the watches so far and the queues of now. */
 struct merge {
-  const struct turn *turn;
-  struct watch **watches; /* the new list */
+  const struct rmq_alerts_turn *turn;
+  struct rmq_alerts_watch **watches; /* the new list */
   size_t count, held_count;
 };
 
-static bool is_raised(const struct watch *w) {
+static bool is_raised(const struct rmq_alerts_watch *w) {
   for (size_t i = 0; i < of_queue.count; i++)
     if (w->alerts[i].announced != RMQ_OKAY)
       return true;
@@ -393,7 +192,7 @@ static bool is_raised(const struct watch *w) {
 
 /* A queue whose node is away is not gone, and when the node is back it takes a
  * moment until its queues are; neither is one that was not asked for. */
-static bool is_over(struct merge *m, struct watch *w) {
+static bool is_over(struct merge *m, struct rmq_alerts_watch *w) {
   if (m->turn->in->lacks_queues && is_raised(w) &&
       m->held_count < RMQ_SNAPSHOT_HELD_MAX) {
     m->held_count++;
@@ -406,7 +205,7 @@ static bool is_over(struct merge *m, struct watch *w) {
 }
 
 /* A watch whose queue was not listed. */
-static void miss(struct merge *m, struct watch *w) {
+static void miss(struct merge *m, struct rmq_alerts_watch *w) {
   bool is_gone = is_over(m, w);
   if (is_gone && end_watch(m->turn, w, of_queue)) {
     free(w);
@@ -425,11 +224,11 @@ static void merge_queues(struct merge *m) {
     const struct rmq_report_queue *q = &r->queues[i];
     while (old < a->queues_count && compare(a->queues[old], q) < 0)
       miss(m, a->queues[old++]);
-    struct watch *w = NULL;
+    struct rmq_alerts_watch *w = NULL;
     if (old < a->queues_count && compare(a->queues[old], q) == 0)
       w = a->queues[old++];
     else
-      w = watch_new(a, of_queue, NULL, q->vhost, q->name);
+      w = rmq_alerts_watch_new(a, of_queue, NULL, q->vhost, q->name);
     if (w == NULL)
       continue;
     w->missed = 0;
@@ -441,12 +240,12 @@ static void merge_queues(struct merge *m) {
     miss(m, a->queues[old++]);
 }
 
-static void step_queues(const struct turn *t) {
+static void step_queues(const struct rmq_alerts_turn *t) {
   struct rmq_alerts *a = t->a;
   size_t most = a->queues_count + t->in->result->queues_count + 1;
   struct merge m = {.turn = t};
   if (t->in->is_answered)
-    m.watches = malloc(most * sizeof(struct watch *));
+    m.watches = malloc(most * sizeof(struct rmq_alerts_watch *));
   if (m.watches == NULL) {
     for (size_t i = 0; i < a->queues_count; i++)
       judge(t, a->queues[i], of_queue, NULL);
@@ -458,50 +257,22 @@ static void step_queues(const struct turn *t) {
   a->queues_count = m.count;
 }
 
-/* ---- the many ---- */
-
-static void say_group(const struct turn *t, size_t quantity) {
-  struct tally *tally = &t->a->tallies[quantity];
-  if (tally->group_worst == tally->group_announced)
-    return;
-  if (tally->group_announced == RMQ_OKAY)
-    tally->group_at = t->in->now;
-  struct rmq_alert_event event = {.severity = tally->group_worst,
-                                  .priority = tally->group_priority,
-                                  .quantity = &rmq_alert_quantities[quantity],
-                                  .is_group = true,
-                                  .value = (double)tally->group_count,
-                                  .threshold = RMQ_ALERTS_EACH};
-  struct rmq_alert_text text = {
-      .group_count = tally->group_count,
-      .raised_for = rmq_mono_since(t->in->now, tally->group_at)};
-  tally->group_announced = tally->group_worst;
-  emit(t, &event, &text);
-}
-
 /* ---- turns ---- */
 
-static bool has_rule_of(const struct rmq_alerts *a, struct range range) {
+static bool has_rule_of(const struct rmq_alerts *a,
+                        struct rmq_alerts_range range) {
   for (size_t i = range.first; i < range.first + range.count; i++)
     if (a->has_kind[rmq_alert_quantities[i].kind])
       return true;
   return false;
 }
 
-static void begin_tallies(struct rmq_alerts *a) {
-  for (size_t i = 0; i < RMQ_ALERT_QUANTITIES_COUNT; i++) {
-    a->tallies[i].said_count = 0;
-    a->tallies[i].group_count = 0;
-    a->tallies[i].group_worst = RMQ_OKAY;
-  }
-}
-
 void rmq_alerts_step(struct rmq_alerts *a, const struct rmq_alerts_input *in,
                      void (*emit_event)(void *ctx,
                                         const struct rmq_alert_event *event),
                      void *ctx) {
-  struct turn t = {.a = a, .in = in, .emit = emit_event, .ctx = ctx};
-  begin_tallies(a);
+  struct rmq_alerts_turn t = {.a = a, .in = in, .emit = emit_event, .ctx = ctx};
+  rmq_alerts_begin_tallies(a);
   find_causes(&t);
   judge(&t, a->cluster, of_cluster, &in->result->cluster);
   if (has_rule_of(a, of_node))
@@ -509,7 +280,7 @@ void rmq_alerts_step(struct rmq_alerts *a, const struct rmq_alerts_input *in,
   if (has_rule_of(a, of_queue))
     step_queues(&t);
   for (size_t i = 0; i < RMQ_ALERT_QUANTITIES_COUNT; i++)
-    say_group(&t, i);
+    rmq_alerts_say_group(&t, i);
 }
 
 /* ---- life ---- */
@@ -545,7 +316,7 @@ struct rmq_alerts *rmq_alerts_new(const struct rmq_alert_config *const *configs,
   a->name = name;
   a->nodes_down = (double)NAN;
   if (make_rules(a, configs, count, interval, err) == 0) {
-    a->cluster = watch_new(a, of_cluster, NULL, NULL, NULL);
+    a->cluster = rmq_alerts_watch_new(a, of_cluster, NULL, NULL, NULL);
     if (a->cluster != NULL)
       return a;
     rmq_error_set(err, "out of memory");
@@ -560,8 +331,8 @@ void rmq_alerts_free(struct rmq_alerts *a) {
   for (size_t i = 0; i < a->rules_count; i++)
     rmq_alert_rule_free(a->rules[i]);
   free(a->rules);
-  free_watches(a->nodes, a->nodes_count);
-  free_watches(a->queues, a->queues_count);
+  rmq_alerts_watches_free(a->nodes, a->nodes_count);
+  rmq_alerts_watches_free(a->queues, a->queues_count);
   free(a->cluster);
   free(a);
 }
