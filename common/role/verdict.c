@@ -402,6 +402,9 @@ bool rmq_verdict_is_part(enum rmq_verdict_indicator i, const char *event) {
   static const char *const of_checks[] = {
       "connections_missing", "quorum_missing", "certificates_missing",
       "url_silent", NULL};
+  /* Of a node that says nothing nobody tells queues, counters or sizes. */
+  if (strcmp(event, "metrics_missing") == 0)
+    return true;
   if (rmq_verdict_needs_queues(i))
     return is_one_of(of_queues, event);
   return strcmp(event, "nodes_missing") == 0 ||

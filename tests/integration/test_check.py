@@ -150,6 +150,26 @@ def test_only_connection_asks_for_more(build, broker):
             assert len(asked) == (4 if indicator == "connection" else 0), asked
 
 
+def test_half_a_cluster_that_is_silent_leaves_nothing_ok(build, broker, vhost):
+    vhost.queue("q")
+    vhost.publish("", "q", b"x")
+    vhost.take_all("q")
+    port, = free_ports(1)
+    half = ("--metrics-url", f"http://127.0.0.1:{port}")
+    for indicator in "connection", "lag", "errors", "resource", "throughput":
+        def ask(*more):
+            return check(build, indicator, "--source", "prometheus",
+                         "--metrics-url", broker.metrics_url, *more, "--over", "1",
+                         *PATIENT, url=broker.url)
+        wait_for(lambda: ask()[0] == "OK", 60, f"{indicator} of one node is OK")
+
+        def is_unknown():
+            word, text, _ = ask(*half)
+            assert word == "UNKNOWN" or "no answer" in text, text
+            return f":{port}" in text and "a node's numbers: not reported" in text
+        wait_for(is_unknown, 60, f"{indicator} of half a cluster is UNKNOWN")
+
+
 def probe(port, timeout=1):
     return f"host=127.0.0.1,port={port},timeout={timeout}s,interval=10"
 

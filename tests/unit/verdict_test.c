@@ -432,6 +432,33 @@ static void of_a_part_of_the_queues_only_bad_news_is_believed(void **state) {
   }
 }
 
+/* A node that was never heard has no name, and so no series that is missed. */
+static void without_a_nodes_numbers_nothing_is_ok(void **state) {
+  (void)state;
+  static const struct {
+    enum rmq_verdict_indicator indicator;
+    const char *type, *instance;
+    struct object object;
+  } rows[] = {
+      {RMQ_VERDICT_CONNECTION, "bool", "running", {"rabbit@a", NULL, NULL}},
+      {RMQ_VERDICT_LAG, "queue_length", "unacked", {NULL, "/", "q"}},
+      {RMQ_VERDICT_ERRORS, "total_operations", "publish", {NULL, NULL, NULL}},
+      {RMQ_VERDICT_RESOURCE, "percent", "memory", {"rabbit@a", NULL, NULL}},
+      {RMQ_VERDICT_THROUGHPUT, "gauge", "ack_rate", {NULL, NULL, NULL}}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rmq_verdict_indicator_to_str(rows[i].indicator));
+    struct rmq_verdict v;
+    begin(&v, rows[i].indicator, NULL, NULL, NULL);
+    answer(&v);
+    see(&v, "queue_length", "ready", 1, rows[i].object);
+    see(&v, rows[i].type, rows[i].instance, 1, rows[i].object);
+    assert_int_equal(rmq_verdict_judge(&v), RMQ_VERDICT_OK);
+    rmq_verdict_hear(&v, "metrics_missing");
+    assert_int_equal(rmq_verdict_judge(&v), RMQ_VERDICT_UNKNOWN);
+    rmq_verdict_fini(&v);
+  }
+}
+
 static void no_rate_without_operations_is_no_error(void **state) {
   (void)state;
   struct rmq_verdict v;
@@ -547,6 +574,7 @@ int main(void) {
       cmocka_unit_test(what_the_broker_does_not_say_is_unknown),
       cmocka_unit_test(without_the_part_that_decides_it_is_unknown),
       cmocka_unit_test(of_a_part_of_the_queues_only_bad_news_is_believed),
+      cmocka_unit_test(without_a_nodes_numbers_nothing_is_ok),
       cmocka_unit_test(no_rate_without_operations_is_no_error),
       cmocka_unit_test(a_name_cannot_break_the_line),
       cmocka_unit_test(wrong_words_are_refused),
