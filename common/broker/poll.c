@@ -48,9 +48,11 @@ void rmq_poll_init(struct rmq_poll *p) {
     rmq_detail_init(&p->details[i], rmq_dur_seconds(p->budget));
   rmq_buf_init(&p->body, RMQ_POLL_BODY_MAX);
   rmq_scrape_init(&p->scrape);
+  rmq_listed_init(&p->listed);
 }
 
 void rmq_poll_fini(struct rmq_poll *p) {
+  rmq_listed_fini(&p->listed);
   rmq_scrape_fini(&p->scrape);
   rmq_buf_fini(&p->body);
 }
@@ -72,6 +74,7 @@ static struct rmq_scrape_result scrape(struct rmq_poll_turn *r,
   p->scrape.want = rmq_poll_want_queue;
   p->scrape.want_ctx = p;
   p->scrape.body = &p->body;
+  p->scrape.listed = &p->listed;
   p->scrape.detail = &p->details[1];
   p->scrape.top_queues = p->top_queues;
   p->scrape.start = r->start;
@@ -80,6 +83,8 @@ static struct rmq_scrape_result scrape(struct rmq_poll_turn *r,
   r->queue_seconds = got.queue_seconds;
   r->lacks_list = r->snapshot->silent_of_queues > 0;
   r->wasted = got.wasted;
+  if (got.has_list)
+    rmq_listed_keep(&p->listed, r->snapshot);
   return got;
 }
 
@@ -161,6 +166,8 @@ static void run_auto(struct rmq_poll_turn *r, struct rmq_poll_result *result) {
     return;
   r->wasted = rmq_poll_seconds_since(r, r->start);
   rmq_poll_run_management(r, result);
+  if (result->outcome == RMQ_POLL_ANSWERED && r->snapshot->has_nodes)
+    rmq_listed_keep(&p->listed, r->snapshot);
   /* An upgrade, or no answer at all: the next poll finds out anew. */
   bool is_upgraded = result->outcome == RMQ_POLL_ANSWERED && was_taken &&
                      strcmp(p->version, r->snapshot->version) != 0;

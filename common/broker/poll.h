@@ -11,6 +11,8 @@
  * management API names answers at a MetricsURL, and finds that out in the first
  * poll, after an upgrade, when the source it took stops answering, and some
  * minutes after it had to give it up. Without a MetricsURL it has no choice.
+ * Without an answer of the management API the last list of nodes counts: a part
+ * of the cluster is never taken for all of it.
  *
  * How much is asked of queues: detail.h, one for each source. A poll that turns
  * out to take too long while pages are read begins again at a lower level.
@@ -70,6 +72,7 @@ struct rmq_poll {
                                    answer the one that gave it */
   struct rmq_buf body;
   struct rmq_scrape scrape;
+  struct rmq_listed listed;
   /* What AUTO took; AUTO = nothing yet. */
   enum rmq_source taken;
   char version[32];           /* of the broker then */

@@ -416,7 +416,9 @@ void rmq_scrape_run(struct rmq_scrape *x, const char *management,
   ask_nodes(&r, management);
   if (!r.result.is_cancelled) {
     count_silent(&r);
-    s->has_nodes = r.result.has_list || knows_all(x);
+    s->has_nodes =
+        r.result.has_list ||
+        (rmq_listed_compare(x->listed, s, &r.result.lacks) && knows_all(x));
   }
   if (s->silent > 0)
     s->ready = s->unacked = s->connections = s->unconfirmed = (double)NAN;

@@ -3,7 +3,7 @@
  * Asks the Prometheus plugin of every node of a cluster, all at the same time:
  * /metrics first, and the management API's list of nodes with it where there is
  * one, then the queues of those that answered. A node that does not answer
- * costs its own part.
+ * costs its own part, and so does one without a URL that the last list named.
  */
 #ifndef RMQ_BROKER_SCRAPE_H
 #define RMQ_BROKER_SCRAPE_H
@@ -11,6 +11,7 @@
 #include "common/base/options.h"
 #include "common/broker/detail.h"
 #include "common/broker/http.h"
+#include "common/broker/listed.h"
 #include "common/broker/metrics.h"
 
 enum {
@@ -32,7 +33,8 @@ struct rmq_scrape {
   /* Whether a queue is wanted, see metrics.h. */
   bool (*want)(void *ctx, const char *vhost, const char *name);
   void *want_ctx;
-  struct rmq_buf *body;      /* borrowed, for the list of nodes */
+  struct rmq_buf *body;            /* borrowed, for the list of nodes */
+  const struct rmq_listed *listed; /* borrowed: the nodes of the last list */
   struct rmq_detail *detail; /* borrowed: how much is asked for of queues */
   size_t top_queues;         /* that are kept where that is the longest only */
   struct rmq_mono start;     /* of the poll */

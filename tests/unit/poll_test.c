@@ -845,6 +845,88 @@ static void without_management_the_nodes_are_observed(void **state) {
   tear_down(&f);
 }
 
+/* What the last list named is remembered where there is no list any more. */
+static void a_part_of_the_cluster_is_not_taken_for_the_whole(void **state) {
+  (void)state;
+  struct cluster whole = make_cluster(), gone = make_cluster();
+  gone.rules[LIST] = (struct fake_web_rule){"api/", 0, "refused", 0};
+  for (int has_url_of_b = 0; has_url_of_b < 2; has_url_of_b++) {
+    struct fixture f;
+    SHOW_ROW("%d", has_url_of_b);
+    struct cluster with = whole, without = gone;
+    with.rules[METRICS_B].status = without.rules[METRICS_B].status = 0;
+    begin_cluster(&f, &with);
+    f.metrics.count = has_url_of_b ? 2 : 1;
+    poll_cluster(&f, &with);
+    assert_int_equal(f.r.source, RMQ_SOURCE_MANAGEMENT);
+    for (int i = 0; i < 3 * RMQ_SCRAPE_SILENT_MAX; i++) {
+      poll_cluster(&f, &without);
+      assert_int_equal(f.r.outcome, RMQ_POLL_UNREACHABLE);
+      assert_false(f.r.is_switched);
+    }
+    poll_cluster(&f, &with);
+    assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
+    assert_int_equal(f.s.nodes_count, 2);
+    poll_cluster(&f, &without);
+    assert_int_equal(f.r.outcome, RMQ_POLL_UNREACHABLE);
+    /* It has begun to answer for itself. */
+    poll_cluster(&f, &gone);
+    assert_int_equal(f.r.outcome,
+                     has_url_of_b ? RMQ_POLL_ANSWERED : RMQ_POLL_UNREACHABLE);
+    assert_int_equal(f.s.has_nodes, has_url_of_b);
+    tear_down(&f);
+  }
+}
+
+static void a_node_that_came_without_a_url_is_missed(void **state) {
+  (void)state;
+  struct cluster whole = make_cluster(), more = make_cluster(),
+                 gone = make_cluster();
+  more.rules[LIST].body = "[{\"name\":\"rabbit@a\",\"running\":true},"
+                          "{\"name\":\"rabbit@b\",\"running\":true},"
+                          "{\"name\":\"rabbit@c\",\"running\":true}]";
+  gone.rules[LIST] = (struct fake_web_rule){"api/", 0, "refused", 0};
+  struct fixture f;
+  begin_cluster(&f, &whole);
+  poll_cluster(&f, &whole);
+  poll_cluster(&f, &more);
+  poll_cluster(&f, &gone); /* what was good before may come back */
+  assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+  assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
+  assert_int_equal(f.s.nodes_count, 2);
+  assert_int_equal(f.s.silent, 1);
+  assert_true(isnan(f.s.ready));
+  assert_false(f.s.has_nodes);
+  assert_false(f.s.has_all_queues);
+  poll_cluster(&f, &gone);
+  assert_int_equal(f.r.outcome, RMQ_POLL_UNREACHABLE);
+  assert_true(f.r.is_switched);
+  assert_string_equal(f.r.reason.text,
+                      "rabbit@c was in the last list of nodes and does not "
+                      "answer at any MetricsURL");
+  tear_down(&f);
+}
+
+/* The sums are those of the other one, as with the list. */
+static void a_node_that_was_down_may_still_be_there(void **state) {
+  (void)state;
+  struct cluster down = make_cluster(), gone = make_cluster();
+  down.rules[LIST].body = B_IS_DOWN;
+  gone.rules[LIST] = (struct fake_web_rule){"api/", 0, "refused", 0};
+  struct fixture f;
+  begin_cluster(&f, &down);
+  f.metrics.count = 1;
+  poll_cluster(&f, &down);
+  assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+  for (int i = 0; i < 2 * RMQ_POLL_PATIENCE; i++) {
+    poll_cluster(&f, &gone);
+    assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
+    assert_false(f.s.has_nodes);
+    assert_true(f.s.ready == 4);
+  }
+  tear_down(&f);
+}
+
 static void prometheus_alone_knows_what_its_nodes_say(void **state) {
   (void)state;
   struct cluster whole = make_cluster(), half = make_cluster();
@@ -1090,6 +1172,9 @@ int main(void) {
       cmocka_unit_test(auto_finds_out_anew),
       cmocka_unit_test(a_node_that_is_down_is_no_reason_to_switch),
       cmocka_unit_test(without_management_the_nodes_are_observed),
+      cmocka_unit_test(a_part_of_the_cluster_is_not_taken_for_the_whole),
+      cmocka_unit_test(a_node_that_came_without_a_url_is_missed),
+      cmocka_unit_test(a_node_that_was_down_may_still_be_there),
       cmocka_unit_test(prometheus_alone_knows_what_its_nodes_say),
       cmocka_unit_test(stream_consumers_are_known_where_all_nodes_tell),
       cmocka_unit_test(of_nodes_that_bring_nothing_one_that_refuses_is_told),
