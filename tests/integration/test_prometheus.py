@@ -91,6 +91,8 @@ def world(broker, build, built, tmp_path_factory):
         for _ in range(READY):
             vhost.publish("", "orders", b"x", timestamp=int(time.time()))
         fill(vhost, "taken", 2000)
+        vhost.queue("log", x_queue_type="stream")
+        fill(vhost, "log", READY)
         collectd, collectd_at = collectd_agent(where / "collectd", built, broker,
                                                vhost)
         with collectd, \
@@ -326,6 +328,18 @@ def test_all_agents_say_the_same_of_one_queue(world):
             f'{M}queue_length_ready{{queue="orders",source=""}}'):
         assert set(labels) - {"host"} == {"__name__", "cluster", "vhost", "queue",
                                           "instance", "job"}
+
+
+def test_what_a_stream_keeps_is_no_backlog_of_rabbitmq_alone(world):
+    def told(name, queue):
+        return world.prometheus.query(f'{name}{{queue="{queue}",cluster="main"}}')
+    wait_for(lambda: [v for _, v in told("rabbitmq_detailed_queue_messages_ready",
+                                         "log")] == [READY], 60, "RabbitMQ tells it")
+    # An evaluation after that one has seen both queues.
+    wait_for(lambda: told("warren:rabbitmq_streams", "log")
+             and told(f"{M}queue_length_ready", "orders"), 60, "so do the rules")
+    for name in "queue_length_ready", "queue_length_unacked":
+        assert not told(M + name, "log")
 
 
 def series_of(world, job, count):
