@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -132,17 +133,56 @@ double rmq_local_own_memory(const struct rmq_local *l) {
   return (double)resident * (double)l->page_bytes;
 }
 
-/* The process of n, when it runs here. */
+static bool is_as_old(const struct rmq_snapshot_node *n, double age) {
+  return fabs(age - n->uptime) < AGE_SLACK_S;
+}
+
+/* The process of n, when one runs here that may be it, and its age. */
 static bool find(const struct rmq_local *l, const struct rmq_snapshot_node *n,
-                 struct rmq_local_stat *ret) {
+                 struct rmq_local_stat *ret, double *ret_age) {
   char text[FILE_BYTES];
+  struct rmq_local_stat stat;
   if (n->os_pid <= 0 || !read_file(l, n->os_pid, "stat", text) ||
-      !rmq_local_stat_parse(text, ret) || strcmp(ret->name, beam) != 0 ||
+      !rmq_local_stat_parse(text, &stat) || strcmp(stat.name, beam) != 0 ||
       !read_file(l, 0, "uptime", text))
     return false;
   double age =
-      strtod(text, NULL) - (double)ret->start_ticks / (double)l->ticks_per_s;
-  return fabs(age - n->uptime) < AGE_SLACK_S;
+      strtod(text, NULL) - (double)stat.start_ticks / (double)l->ticks_per_s;
+  if (!is_as_old(n, age))
+    return false;
+  *ret = stat;
+  *ret_age = age;
+  return true;
+}
+
+/* Whether a node is named after this host; where one of the two names is short,
+ * the other's domain does not count. */
+static bool is_named_after(const struct rmq_snapshot_node *n,
+                           const char *host) {
+  const char *at = strchr(n->name, '@');
+  const char *name = at == NULL ? "" : at + 1;
+  size_t len = strcspn(name, "."), host_len = strcspn(host, ".");
+  if (name[len] == '.' && host[host_len] == '.')
+    return strcasecmp(name, host) == 0;
+  return len > 0 && len == host_len && strncasecmp(name, host, len) == 0;
+}
+
+/* Whether a process of this age is that of n, which find() took it for. Nodes
+ * of containers or virtual machines that were started together may all have its
+ * pid: then the one that alone is named after this host, or none. */
+static bool is_its_own(const struct rmq_local *l, const struct rmq_snapshot *s,
+                       const struct rmq_snapshot_node *n, double age) {
+  char host[FILE_BYTES] = "";
+  size_t others = 0, named = 0;
+  for (size_t i = 0; i < s->nodes_count; i++)
+    if (&s->nodes[i] != n && s->nodes[i].os_pid == n->os_pid &&
+        is_as_old(&s->nodes[i], age)) {
+      if (others++ == 0 && !read_file(l, 0, "sys/kernel/hostname", host))
+        return false;
+      host[strcspn(host, "\n")] = '\0';
+      named += is_named_after(&s->nodes[i], host);
+    }
+  return others == 0 || (named == 0 && is_named_after(n, host));
 }
 
 /* Where the last poll's figures of this process are, or a place for the first
@@ -169,11 +209,13 @@ static double cpu_since(const struct rmq_local *l, size_t place,
   return percent > 100 ? 100 : percent;
 }
 
-static void measure_node(struct rmq_local *l, struct rmq_snapshot_node *n,
-                         bool *seen, struct rmq_mono now) {
+static void measure_node(struct rmq_local *l, const struct rmq_snapshot *s,
+                         struct rmq_snapshot_node *n, bool *seen,
+                         struct rmq_mono now) {
   char text[FILE_BYTES];
   struct rmq_local_stat stat;
-  if (!find(l, n, &stat))
+  double age = 0;
+  if (!find(l, n, &stat, &age) || !is_its_own(l, s, n, age))
     return;
   n->memory_rss = (double)(stat.rss_pages * l->page_bytes);
   if (read_file(l, 0, "meminfo", text))
@@ -195,7 +237,7 @@ void rmq_local_measure(struct rmq_local *l, struct rmq_snapshot *s,
                        struct rmq_mono now) {
   bool seen[RMQ_LOCAL_NODES_MAX] = {false};
   for (size_t i = 0; i < s->nodes_count; i++)
-    measure_node(l, &s->nodes[i], seen, now);
+    measure_node(l, s, &s->nodes[i], seen, now);
   for (size_t i = 0; i < RMQ_LOCAL_NODES_MAX; i++)
     if (!seen[i])
       l->nodes[i].pid = 0;

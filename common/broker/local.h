@@ -6,7 +6,9 @@
  *
  * A node is taken for a local one when its pid names a beam.smp that is as old
  * as the node says it is up; a pid of another host or container names something
- * else, or nothing.
+ * else, or nothing. Where several nodes fit one process (containers, or virtual
+ * machines, of one image have the same pids), it is that of the node named
+ * after this host.
  */
 #ifndef RMQ_BROKER_LOCAL_H
 #define RMQ_BROKER_LOCAL_H

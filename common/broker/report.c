@@ -254,7 +254,8 @@ const struct rmq_series rmq_report_series[] = {
     NODE_TO(100, "percent", "cpu", cpu, "percent",
             "CPU time of the node's process since the last poll, of the CPUs "
             "that it may use; of a node on collectd's host, from "
-            "/proc/PID/stat, PID = os_pid"),
+            "/proc/PID/stat, PID = os_pid; where several nodes have that pid "
+            "and are as old, of the one named after the host"),
     NODE_TO(100, "percent", "host_memory", host_memory, "percent",
             "100 (MemTotal - MemAvailable) / MemTotal of /proc/meminfo; of a "
             "node on collectd's host"),

@@ -53,20 +53,23 @@ static void begin(struct proc *p) {
   rmq_snapshot_init(&p->snapshot, 10);
   put(p, "meminfo",
       "MemTotal:        8000 kB\nMemFree:  1 kB\nMemAvailable:    4000 kB\n");
+  snprintf(path, sizeof(path), "%s/sys", p->dir);
+  assert_int_equal(mkdir(path, 0700), 0);
+  snprintf(path, sizeof(path), "%s/sys/kernel", p->dir);
+  assert_int_equal(mkdir(path, 0700), 0);
+  put(p, "sys/kernel/hostname", "here\n");
   put(p, "4711/status",
       "Name:\tbeam.smp\nCpus_allowed:\t5\nCpus_allowed_list:\t0,2\n");
 }
 
 static void end(struct proc *p) {
-  static const char *const names[] = {"4711/stat", "4711/status", "meminfo",
-                                      "uptime", "4711"};
+  static const char *const names[] = {
+      "4711/stat", "4711/status", "sys/kernel/hostname", "meminfo",
+      "uptime",    "4711",        "sys/kernel",          "sys"};
   char path[256];
   for (size_t i = 0; i < COUNT_OF(names); i++) {
     snprintf(path, sizeof(path), "%s/%s", p->dir, names[i]);
-    if (i + 1 < COUNT_OF(names))
-      unlink(path);
-    else
-      rmdir(path);
+    remove(path);
   }
   rmdir(p->dir);
   rmq_snapshot_fini(&p->snapshot);
@@ -130,6 +133,56 @@ static void what_is_not_the_node_s_process_is_not_measured(void **state) {
   }
 }
 
+/* Containers of one image, or virtual machines, that were started together:
+ * each node's process has the same number in its own. */
+static void of_nodes_with_one_pid_the_one_of_this_host_is_measured(void **st) {
+  (void)st;
+  enum { NODES = 3, NONE = -1 };
+  static const struct {
+    const char *host, *nodes[NODES];
+    double uptimes[NODES];
+    int want;
+  } rows[] = {
+      {"b\n", {"rabbit@a", "rabbit@b", "rabbit@c"}, {100, 101, 99}, 1},
+      {"b.x.org\n", {"rabbit@a", "rabbit@b", "rabbit@c"}, {100, 101, 99}, 1},
+      {"B\n", {"r@b.x.org", "r@a.x.org", "r@c.x.org"}, {100, 101, 99}, 0},
+      {"b.x.org", {"r@b.y.org", "r@a.x.org", "r@b.x.org"}, {99, 99, 99}, 2},
+      /* this host is not among them, or more than one goes by its name */
+      {"d\n", {"rabbit@a", "rabbit@b", "rabbit@c"}, {100, 101, 99}, NONE},
+      {"bb\n", {"rabbit@a", "rabbit@b", "rabbit@bbb"}, {99, 99, 99}, NONE},
+      {"b\n", {"r@b.x.org", "r@b.y.org", "r@c"}, {100, 101, 99}, NONE},
+      {"b\n", {"r@b", "s@b", "r@c"}, {100, 101, 99}, NONE},
+      {"", {"r@", "r@.x", "b"}, {100, 101, 99}, NONE},
+      /* one alone fits, whatever a name that may be an alias says */
+      {"d\n", {"rabbit@a", "rabbit@b", "rabbit@c"}, {5000, 100, NAN}, 1},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct proc p;
+    begin(&p);
+    put(&p, "sys/kernel/hostname", rows[i].host);
+    for (int at = 0; at <= 10; at += 10) {
+      put_process(&p, "beam.smp", 50 + at / 2.0, 100);
+      rmq_snapshot_clear(&p.snapshot);
+      for (int n = 0; n < NODES; n++) {
+        struct rmq_snapshot_node *node =
+            rmq_snapshot_add_node(&p.snapshot, rows[i].nodes[n]);
+        assert_non_null(node);
+        node->os_pid = PID;
+        node->uptime = rows[i].uptimes[n];
+      }
+      rmq_local_measure(&p.local, &p.snapshot,
+                        (struct rmq_mono){at * RMQ_NS_PER_S});
+      for (int n = 0; n < NODES; n++) {
+        const struct rmq_snapshot_node *node = &p.snapshot.nodes[n];
+        assert_int_equal(isnan(node->memory_rss), n != rows[i].want);
+        assert_int_equal(isnan(node->host_memory), n != rows[i].want);
+        assert_int_equal(isnan(node->cpu), n != rows[i].want || at == 0);
+      }
+    }
+    end(&p);
+  }
+}
+
 static void a_node_that_was_away_begins_anew(void **state) {
   (void)state;
   struct proc p;
@@ -175,6 +228,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(cpu_is_the_share_of_its_cpus_since_the_poll_before),
       cmocka_unit_test(what_is_not_the_node_s_process_is_not_measured),
+      cmocka_unit_test(of_nodes_with_one_pid_the_one_of_this_host_is_measured),
       cmocka_unit_test(a_node_that_was_away_begins_anew),
       cmocka_unit_test(texts_of_proc_are_read_whatever_they_hold),
   };
