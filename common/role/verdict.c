@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "rmq_config.h"
 
-#include "common/role/verdict.h"
+#include "common/role/verdict_private.h"
 
 #include "common/base/utf8.h"
-#include "common/codec/number.h"
-#include "common/role/verdict_measure.h"
 
-#include <ctype.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { NODES_BYTES_MAX = 16 * 1024, SAID_MAX = 4 };
+enum { NODES_BYTES_MAX = 16 * 1024 };
 
 /* ---- words ---- */
 
@@ -82,32 +77,18 @@ const char *rmq_verdict_state_to_str(enum rmq_verdict_state s) {
   return "unknown";
 }
 
-/* ---- rows of an indicator ---- */
+/* ---- what the user wants ---- */
 
-struct rows {
-  const struct rmq_verdict_measure *first;
-  size_t count;
-};
-
-static struct rows rows_of(enum rmq_verdict_indicator i) {
-  struct rows r = {rmq_verdict_measures_table, 0};
-  for (size_t k = 0; k < rmq_verdict_measures_count; k++)
-    if (rmq_verdict_measures_table[k].indicator == i) {
-      if (r.count == 0)
-        r.first = &rmq_verdict_measures_table[k];
-      r.count++;
-    }
-  return r;
-}
-
-static void append_measures(const struct rows *r, struct rmq_buf *out) {
+static void append_measures(const struct rmq_verdict_rows *r,
+                            struct rmq_buf *out) {
   for (size_t k = 0; k < r->count; k++)
     if (!r->first[k].is_fact)
       rmq_buf_appendf(out, "%s%s", k == 0 ? "" : ", ", r->first[k].name);
 }
 
-static int choose(const struct rows *r, enum rmq_verdict_indicator i,
-                  const char *measure, struct rmq_error *err, int *ret_row) {
+static int choose(const struct rmq_verdict_rows *r,
+                  enum rmq_verdict_indicator i, const char *measure,
+                  struct rmq_error *err, int *ret_row) {
   struct rmq_buf names;
   for (size_t k = 0; k < r->count; k++)
     if (measure == NULL ||
@@ -138,7 +119,7 @@ static int parse_range(const char *option, const char *text,
 int rmq_verdict_init(struct rmq_verdict *v, enum rmq_verdict_indicator i,
                      const char *measure, const char *warning,
                      const char *critical, struct rmq_error *err) {
-  struct rows r = rows_of(i);
+  struct rmq_verdict_rows r = rmq_verdict_rows_of(i);
   *v = (struct rmq_verdict){.indicator = i, .chosen = -1};
   if (measure != NULL && warning == NULL && critical == NULL)
     return rmq_error_set(err, "--measure: needs --warning or --critical, the "
@@ -180,7 +161,7 @@ static bool alerts(const char *range, double value) {
 
 enum rmq_verdict_state rmq_verdict_limits(enum rmq_verdict_indicator i,
                                           const char *measure, double value) {
-  struct rows r = rows_of(i);
+  struct rmq_verdict_rows r = rmq_verdict_rows_of(i);
   for (size_t k = 0; k < r.count; k++)
     if (strcmp(r.first[k].name, measure) == 0) {
       if (alerts(r.first[k].critical, value))
@@ -202,58 +183,6 @@ static enum rmq_verdict_state judge(const struct rmq_verdict *v, size_t row,
                 : alerts(m->warning, value))
     return RMQ_VERDICT_WARNING;
   return RMQ_VERDICT_OK;
-}
-
-/* A figure for a person. */
-static void append_figure(struct rmq_buf *out, double value) {
-  if (fabs(value) >= 100 || rint(value) == value)
-    rmq_buf_appendf(out, "%.0f", value);
-  else
-    rmq_buf_appendf(out, "%.3g", value);
-}
-
-/* "%s node{|s}": what is before the bar is for one. */
-static void append_says(struct rmq_buf *out,
-                        const struct rmq_verdict_measure *m, double value) {
-  bool is_one = !(value > 1) && !(value < 1), is_hidden = false;
-  for (const char *at = m->says; *at != '\0'; at++) {
-    if (strchr("{|}", *at) != NULL) {
-      is_hidden = *at == '{' ? !is_one : *at == '|' && is_one;
-      continue;
-    }
-    if (is_hidden)
-      continue;
-    if (at[0] == '%' && at[1] == 's')
-      append_figure(out, value);
-    else
-      rmq_buf_append_char(out, *at);
-    at += *at == '%';
-  }
-}
-
-/* A name from the broker within the line: '|' would begin performance data. */
-static void append_name(struct rmq_buf *out, const char *name) {
-  for (; *name != '\0'; name++)
-    rmq_buf_append_char(
-        out, *name == '|' || iscntrl((unsigned char)*name) ? '?' : *name);
-}
-
-static void append_object(struct rmq_buf *out, const struct rmq_sample *s) {
-  const char *node = rmq_sample_label(s, "node");
-  const char *queue = rmq_sample_label(s, "queue");
-  const char *vhost = rmq_sample_label(s, "vhost");
-  if (node != NULL) {
-    rmq_buf_append_text(out, "node ");
-    append_name(out, node);
-    rmq_buf_append_text(out, ": ");
-  }
-  if (queue != NULL && vhost != NULL) {
-    rmq_buf_append_text(out, "queue ");
-    append_name(out, queue);
-    rmq_buf_append_text(out, " in vhost ");
-    append_name(out, vhost);
-    rmq_buf_append_text(out, ": ");
-  }
 }
 
 static bool is_worse(const struct rmq_verdict_problem *a,
@@ -287,50 +216,13 @@ static void add_problem(struct rmq_verdict *v, enum rmq_verdict_state state,
       .state = state, .badness = value, .is_probe = m->is_probe};
   struct rmq_buf text;
   rmq_buf_init(&text, 4096);
-  append_object(&text, s);
-  append_says(&text, m, value);
+  rmq_verdict_append_problem(&text, m, s, value);
   const char *bytes = rmq_buf_text(&text);
   size_t len = rmq_utf8_cut(bytes, strlen(bytes), sizeof(p.text) - 1);
   memcpy(p.text, bytes, len);
   p.text[len] = '\0';
   rmq_buf_fini(&text);
   keep_problem(v, &p);
-}
-
-/* ---- performance data ---- */
-
-/* More than six digits are noise, but what is counted stays exact. */
-static double round_figure(double value) {
-  char text[RMQ_NUMBER_MAX];
-  if (rint(value) == value)
-    return value;
-  if (fabs(value) >= 1e6)
-    return rint(value);
-  snprintf(text, sizeof(text), "%.6g", value);
-  return strtod(text, NULL);
-}
-
-/* 'label'=value[UOM];[warning];[critical] */
-static void append_perf(struct rmq_buf *out, const struct rmq_verdict *v,
-                        size_t row, const struct rmq_verdict_measure *m,
-                        const char *object, double value) {
-  char number[RMQ_NUMBER_MAX];
-  size_t len = rmq_number_put_general(number, round_figure(value));
-  rmq_buf_append_char(out, '\'');
-  rmq_buf_append_text(out, m->name);
-  for (const char *c = object; c != NULL && *c != '\0'; c++) {
-    if (c == object)
-      rmq_buf_append_char(out, ' ');
-    rmq_buf_append_char(
-        out,
-        strchr("'=|", *c) != NULL || iscntrl((unsigned char)*c) ? '_' : *c);
-  }
-  bool is_chosen = v->chosen == (int)row;
-  const char *warning = is_chosen ? v->warning_text : m->warning;
-  const char *critical = is_chosen ? v->critical_text : m->critical;
-  rmq_buf_appendf(out, "'=%.*s%s;%s;%s ", (int)len, number, m->uom,
-                  warning != NULL ? warning : "",
-                  critical != NULL ? critical : "");
 }
 
 /* ---- the set ---- */
@@ -364,11 +256,12 @@ static void take(struct rmq_verdict *v, size_t row,
   if (state != RMQ_VERDICT_OK)
     add_problem(v, state, m, s, value);
   if (m->scope == RMQ_SERIES_NODE && !m->is_fact)
-    append_perf(&v->nodes, v, row, m, rmq_sample_label(s, "node"), value);
+    rmq_verdict_append_perf(&v->nodes, v, row, m, rmq_sample_label(s, "node"),
+                            value);
 }
 
 void rmq_verdict_see(struct rmq_verdict *v, const struct rmq_sample *sample) {
-  struct rows r = rows_of(v->indicator);
+  struct rmq_verdict_rows r = rmq_verdict_rows_of(v->indicator);
   if (sample->values_count != 1)
     return;
   double value = rmq_datum_number(&sample->values[0]);
@@ -415,15 +308,13 @@ void rmq_verdict_hear(struct rmq_verdict *v, const char *event) {
   v->is_partial |= rmq_verdict_is_part(v->indicator, event);
 }
 
-/* ---- the line ---- */
-
-static bool is_needed(const struct rmq_verdict *v,
-                      const struct rmq_verdict_measure *m) {
+bool rmq_verdict_needs(const struct rmq_verdict *v,
+                       const struct rmq_verdict_measure *m) {
   return m->is_needed || (m->is_probe && v->is_probed);
 }
 
 enum rmq_verdict_state rmq_verdict_judge(const struct rmq_verdict *v) {
-  struct rows r = rows_of(v->indicator);
+  struct rmq_verdict_rows r = rmq_verdict_rows_of(v->indicator);
   size_t seen = 0;
   if (!v->is_answered)
     return RMQ_VERDICT_CRITICAL;
@@ -431,126 +322,11 @@ enum rmq_verdict_state rmq_verdict_judge(const struct rmq_verdict *v) {
     return v->problems[0].state;
   for (size_t k = 0; k < r.count; k++) {
     seen += v->tallies[k].seen;
-    if (is_needed(v, &r.first[k]) && v->tallies[k].seen == 0)
+    if (rmq_verdict_needs(v, &r.first[k]) && v->tallies[k].seen == 0)
       return RMQ_VERDICT_UNKNOWN;
   }
   if (seen == 0 || v->is_partial ||
       (v->chosen >= 0 && v->tallies[v->chosen].seen == 0))
     return RMQ_VERDICT_UNKNOWN;
   return RMQ_VERDICT_OK;
-}
-
-static void say_problems(const struct rmq_verdict *v, struct rmq_buf *out) {
-  size_t named = v->problems_count < RMQ_VERDICT_PROBLEMS_MAX
-                     ? v->problems_count
-                     : RMQ_VERDICT_PROBLEMS_MAX;
-  for (size_t k = 0; k < named; k++) {
-    rmq_buf_appendf(out, "%s%s", k == 0 ? "" : "; ", v->problems[k].text);
-    if (v->problems[k].is_probe && v->probe_reason != NULL) {
-      rmq_buf_append_text(out, " (");
-      append_name(out, v->probe_reason);
-      rmq_buf_append_char(out, ')');
-    }
-  }
-  if (v->problems_count > named)
-    rmq_buf_appendf(out, "; and %zu more", v->problems_count - named);
-}
-
-/* Of all queues that were looked at. */
-static void say_queues(const struct rmq_verdict_tally *t, struct rmq_buf *out) {
-  append_figure(out, t->sum);
-  rmq_buf_appendf(out, " message%s in %zu queue%s", t->sum == 1 ? "" : "s",
-                  t->seen, t->seen == 1 ? "" : "s");
-  if (t->seen == 1 || !(t->worst > 0))
-    return;
-  rmq_buf_append_text(out, ", ");
-  append_figure(out, t->worst);
-  rmq_buf_append_text(out, " of them in the longest");
-}
-
-/* Some figures, where all is well: the first that are known. */
-static void say_figures(const struct rmq_verdict *v, const struct rows *r,
-                        struct rmq_buf *out) {
-  size_t said = 0;
-  for (size_t k = 0; k < r->count && said < SAID_MAX; k++) {
-    const struct rmq_verdict_measure *m = &r->first[k];
-    bool is_quiet = m->is_quiet && v->chosen != (int)k;
-    if (m->is_fact || is_quiet || v->tallies[k].seen == 0)
-      continue;
-    rmq_buf_append_text(out, said == 0 ? "" : ", ");
-    said++;
-    if (m->is_needed && m->scope == RMQ_SERIES_QUEUE) {
-      say_queues(&v->tallies[k], out);
-      continue;
-    }
-    append_says(out, m, v->tallies[k].worst);
-    if (m->scope == RMQ_SERIES_QUEUE)
-      rmq_buf_append_text(out, " in the worst queue");
-  }
-  if (said == 0)
-    rmq_buf_append_text(out, "nothing happened");
-}
-
-static void say_unknown(const struct rmq_verdict *v, const struct rows *r,
-                        const char *reason, struct rmq_buf *out) {
-  const char *missing = v->is_partial ? "all of it" : "it";
-  for (size_t k = 0; k < r->count; k++)
-    if (v->tallies[k].seen == 0 &&
-        (v->chosen >= 0 ? v->chosen == (int)k : is_needed(v, &r->first[k])))
-      missing = r->first[k].name;
-  rmq_buf_appendf(out, "the broker does not tell %s", missing);
-  rmq_buf_append_text(out, reason[0] != '\0' ? ": " : "");
-  append_name(out, reason);
-}
-
-static void say_perf(const struct rmq_verdict *v, const struct rows *r,
-                     struct rmq_buf *out) {
-  size_t before = out->len;
-  rmq_buf_append_text(out, " | ");
-  size_t start = out->len;
-  for (size_t k = 0; k < r->count; k++)
-    if (r->first[k].scope != RMQ_SERIES_NODE && !r->first[k].is_fact &&
-        v->tallies[k].seen > 0)
-      append_perf(out, v, k, &r->first[k], NULL, v->tallies[k].worst);
-  rmq_buf_append(out, rmq_buf_bytes(&v->nodes), v->nodes.len);
-  /* Without the space after the last one. */
-  rmq_buf_truncate(out, out->len > start ? out->len - 1 : before);
-}
-
-static void append_upper(struct rmq_buf *out, const char *word) {
-  for (; *word != '\0'; word++)
-    rmq_buf_append_char(out, (char)toupper((unsigned char)*word));
-}
-
-void rmq_verdict_explain(const struct rmq_verdict *v, const char *reason,
-                         struct rmq_buf *out) {
-  struct rows r = rows_of(v->indicator);
-  if (!v->is_answered) {
-    append_name(out, v->silence != NULL ? v->silence : "no answer");
-  } else if (v->problems_count > 0) {
-    say_problems(v, out);
-  } else if (rmq_verdict_judge(v) == RMQ_VERDICT_UNKNOWN) {
-    say_unknown(v, &r, reason, out);
-  } else {
-    say_figures(v, &r, out);
-  }
-}
-
-void rmq_verdict_head(enum rmq_verdict_indicator i, enum rmq_verdict_state s,
-                      struct rmq_buf *out) {
-  rmq_buf_append_text(out, "RABBITMQ ");
-  append_upper(out, rmq_verdict_indicator_to_str(i));
-  rmq_buf_appendf(out, " %s - ", rmq_verdict_state_to_str(s));
-}
-
-enum rmq_verdict_state rmq_verdict_say(struct rmq_verdict *v,
-                                       const char *reason,
-                                       struct rmq_buf *out) {
-  struct rows r = rows_of(v->indicator);
-  enum rmq_verdict_state state = rmq_verdict_judge(v);
-  rmq_verdict_head(v->indicator, state, out);
-  rmq_verdict_explain(v, reason, out);
-  if (v->is_answered)
-    say_perf(v, &r, out);
-  return state;
 }

@@ -113,3 +113,14 @@ double rmq_verdict_disk(double free, double limit) {
 
 const size_t rmq_verdict_measures_count =
     sizeof(rmq_verdict_measures_table) / sizeof(rmq_verdict_measures_table[0]);
+
+struct rmq_verdict_rows rmq_verdict_rows_of(enum rmq_verdict_indicator i) {
+  struct rmq_verdict_rows r = {rmq_verdict_measures_table, 0};
+  for (size_t k = 0; k < rmq_verdict_measures_count; k++)
+    if (rmq_verdict_measures_table[k].indicator == i) {
+      if (r.count == 0)
+        r.first = &rmq_verdict_measures_table[k];
+      r.count++;
+    }
+  return r;
+}

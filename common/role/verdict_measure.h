@@ -32,6 +32,13 @@ struct rmq_verdict_measure {
 extern const struct rmq_verdict_measure rmq_verdict_measures_table[];
 extern const size_t rmq_verdict_measures_count;
 
+/* The rows of one indicator. */
+struct rmq_verdict_rows {
+  const struct rmq_verdict_measure *first;
+  size_t count;
+};
+struct rmq_verdict_rows rmq_verdict_rows_of(enum rmq_verdict_indicator i);
+
 /* The limit of free disk space in percent of what is free, at most 100, as the
  * alert counts it; NaN when either is not known. */
 double rmq_verdict_disk(double free, double limit);
