@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Polls that a queue may be missing from an unfinished list. */
-enum { ALERTS_MISSED_MAX = 10 };
-
 static const struct rmq_alerts_range of_cluster = {0, RMQ_ALERT_OF_CLUSTER};
 static const struct rmq_alerts_range of_node = {RMQ_ALERT_OF_CLUSTER,
                                                 RMQ_ALERT_OF_NODE};
@@ -200,8 +197,9 @@ static bool is_over(struct merge *m, struct rmq_alerts_watch *w) {
     w->missed = 0;
     return false;
   }
-  return w->missed >= ALERTS_MISSED_MAX ||
-         (m->turn->in->has_all_queues && !w->is_held);
+  int patience =
+      w->is_held ? RMQ_SNAPSHOT_PATIENCE : m->turn->in->queues_patience;
+  return w->missed >= patience;
 }
 
 /* A watch whose queue was not listed. */

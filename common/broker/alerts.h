@@ -13,7 +13,7 @@
  * the others with the next polls.
  *
  * Pure: the clock is an argument. One thread. Memory: one watch per queue and
- * node that the last poll had, those whose end is still to be said, and
+ * node that the last polls had, those whose end is still to be said, and
  * RMQ_SNAPSHOT_HELD_MAX raised ones whose node is away, or that were not asked
  * for.
  */
@@ -34,7 +34,7 @@ struct rmq_alerts_input {
   const struct rmq_indicators_result *result;
   bool is_answered;    /* else nothing but reachable is known */
   bool has_nodes;      /* a node that is not in it is gone */
-  bool has_all_queues; /* likewise: rmq_snapshot_has_all */
+  int queues_patience; /* rmq_snapshot_patience */
   bool lacks_queues;   /* one that is not in it may exist nevertheless:
                           rmq_snapshot_lacks_node, or _is_brief */
   struct rmq_mono now;

@@ -46,6 +46,7 @@ static bool ask_page(struct rmq_poll_turn *r, size_t page, size_t *ret_pages,
            size == 0 ? (size_t)RMQ_POLL_PAGE : size,
            r->snapshot->is_without_statistics ? RMQ_MANAGEMENT_TOTALS : "");
   int status = ask_list(r, path, ret_pages, err);
+  r->snapshot->has_pages = page > 1;
   if (status == 400 && page > 1) { /* queues went away meanwhile */
     r->snapshot->has_all_queues = true;
     return false;

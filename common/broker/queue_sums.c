@@ -9,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Polls that a queue may be missing from an unfinished list before its sums
- * are forgotten. */
-enum { SUMS_MISSED_MAX = 10 };
-
 /* What is remembered of one queue. */
 struct rmq_queue_track {
   char *vhost; /* owned, with the name behind it */
@@ -102,7 +98,8 @@ struct merge {
   struct rmq_report_queue *reports;
   size_t reports_count;
   /* Of the poll. */
-  bool has_all, lacks_node, is_brief;
+  bool lacks_node, is_brief;
+  int patience;
   /* At lower levels not all brokers say which queues are streams. */
   bool are_kinds_known;
   bool are_stream_consumers_known;
@@ -186,9 +183,8 @@ static void miss(struct merge *m, struct rmq_queue_track *t,
                  const struct rmq_queue_turn *turn) {
   for (size_t i = 0; t->meters != NULL && i < RMQ_STATS_COUNT; i++)
     rmq_meter_continue(&t->meters[i], turn->continuity);
-  bool is_kept = hold(m, t);
-  if (!is_kept &&
-      ((m->has_all && !t->is_held) || ++t->missed > SUMS_MISSED_MAX))
+  int patience = t->is_held ? RMQ_SNAPSHOT_PATIENCE : m->patience;
+  if (!hold(m, t) && ++t->missed > patience)
     fini_track(t);
   else
     m->tracks[m->tracks_count++] = *t;
@@ -221,9 +217,9 @@ int rmq_queue_sums_step(struct rmq_queue_sums *x,
   struct merge m = {
       .tracks = malloc(most * sizeof(*m.tracks)),
       .reports = malloc((now->queues_count + 1) * sizeof(*m.reports)),
-      .has_all = rmq_snapshot_has_all(now),
       .lacks_node = rmq_snapshot_lacks_node(now),
       .is_brief = rmq_snapshot_is_brief(now),
+      .patience = rmq_snapshot_patience(now),
       .are_kinds_known = now->detail == RMQ_DETAIL_ALL,
       .are_stream_consumers_known = now->are_stream_consumers_known};
   x->reports_count = 0;

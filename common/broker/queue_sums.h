@@ -35,9 +35,9 @@ void rmq_queue_sums_init(struct rmq_queue_sums *x);
 void rmq_queue_sums_fini(struct rmq_queue_sums *x);
 
 /* The reports borrow from the snapshot, which is sorted and not changed. A
- * queue that is not told is forgotten: at once where all there are were told,
- * else after ten polls, or for as long as its node is away. -1 without memory;
- * then there are no reports. */
+ * queue that is not told is forgotten when rmq_snapshot_patience is at its end,
+ * but not as long as its node is away. -1 without memory; then there are no
+ * reports. */
 int rmq_queue_sums_step(struct rmq_queue_sums *x, const struct rmq_snapshot *s,
                         const struct rmq_queue_turn *turn);
 

@@ -298,6 +298,12 @@ bool rmq_snapshot_has_all(const struct rmq_snapshot *s) {
          !rmq_snapshot_lacks_node(s) && !rmq_snapshot_is_brief(s);
 }
 
+int rmq_snapshot_patience(const struct rmq_snapshot *s) {
+  if (!rmq_snapshot_has_all(s))
+    return RMQ_SNAPSHOT_PATIENCE;
+  return s->has_pages || (s->is_per_node && s->nodes_count > 1) ? 1 : 0;
+}
+
 /* ---- the longest ---- */
 
 static double depth(const struct rmq_snapshot_queue *q) {
@@ -353,7 +359,7 @@ void rmq_snapshot_drop_queues(struct rmq_snapshot *s) {
   size_t none[1] = {0};
   rmq_snapshot_keep(s, none, 0);
   s->queues_left_out = 0;
-  s->has_all_queues = false;
+  s->has_all_queues = s->has_pages = false;
   s->has_streams = false;
   s->listed_ready = s->listed_unacked = (double)NAN;
 }

@@ -149,6 +149,7 @@ struct rmq_snapshot {
   struct rmq_snapshot_node *nodes;
   size_t nodes_count;
   bool has_all_queues;    /* read to the end, or up to the maximum */
+  bool has_pages;         /* the list of queues came as several answers */
   size_t queues_left_out; /* over the maximum; at least this many */
   struct rmq_snapshot_queue *queues;
   size_t queues_count, queues_capacity, queues_max;
@@ -171,7 +172,8 @@ struct rmq_snapshot {
 enum {
   RMQ_SNAPSHOT_NODES_MAX = 256,
   /* Queues that may be remembered for as long as a node is away. */
-  RMQ_SNAPSHOT_HELD_MAX = 5000
+  RMQ_SNAPSHOT_HELD_MAX = 5000,
+  RMQ_SNAPSHOT_PATIENCE = 10 /* the most that rmq_snapshot_patience says */
 };
 
 /* Empty, everything absent. */
@@ -199,8 +201,14 @@ bool rmq_snapshot_wants(const struct rmq_snapshot *s,
 /* It is a stream, whatever was said of its lengths before. */
 void rmq_snapshot_mark_stream(struct rmq_snapshot_queue *q);
 
-/* A queue that is not in it does not exist any more. */
+/* All queues that there are were told. */
 bool rmq_snapshot_has_all(const struct rmq_snapshot *s);
+/* How many polls a queue may be missing from before it does not exist any more:
+ * none where one answer told all queues; one where several did, since a queue
+ * that moves from an answer to come to one that was read is in neither (on
+ * pages, when another one before it is deleted; of nodes, when its leader
+ * moves); RMQ_SNAPSHOT_PATIENCE where not all were told. */
+int rmq_snapshot_patience(const struct rmq_snapshot *s);
 /* Only some queues, or none, were asked for: the others may exist. */
 bool rmq_snapshot_is_brief(const struct rmq_snapshot *s);
 /* Each node tells the queues that it leads, and one is down or did not tell:

@@ -131,7 +131,8 @@ static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s) {
       .result = &m->result,
       .is_answered = is_answered,
       .has_nodes = is_answered && s->has_nodes,
-      .has_all_queues = is_answered && rmq_snapshot_has_all(s),
+      .queues_patience =
+          is_answered ? rmq_snapshot_patience(s) : RMQ_SNAPSHOT_PATIENCE,
       .lacks_queues = is_answered &&
                       (rmq_snapshot_lacks_node(s) || rmq_snapshot_is_brief(s)),
       .now = m->host->mono(m->host->ctx)};

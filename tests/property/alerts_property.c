@@ -128,6 +128,14 @@ static void make_well(struct prop *p) {
     change_queue(p, i);
 }
 
+static int patience_of(struct prop *p, bool has_all) {
+  if (has_all && t.is_quiet)
+    return 0;
+  if (!has_all || prop_chance(p, 10))
+    return RMQ_SNAPSHOT_PATIENCE;
+  return prop_chance(p, 50) ? 1 : 0;
+}
+
 static void poll_once(struct prop *p) {
   struct rmq_indicators_result down = {.nodes_count = 0};
   bool is_answered = t.is_quiet || !prop_chance(p, 5);
@@ -142,8 +150,7 @@ static void poll_once(struct prop *p) {
       .result = is_answered ? &t.result : &down,
       .is_answered = is_answered,
       .has_nodes = is_answered && (t.is_quiet || !prop_chance(p, 5)),
-      .has_all_queues =
-          is_answered && !lacks_node && (t.is_quiet || !prop_chance(p, 10)),
+      .queues_patience = patience_of(p, is_answered && !lacks_node),
       .lacks_queues = lacks_node,
       .now = t.now};
   memset(t.said, 0, sizeof(t.said));

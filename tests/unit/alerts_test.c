@@ -22,7 +22,7 @@ static struct {
   struct rmq_report_node nodes[NODES];
   struct rmq_report_queue queues[QUEUES];
   char names[QUEUES][16];
-  bool is_down, has_some_queues_only, lacks_node;
+  bool is_down, has_some_queues_only, has_pages, lacks_node;
   struct rmq_mono now;
   struct kept {
     int s; /* since the start */
@@ -107,17 +107,22 @@ static struct rmq_alerts *make(struct rmq_error *err) {
   return rmq_alerts_new(configs, t.configs_count, "main", rmq_s(10), err);
 }
 
+static int patience(void) {
+  if (t.is_down || t.has_some_queues_only || t.lacks_node)
+    return RMQ_SNAPSHOT_PATIENCE;
+  return t.has_pages ? 1 : 0;
+}
+
 static void poll_once(void) {
   struct rmq_indicators_result down = {.nodes_count = 0};
   rmq_report_cluster_clear(&down.cluster);
   down.cluster.reachable = 0;
-  struct rmq_alerts_input in = {
-      .result = t.is_down ? &down : &t.result,
-      .is_answered = !t.is_down,
-      .has_nodes = !t.is_down,
-      .has_all_queues = !t.is_down && !t.has_some_queues_only && !t.lacks_node,
-      .lacks_queues = !t.is_down && t.lacks_node,
-      .now = t.now};
+  struct rmq_alerts_input in = {.result = t.is_down ? &down : &t.result,
+                                .is_answered = !t.is_down,
+                                .has_nodes = !t.is_down,
+                                .queues_patience = patience(),
+                                .lacks_queues = !t.is_down && t.lacks_node,
+                                .now = t.now};
   rmq_alerts_step(t.alerts, &in, keep, NULL);
 }
 
@@ -583,6 +588,29 @@ static void a_queue_that_is_gone_ends_its_alert_at_once(void **state) {
   tear_down();
 }
 
+/* One that is deleted on a page that was read moves the first queue of the next
+ * page to it. */
+static void a_queue_that_slipped_between_two_pages_is_not_gone(void **state) {
+  (void)state;
+  set_up(3);
+  add("backlog");
+  t.has_pages = true;
+  t.queues[2].ready = 90000;
+  run_for(310);
+  for (int i = 0; i < 5; i++) {
+    t.result.queues_count = 2;
+    run_for(10);
+    t.result.queues_count = 3;
+    run_for(10);
+  }
+  assert_int_equal(t.events_count, 1);
+  t.result.queues_count = 2; /* now it is gone */
+  run_for(20);
+  assert_int_equal(t.events_count, 2);
+  is_event(1, 420, RMQ_OKAY, "q002");
+  tear_down();
+}
+
 static void a_node_that_leaves_the_cluster_ends_its_alert(void **state) {
   (void)state;
   set_up(0);
@@ -831,6 +859,7 @@ int main(void) {
       cmocka_unit_test(an_alert_stays_while_its_queues_node_is_away),
       cmocka_unit_test(a_queue_that_does_not_come_back_with_its_node_is_gone),
       cmocka_unit_test(a_queue_that_is_gone_ends_its_alert_at_once),
+      cmocka_unit_test(a_queue_that_slipped_between_two_pages_is_not_gone),
       cmocka_unit_test(a_node_that_leaves_the_cluster_ends_its_alert),
       cmocka_unit_test(
           a_drop_is_said_once_the_rate_is_learned_and_until_it_is_over),

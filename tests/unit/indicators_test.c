@@ -284,6 +284,35 @@ static void a_queue_missing_from_half_a_list_keeps_its_sum(void **state) {
   end(&t);
 }
 
+/* Between two pages, or from a node to be asked to one that was. */
+static void a_queue_that_slipped_between_answers_keeps_its_sum(void **state) {
+  (void)state;
+  for (int nodes = 0; nodes < 2; nodes++) {
+    struct story t;
+    begin(&t);
+    for (int i = 0; i < 6; i++) {
+      SHOW_ROW("%s, poll %d", nodes ? "nodes" : "pages", i);
+      poll(&t);
+      t.s.has_pages = !nodes;
+      t.s.is_per_node = nodes;
+      if (nodes) {
+        t.s.nodes[0].has_counters = true;
+        struct rmq_snapshot_node *b = rmq_snapshot_add_node(&t.s, "rabbit@b");
+        b->uptime = t.uptime;
+        b->has_counters = true;
+      }
+      add(&t, "a", 0, 10);
+      if (i != 1 && i != 3 && i != 4)
+        add(&t, "q", 0, 100 + 10 * i);
+      step(&t);
+      if (i == 2)
+        assert_int_equal(t.r.queues[1].publish, 20);
+    }
+    assert_int_equal(t.r.queues[1].publish, 0); /* gone, and a new one */
+    end(&t);
+  }
+}
+
 /* Its counters were not asked for, or the queue was not, for a while; or
  * another one told them. */
 static void counters_that_come_back_make_no_spike(void **state) {
@@ -893,6 +922,7 @@ int main(void) {
       cmocka_unit_test(a_node_that_comes_back_makes_no_spike),
       cmocka_unit_test(a_queue_declared_anew_counts_from_0),
       cmocka_unit_test(a_queue_missing_from_half_a_list_keeps_its_sum),
+      cmocka_unit_test(a_queue_that_slipped_between_answers_keeps_its_sum),
       cmocka_unit_test(counters_that_come_back_make_no_spike),
       cmocka_unit_test(a_queue_over_the_maximum_keeps_its_sum),
       cmocka_unit_test(a_queue_whose_node_is_away_keeps_its_sum),

@@ -56,7 +56,7 @@ static void judge(struct rmq_monitor_alerts *a) {
   const struct rmq_alerts_input in = {.result = &result,
                                       .is_answered = true,
                                       .has_nodes = true,
-                                      .has_all_queues = true,
+                                      .queues_patience = 0,
                                       .now = fake.now};
   rmq_monitor_alerts_step(a, &in);
   fake_host_advance(&fake, rmq_s(10));

@@ -496,8 +496,49 @@ static void a_page_that_is_gone_is_the_end_of_the_list(void **state) {
   set_up(&f, rules, 100);
   run(&f);
   assert_true(f.s.has_all_queues);
+  assert_int_equal(rmq_snapshot_patience(&f.s), 1); /* the rest moved to it */
   assert_false(rmq_error_is_set(&f.r.queues_error));
   tear_down(&f);
+}
+
+static void a_queue_may_slip_between_pages_only(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    struct fake_web_rule page_1, page_2;
+    size_t max_queues;
+    int want;
+  } rows[] = {
+      {"one page", {"?page=1&", 200, PAGE(1, 1, QUEUE("a")), 0}, {0}, 9, 0},
+      {"two, of which b was deleted and c is on the first now",
+       {"?page=1&", 200, PAGE(1, 2, QUEUE("a") "," QUEUE("b")), 0},
+       {"?page=2&", 200, PAGE(2, 2, QUEUE("d")), 0},
+       9,
+       1},
+      {"the second one fails",
+       {"?page=1&", 200, PAGE(1, 2, QUEUE("a")), 0},
+       {"?page=2&", 500, "", 0},
+       9,
+       RMQ_SNAPSHOT_PATIENCE},
+      {"more than the maximum",
+       {"?page=1&", 200, PAGE(1, 2, QUEUE("a") "," QUEUE("b")), 0},
+       {0},
+       1,
+       RMQ_SNAPSHOT_PATIENCE},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    const struct fake_web_rule rules[] = {{"overview", 200, OVERVIEW, 0},
+                                          {"nodes", 200, NODES, 0},
+                                          rows[i].page_1,
+                                          rows[i].page_2,
+                                          {NULL, 0, NULL, 0}};
+    struct fixture f;
+    SHOW_ROW("%s", rows[i].name);
+    set_up(&f, rules, rows[i].max_queues);
+    run(&f);
+    assert_int_equal(rmq_snapshot_patience(&f.s), rows[i].want);
+    tear_down(&f);
+  }
 }
 
 static void no_page_is_asked_for_beyond_the_maximum(void **state) {
@@ -1161,6 +1202,7 @@ int main(void) {
       cmocka_unit_test(a_hanging_server_costs_its_timeout_and_no_more),
       cmocka_unit_test(parts_that_fail_leave_the_rest),
       cmocka_unit_test(a_page_that_is_gone_is_the_end_of_the_list),
+      cmocka_unit_test(a_queue_may_slip_between_pages_only),
       cmocka_unit_test(no_page_is_asked_for_beyond_the_maximum),
       cmocka_unit_test(without_statistics_lengths_come_from_the_list),
       cmocka_unit_test(a_cancelled_poll_asks_nothing_more),
