@@ -25,7 +25,12 @@ static const char last_name[] = "rabbitmq_consume/last";
 
 /* A tag is the delivery's ticket and, in its low bits, the block. */
 enum { BLOCKS_MAX = 256, BLOCK_BITS = 8, DRAIN_INTERVAL_S = 86400 };
-enum { EVENTS_INTERVAL_S = 1, EVENTS_WHILE_DRAINING_MS = 50 };
+/* A read that is longer than its interval is a warning of collectd's. */
+enum {
+  EVENTS_INTERVAL_S = 1,
+  EVENTS_READ_MS = 800,
+  EVENTS_WHILE_DRAINING_MS = 50
+};
 
 struct block {
   char *name;
@@ -135,10 +140,16 @@ static int consume_report(user_data_t *ud) {
   return 0;
 }
 
-/* Handlers of notifications run in here, and may take their time. */
+static struct rmq_mono from_now(const struct block *b, struct rmq_dur d) {
+  return rmq_mono_add(b->host.host.mono(b->host.host.ctx), d);
+}
+
+/* Handlers of notifications run in here, and may take their time. At its end
+ * collectd waits for a read callback that runs, however long. */
 static int consume_events(user_data_t *ud) {
   struct block *b = ud->data;
-  rmq_role_consume_dispatch_events(b->role);
+  rmq_role_consume_dispatch_events(b->role,
+                                   from_now(b, rmq_ms(EVENTS_READ_MS)));
   return 0;
 }
 
@@ -152,24 +163,43 @@ static struct rmq_mono deadline_of(const struct block *b,
   return rmq_mono_add(begin, b->options->connection.shutdown_timeout);
 }
 
-/* Its own read callback has been destroyed: the notifications that are still
- * there are dispatched from here. */
-static void dispatch_the_rest(struct block *b, struct rmq_mono until) {
-  struct rmq_mono next = {0};
-  do {
-    rmq_role_consume_dispatch_events(b->role);
-    next = rmq_mono_add(b->host.host.mono(b->host.host.ctx),
-                        rmq_ms(EVENTS_WHILE_DRAINING_MS));
-  } while (!rmq_role_consume_await(b->role, rmq_mono_min(next, until)) &&
-           !rmq_mono_reached(next, until));
+/* A little longer than the worker has, so that it can end by itself. */
+static struct rmq_mono patience_with(const struct block *b,
+                                     struct rmq_mono begin) {
+  return rmq_mono_add(deadline_of(b, begin), rmq_ms(500));
+}
+
+static bool takes_events(const struct block *b) {
+  return b->role != NULL && b->options->trust.notifications;
+}
+
+/* True when the block needs no more of it: its worker has ended, or its time is
+ * over. What its worker did not wait for goes back with its message. */
+static bool dispatch_some(struct block *b, struct rmq_mono until) {
+  struct rmq_mono next =
+      rmq_mono_min(from_now(b, rmq_ms(EVENTS_WHILE_DRAINING_MS)), until);
+  if (rmq_role_consume_await(b->role, (struct rmq_mono){0}))
+    return true;
+  rmq_role_consume_dispatch_events(b->role, next);
+  return rmq_role_consume_await(b->role, next) || rmq_mono_reached(next, until);
+}
+
+/* Their read callbacks have been destroyed: the notifications that are still
+ * there are dispatched from here, of all blocks in turn, since a slow handler
+ * would take all the time for the first. */
+static void dispatch_the_rest(struct rmq_mono begin) {
+  bool is_over = false;
+  while (!is_over) {
+    is_over = true;
+    for (size_t i = 0; i < blocks_count; i++)
+      if (takes_events(blocks[i]) &&
+          !dispatch_some(blocks[i], patience_with(blocks[i], begin)))
+        is_over = false;
+  }
 }
 
 static void finish_block(struct block *b, struct rmq_mono begin) {
-  /* A little longer than the worker has, so that it can end by itself. */
-  struct rmq_mono until = rmq_mono_add(deadline_of(b, begin), rmq_ms(500));
-  if (b->options->trust.notifications)
-    dispatch_the_rest(b, until);
-  if (rmq_role_consume_join(b->role, until))
+  if (rmq_role_consume_join(b->role, patience_with(b, begin)))
     return;
   ERROR("%s plugin: block \"%s\": its thread did not end in time and is left "
         "behind",
@@ -190,6 +220,7 @@ static void drain(void *unused) {
       begin = b->host.host.mono(b->host.host.ctx);
     rmq_role_consume_stop(b->role, deadline_of(b, begin));
   }
+  dispatch_the_rest(begin);
   for (size_t i = 0; i < blocks_count; i++)
     if (blocks[i]->role != NULL)
       finish_block(blocks[i], begin);

@@ -328,9 +328,10 @@ void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket) {
   rmq_gate_back(&r->gate);
 }
 
-void rmq_role_consume_dispatch_events(struct rmq_role_consume *r) {
+void rmq_role_consume_dispatch_events(struct rmq_role_consume *r,
+                                      struct rmq_mono until) {
   uint64_t ticket = 0;
   while (r->events != NULL &&
-         rmq_consume_events_dispatch(r->events, r->host, &ticket))
+         rmq_consume_events_dispatch(r->events, r->host, until, &ticket))
     settle_one(r, ticket);
 }

@@ -109,7 +109,9 @@ enum rmq_refusal rmq_consume_events_push(struct rmq_consume_events *e,
 
 bool rmq_consume_events_dispatch(struct rmq_consume_events *e,
                                  const struct rmq_host *host,
-                                 uint64_t *ret_ticket) {
+                                 struct rmq_mono until, uint64_t *ret_ticket) {
+  if (rmq_mono_reached(host->mono(host->ctx), until))
+    return false;
   pthread_mutex_lock(&e->lock);
   struct item *item = rmq_ring_pop(&e->ring);
   pthread_mutex_unlock(&e->lock);

@@ -23,9 +23,10 @@ void rmq_consume_events_free(struct rmq_consume_events *e);
 enum rmq_refusal rmq_consume_events_push(struct rmq_consume_events *e,
                                          const struct rmq_event *event,
                                          uint64_t ticket, struct rmq_mono now);
-/* Another thread: dispatches the oldest; false when there is none. */
+/* Another thread: dispatches the oldest; false when there is none, or it is
+ * `until`: handlers may be slower than messages come. */
 bool rmq_consume_events_dispatch(struct rmq_consume_events *e,
                                  const struct rmq_host *host,
-                                 uint64_t *ret_ticket);
+                                 struct rmq_mono until, uint64_t *ret_ticket);
 
 #endif

@@ -131,9 +131,11 @@ bool rmq_role_consume_is_up(const struct rmq_role_consume *r);
 bool rmq_role_consume_is_idle(struct rmq_role_consume *r);
 
 /* One thread at a time, and not the worker's: dispatches the notifications that
- * messages have brought, if the block takes any. To be called about every
- * second, until the role has been joined. */
-void rmq_role_consume_dispatch_events(struct rmq_role_consume *r);
+ * messages have brought, if the block takes any; none is begun at `until`, and
+ * the rest waits for the next call. To be called about every second, until the
+ * role has been joined. */
+void rmq_role_consume_dispatch_events(struct rmq_role_consume *r,
+                                      struct rmq_mono until);
 /* Any thread: messages rejected so far, which are dead-lettered or lost. */
 uint64_t rmq_role_consume_rejected(struct rmq_role_consume *r);
 /* One thread at a time: emits the block's own series. */

@@ -8,6 +8,7 @@
  *     File "PATH"
  *     Delay 0            # seconds a write takes, to play a slow writer
  *     DelayCount -1      # so many writes are slow, then no more; -1: all
+ *     NotificationDelay 0 # seconds a notification takes
  *     RegisterAt "load"  # or "init", as collectd's network does
  *   </Plugin>
  *
@@ -25,6 +26,7 @@ static int fd = -1;
 static char *path;
 static double delay_s;
 static int delay_count = -1;
+static double notification_delay_s;
 static char *register_at;
 static atomic_int delayed;
 
@@ -55,12 +57,16 @@ static void values_format(char *out, size_t size, const data_set_t *ds,
   }
 }
 
+static void rest(double seconds) {
+  struct timespec t = CDTIME_T_TO_TIMESPEC(DOUBLE_TO_CDTIME_T(seconds));
+  nanosleep(&t, NULL);
+}
+
 static void be_slow(void) {
   if (delay_s <= 0 ||
       (delay_count >= 0 && atomic_fetch_add(&delayed, 1) >= delay_count))
     return;
-  struct timespec t = CDTIME_T_TO_TIMESPEC(DOUBLE_TO_CDTIME_T(delay_s));
-  nanosleep(&t, NULL);
+  rest(delay_s);
 }
 
 static int sink_write(const data_set_t *ds, const value_list_t *vl,
@@ -84,6 +90,8 @@ static int sink_notification(const notification_t *n, user_data_t *ud) {
   int length = snprintf(line, sizeof(line), "N %.3f %d %s/%s/%s %s\n",
                         CDTIME_T_TO_DOUBLE(n->time), n->severity, n->host,
                         n->plugin, n->type, n->message);
+  if (notification_delay_s > 0)
+    rest(notification_delay_s);
   return line_put(line, length);
 }
 
@@ -97,6 +105,8 @@ static int sink_config(oconfig_item_t *ci) {
       status = cf_util_get_double(child, &delay_s);
     else if (strcasecmp("DelayCount", child->key) == 0)
       status = cf_util_get_int(child, &delay_count);
+    else if (strcasecmp("NotificationDelay", child->key) == 0)
+      status = cf_util_get_double(child, &notification_delay_s);
     else if (strcasecmp("RegisterAt", child->key) == 0)
       status = cf_util_get_string(child, &register_at);
     if (status != 0)

@@ -6,9 +6,11 @@ import collections
 import gzip
 import json
 import pathlib
+import re
 import time
 
 from rig import modules as warren
+from rig.collectd import plugin
 from rig.waiting import NotInTime, wait_for
 
 TEXT, JSON = "text/collectd", "application/json"
@@ -296,3 +298,37 @@ def test_a_message_waits_for_its_notifications_and_the_end_does_not_lose_them(
     assert took < 20, "it does not wait for a read callback that is gone"
     wait_for(lambda: len(came()) + 3 * vhost.ready("q") == 33, 60,
              "the others are back in the queue")
+
+
+def test_slow_handlers_of_notifications_do_not_keep_the_daemon_from_ending(
+        rig, broker, vhost):
+    """Two blocks with work for 40 s each: they share the time that is left."""
+    queues, count = ("a", "b"), 200
+    b = rig.daemon(
+        "B", ["rabbitmq_consume"], plugin("sink", NotificationDelay=0.2),
+        warren.consume(*(warren.subscribe_block(
+            q, broker, vhost.name, Queue=q, ShutdownTimeout=8,
+            Notifications=True, NotificationRate=10000) for q in queues)))
+    sent = {q: {f"{q} {i}!" for i in range(count)} for q in queues}
+    b.start()
+    for q in queues:
+        wait_for(lambda: vhost.consumers(q) == 1, 60, "the block consumes")
+        publish_all(vhost, [
+            (q, b'PUTNOTIF severity=failure time=%.3f host=h plugin=p '
+             b'message="%s"\n' % (time.time(), text.encode()),
+             {"content_type": TEXT}) for text in sent[q]])
+
+    def came(q):
+        return [n[2] for n in b.record.refresh().notifications
+                if n[2].startswith(q + " ")]
+    for q in queues:
+        wait_for(lambda: came(q), 60, "the first are dispatched")
+    before = {q: len(came(q)) for q in queues}
+    assert b.stop() < 25 and b.status == 0
+    for q in queues:
+        assert len(came(q)) > before[q] + 10, "it had its share of the end"
+        wait_for(lambda: vhost.ready(q) + len(set(came(q))) >= count, 60,
+                 "what is left is back in the queue")
+        left = {re.search(rb'"(.*)"', body)[1].decode()
+                for _, body in vhost.take_all(q)}
+        assert left | set(came(q)) == sent[q] and left, "none is lost"

@@ -45,11 +45,20 @@ static void hear(void *ctx, const struct rmq_event *e) {
   snprintf(host_heard.last, sizeof(host_heard.last), "%s: %s", e->id.host,
            e->message);
 }
-static const struct rmq_host host = {.event = hear};
+static struct rmq_mono host_now;
+static struct rmq_mono mono(void *ctx) {
+  (void)ctx;
+  return host_now;
+}
+static const struct rmq_host host = {.event = hear, .mono = mono};
+
+static bool dispatch(struct rmq_consume_events *e, uint64_t *ret_ticket) {
+  return rmq_consume_events_dispatch(e, &host, RMQ_NEVER, ret_ticket);
+}
 
 static void empty(struct rmq_consume_events *e) {
   uint64_t ticket = 0;
-  while (rmq_consume_events_dispatch(e, &host, &ticket))
+  while (dispatch(e, &ticket))
     ;
 }
 
@@ -57,14 +66,14 @@ static void they_come_out_in_order_with_their_tickets(void **state) {
   (void)state;
   struct rmq_consume_events *e = rmq_consume_events_new(10);
   uint64_t ticket = 99;
-  assert_false(rmq_consume_events_dispatch(e, &host, &ticket));
+  assert_false(dispatch(e, &ticket));
   assert_int_equal(ticket, 99);
   assert_int_equal(push(e, 7, 0), RMQ_REFUSAL_none);
   assert_int_equal(push(e, 8, 0), RMQ_REFUSAL_none);
-  assert_true(rmq_consume_events_dispatch(e, &host, &ticket));
+  assert_true(dispatch(e, &ticket));
   assert_int_equal(ticket, 7);
   assert_string_equal(host_heard.last, "h: event 7");
-  assert_true(rmq_consume_events_dispatch(e, &host, &ticket));
+  assert_true(dispatch(e, &ticket));
   assert_int_equal(ticket, 8);
   assert_int_equal(push(e, 9, 0), RMQ_REFUSAL_none);
   rmq_consume_events_free(e); /* with one in it */
@@ -96,11 +105,40 @@ static void a_full_ring_refuses_and_forgets_nothing(void **state) {
   rmq_consume_events_free(e);
 }
 
+enum { SLOW_MS = 300 };
+
+/* A handler that needs so long, while messages go on coming. */
+static void hear_slowly(void *ctx, const struct rmq_event *event) {
+  hear(NULL, event);
+  host_now = rmq_mono_add(host_now, rmq_ms(SLOW_MS));
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(push(ctx, 1, (host_now.ns - at_ms(0).ns) / RMQ_NS_PER_MS),
+                     RMQ_REFUSAL_none);
+}
+
+static void slow_handlers_do_not_keep_the_thread_that_runs_them(void **state) {
+  (void)state;
+  struct rmq_consume_events *e = rmq_consume_events_new(10000);
+  const struct rmq_host slow = {.ctx = e, .event = hear_slowly, .mono = mono};
+  uint64_t ticket = 0;
+  host_now = at_ms(0);
+  host_heard.count = 0;
+  assert_int_equal(push(e, 1, 0), RMQ_REFUSAL_none);
+  while (rmq_consume_events_dispatch(e, &slow, at_ms(2 * SLOW_MS), &ticket))
+    assert_true(host_heard.count < RMQ_CONSUME_EVENTS_MAX / 2);
+  assert_int_equal(host_heard.count, 2);
+  host_heard.count = 0;
+  empty(e);
+  assert_int_equal(host_heard.count, 3); /* the rest waits */
+  rmq_consume_events_free(e);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(they_come_out_in_order_with_their_tickets),
       cmocka_unit_test(the_rate_is_kept_over_any_second),
       cmocka_unit_test(a_full_ring_refuses_and_forgets_nothing),
+      cmocka_unit_test(slow_handlers_do_not_keep_the_thread_that_runs_them),
   };
   return run_all(tests);
 }
