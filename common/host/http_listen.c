@@ -95,15 +95,16 @@ static struct rmq_mono turn(struct rmq_http_listen *l, struct rmq_mono now) {
   pthread_mutex_unlock(&l->lock);
   l->has_room = false;
   MHD_run(l->daemon);
+  struct rmq_mono due = rmq_http_client_close_late(l, now);
   /* At a bound, of connections or of descriptors, the library looks at the
    * listening socket no more until the round after one has ended, and does not
    * say that this round is due. Not here: clients that come and go could keep
    * us from our lists for ever. */
   if (l->has_room)
     return now;
-  struct rmq_mono due = RMQ_NEVER;
   if (MHD_get_timeout(l->daemon, &ms) == MHD_YES)
-    due = rmq_mono_add(now, rmq_ms(ms > 60000 ? 60000 : (int64_t)ms));
+    due = rmq_mono_min(
+        due, rmq_mono_add(now, rmq_ms(ms > 60000 ? 60000 : (int64_t)ms)));
   pthread_mutex_lock(&l->lock);
   due = rmq_mono_min(due, l->next_expiry);
   pthread_mutex_unlock(&l->lock);
@@ -167,7 +168,10 @@ static void on_connection(void *ctx, struct MHD_Connection *connection,
                           void **own,
                           enum MHD_ConnectionNotificationCode code) {
   struct rmq_http_listen *l = ctx;
-  (void)connection, (void)own;
+  if (code == MHD_CONNECTION_NOTIFY_STARTED)
+    *own = rmq_http_client_new(l, connection);
+  else
+    rmq_http_client_free(l, *own);
   pthread_mutex_lock(&l->lock);
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     l->stats.accepted++;
@@ -221,6 +225,7 @@ make_listen(const struct rmq_http_listen_config *config,
   l->next_expiry = l->stop_at = RMQ_NEVER;
   rmq_list_init(&l->waiting);
   rmq_list_init(&l->ready);
+  rmq_list_init(&l->clients);
   pthread_mutex_init(&l->lock, NULL);
   l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (l->wake < 0) {

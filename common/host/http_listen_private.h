@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared by the two files of the HTTP server.
+ * Shared by the three files of the HTTP server.
  *
  * libmicrohttpd is driven from outside, by one thread of ours: it alone calls
  * the library. Other threads only put an answer into a request and the request
@@ -25,11 +25,18 @@ struct rmq_http_reply {
   struct MHD_Response *response; /* NULL without memory: the connection ends */
 };
 
+/* A connection. */
+struct rmq_http_client {
+  struct rmq_node node; /* in clients of l, while it is to do something */
+  struct rmq_mono since;
+  int fd; /* the library's */
+};
+
 struct rmq_http_request {
   struct rmq_node node; /* in waiting or ready of l, while it is suspended */
   struct rmq_http_listen *l;
   struct MHD_Connection *connection;
-  struct rmq_mono started;
+  struct rmq_http_client *client; /* NULL without memory: it is being closed */
   char *target;
   char method[16];
   struct rmq_buf body;
@@ -55,10 +62,11 @@ struct rmq_http_listen {
   pthread_t thread;
   bool is_started;
   /* The thread's. */
-  size_t active; /* requests that are not over */
-  size_t bodies; /* bytes charged */
-  bool is_over;  /* what comes now is refused */
-  bool has_room; /* a connection ended: another may be accepted */
+  struct rmq_list clients; /* the next to be late is the first */
+  size_t active;           /* requests that are not over */
+  size_t bodies;           /* bytes charged */
+  bool is_over;            /* what comes now is refused */
+  bool has_room;           /* a connection ended: another may be accepted */
   /* Under the lock. */
   pthread_mutex_t lock;
   unsigned owners; /* the creator, and each request that a handler has */
@@ -71,6 +79,24 @@ struct rmq_http_listen {
 void rmq_http_listen_wake(struct rmq_http_listen *l);
 /* With the lock held, which is released; the last owner frees l. */
 void rmq_http_listen_leave(struct rmq_http_listen *l);
+
+/* ---- clients; the server's thread ---- */
+
+/* A connection is there; NULL without memory, and then it is closed. */
+struct rmq_http_client *rmq_http_client_new(struct rmq_http_listen *l,
+                                            struct MHD_Connection *connection);
+/* NULL allowed, as below. */
+void rmq_http_client_free(struct rmq_http_listen *l, struct rmq_http_client *c);
+/* Of a request. */
+struct rmq_http_client *rmq_http_client_of(struct MHD_Connection *connection);
+/* It has done one thing, and has so and so long for the next: to send a request
+ * line, the rest of the request, or to take the answer. */
+void rmq_http_client_next(struct rmq_http_listen *l, struct rmq_http_client *c);
+/* It waits for us. */
+void rmq_http_client_rest(struct rmq_http_listen *l, struct rmq_http_client *c);
+/* Closes those that took too long. Returns when the next one will have. */
+struct rmq_mono rmq_http_client_close_late(struct rmq_http_listen *l,
+                                           struct rmq_mono now);
 
 /* A refusal of our own. Any thread. */
 struct rmq_http_reply rmq_http_request_refusal(int status, const char *text);

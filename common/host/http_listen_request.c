@@ -9,9 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* A request is there by then, or gone. */
-enum { REQUEST_READ_S = 60 };
-
 /* What is answered without a handler. */
 enum {
   HTTP_BAD_REQUEST = 400,
@@ -58,6 +55,7 @@ static enum MHD_Result send_reply(struct rmq_http_request *q,
     q->l->stats.answers[reply->status]++;
     pthread_mutex_unlock(&q->l->lock);
   }
+  rmq_http_client_next(q->l, q->client);
   drop_reply(reply);
   return rc;
 }
@@ -100,10 +98,11 @@ void *rmq_http_request_on_target(void *ctx, const char *target,
   q->l = l;
   q->connection = connection;
   q->owners = 1;
-  q->started = l->config.host->mono(l->config.host->ctx);
+  q->client = rmq_http_client_of(connection);
   q->deadline = RMQ_NEVER;
   q->target = strdup(target);
   l->active++;
+  rmq_http_client_next(l, q->client);
   return q;
 }
 
@@ -206,10 +205,6 @@ static enum MHD_Result begin(struct rmq_http_request *q, const char *method) {
 
 static enum MHD_Result take_piece(struct rmq_http_request *q, const char *bytes,
                                   size_t len) {
-  const struct rmq_host *host = q->l->config.host;
-  struct rmq_dur age = rmq_mono_since(host->mono(host->ctx), q->started);
-  if (age.ns > rmq_s(REQUEST_READ_S).ns)
-    return MHD_NO;
   if (q->refusal != 0)
     return MHD_YES;
   /* What came, not what was announced: that costs its sender nothing. */
@@ -236,6 +231,7 @@ static enum MHD_Result hand_over(struct rmq_http_request *q) {
   if (!is_answered) {
     MHD_suspend_connection(q->connection);
     q->is_suspended = true;
+    rmq_http_client_rest(l, q->client);
     rmq_list_push_back(&l->waiting, &q->node);
     l->next_expiry = rmq_mono_min(l->next_expiry, q->deadline);
   }
@@ -283,6 +279,7 @@ void rmq_http_request_on_end(void *ctx, struct MHD_Connection *connection,
     return;
   *request = NULL;
   l->active--;
+  rmq_http_client_next(l, q->client);
   l->bodies -= q->charged;
   pthread_mutex_lock(&l->lock);
   assert(!q->is_suspended);

@@ -20,12 +20,17 @@
 enum {
   BODY_MAX = 1000,
   ANSWER_MAX = 65536,
+  LARGE = 8 << 20,
   CONNECTIONS_MAX = 20,
-  MOMENT_MS = 200 /* enough for a thread to wake */
+  MOMENT_MS = 200, /* enough for a thread to wake */
+  PATIENCE_MS = 60000,
+  STEP_S = 60, /* what a client has for each step */
+  IDLE_S = 600 /* later than any test's end */
 };
 
 struct fixture {
   struct rmq_host host;
+  _Atomic int64_t ahead_ns; /* its clock before the machine's */
   char dir[64], path[80], address[100];
   struct rmq_http_listen_config config;
   struct rmq_http_listen *server;
@@ -38,6 +43,12 @@ struct fixture {
 
 static void no_log(void *ctx, const struct rmq_log_record *record) {
   (void)ctx, (void)record;
+}
+
+static struct rmq_mono mono(void *ctx) {
+  struct fixture *f = ctx;
+  struct rmq_dur ahead = {atomic_load(&f->ahead_ns)};
+  return rmq_mono_add(rmq_host_mono(NULL), ahead);
 }
 
 static struct rmq_http_answer say(int status, const char *text) {
@@ -61,7 +72,8 @@ static void keep(struct fixture *f, struct rmq_http_request *q) {
 }
 
 /* /later is kept; /soon is kept with a deadline that has passed; /in-a-moment
- * with one that comes; all else is answered with method, target and body. */
+ * with one that comes; /large is answered with more than a socket takes, all
+ * else with method, target and body. */
 static void on_request(void *ctx, struct rmq_http_request *q) {
   struct fixture *f = ctx;
   char text[2 * BODY_MAX];
@@ -86,6 +98,14 @@ static void on_request(void *ctx, struct rmq_http_request *q) {
     keep(f, q);
     return;
   }
+  if (strcmp(rmq_http_request_target(q), "/large") == 0) {
+    static char large[LARGE];
+    memset(large, 'l', sizeof(large));
+    rmq_http_request_answer(
+        q, &(struct rmq_http_answer){
+               .status = 200, .body = large, .body_len = sizeof(large)});
+    return;
+  }
   const char *body = rmq_http_request_body(q, &len);
   snprintf(text, sizeof(text), "%s %s %.*s", rmq_http_request_method(q),
            rmq_http_request_target(q), (int)len, body);
@@ -104,9 +124,10 @@ static int set_up(void **state) {
   snprintf(f->address, sizeof(f->address), "unix:%s", f->path);
   pthread_mutex_init(&f->lock, NULL);
   pthread_cond_init(&f->arrived, NULL);
-  f->host = (struct rmq_host){.service = "warren",
+  f->host = (struct rmq_host){.ctx = f,
+                              .service = "warren",
                               .log = no_log,
-                              .mono = rmq_host_mono,
+                              .mono = mono,
                               .wall = rmq_host_wall};
   f->config =
       (struct rmq_http_listen_config){.host = &f->host,
@@ -116,7 +137,7 @@ static int set_up(void **state) {
                                       .connections_max = CONNECTIONS_MAX,
                                       .body_max = BODY_MAX,
                                       .bodies_max = 3 * BODY_MAX,
-                                      .idle_timeout = rmq_s(20),
+                                      .idle_timeout = rmq_s(IDLE_S),
                                       .ctx = f,
                                       .request = on_request};
   f->server = rmq_http_listen_new(&f->config, &err);
@@ -169,7 +190,7 @@ static const char *hear(int fd) {
     if (end != NULL && length != NULL &&
         len >= (size_t)(end + 4 - text) + strtoul(length + 16, NULL, 10))
       return text;
-    assert_int_equal(poll(&input, 1, 20000), 1);
+    assert_int_equal(poll(&input, 1, PATIENCE_MS), 1);
     ssize_t n = recv(fd, text + len, sizeof(text) - 1 - len, 0);
     if (n <= 0)
       return text;
@@ -393,7 +414,7 @@ static void whoever_waits_at_the_bound_is_next_when_one_goes(void **state) {
   assert_int_equal(poll(&next, 1, 20), 0);
   assert_true(stats_of(f).at_bound == 1);
   close(fds[0]);
-  assert_int_equal(poll(&next, 1, 10000), 1); /* idle ones go after 20 s */
+  assert_int_equal(poll(&next, 1, PATIENCE_MS), 1);
   assert_int_equal(status_of(hear(next.fd)), 200);
   close(next.fd);
   for (size_t i = 1; i < CONNECTIONS_MAX; i++)
@@ -514,6 +535,93 @@ static void a_request_may_outlive_its_server(void **state) {
   assert_non_null(f->server);
 }
 
+/* ---- clients that take their time ---- */
+
+/* The server's clock is moved, and it looks at it. */
+static void advance(struct fixture *f, struct rmq_dur d) {
+  atomic_fetch_add(&f->ahead_ns, d.ns);
+  assert_int_equal(status_of(ask(f, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n")),
+                   200);
+}
+
+/* Reads until the server closes, and returns how much there was. */
+static size_t drain(int fd) {
+  static char bytes[ANSWER_MAX];
+  struct pollfd input = {.fd = fd, .events = POLLIN};
+  for (size_t len = 0;;) {
+    assert_int_equal(poll(&input, 1, PATIENCE_MS), 1);
+    ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
+    if (n <= 0)
+      return len;
+    len += (size_t)n;
+  }
+}
+
+/* A byte of each now and then, which the library's own bound allows for ever.
+ */
+static void a_request_that_drips_costs_its_place(void **state) {
+  struct fixture *f = *state;
+  static const char *const rows[] = {
+      "",
+      "G",
+      "GET /now HTTP/1.1\r\nX: ",
+      "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nb",
+      "POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0",
+      ("POST /now HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+       "0\r\nX: "),
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i]);
+    int fd = dial(f);
+    tell(fd, rows[i]);
+    for (int byte = 0; byte < 5; byte++) {
+      advance(f, rmq_s(STEP_S / 2));
+      send(fd, "0", 1, MSG_NOSIGNAL);
+    }
+    assert_int_equal(drain(fd), 0);
+    close(fd);
+  }
+}
+
+static void an_answer_that_nobody_takes_costs_its_place(void **state) {
+  struct fixture *f = *state;
+  struct pollfd input = {.fd = dial(f), .events = POLLIN};
+  tell(input.fd, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+  assert_int_equal(poll(&input, 1, PATIENCE_MS), 1);
+  advance(f, rmq_s(STEP_S + 1));
+  assert_in_range(drain(input.fd), 1, LARGE - 1);
+  close(input.fd);
+}
+
+static void each_request_of_a_connection_has_its_own_time(void **state) {
+  struct fixture *f = *state;
+  int fd = dial(f);
+  for (int i = 0; i < 4; i++) {
+    advance(f, rmq_s(STEP_S * 2 / 3));
+    tell(fd, "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+             "Expect: 100-continue\r\n\r\n");
+    char text[64];
+    assert_true(recv(fd, text, sizeof(text), 0) > 0); /* 100 Continue */
+    advance(f, rmq_s(STEP_S * 2 / 3));
+    tell(fd, "abc");
+    assert_string_equal(body_of(hear(fd)), "POST /now abc");
+  }
+  close(fd);
+}
+
+/* How long that is says the deadline that its handler gave it. */
+static void who_waits_for_us_is_never_late(void **state) {
+  struct fixture *f = *state;
+  int fd = dial(f);
+  tell(fd, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+  struct rmq_http_request *q = wait_kept(f, 0);
+  advance(f, rmq_s(10 * STEP_S));
+  const struct rmq_http_answer a = say(200, "at last");
+  rmq_http_request_answer(q, &a);
+  assert_string_equal(body_of(hear(fd)), "at last");
+  close(fd);
+}
+
 static void what_others_can_reach_has_to_be_allowed(void **state) {
   struct fixture *f = *state;
   struct rmq_http_listen_config config = f->config;
@@ -576,6 +684,10 @@ int main(void) {
       WITH_SERVER(the_end_waits_for_answers),
       WITH_SERVER(the_end_does_not_wait_for_ever),
       WITH_SERVER(a_request_may_outlive_its_server),
+      WITH_SERVER(a_request_that_drips_costs_its_place),
+      WITH_SERVER(an_answer_that_nobody_takes_costs_its_place),
+      WITH_SERVER(each_request_of_a_connection_has_its_own_time),
+      WITH_SERVER(who_waits_for_us_is_never_late),
       WITH_SERVER(what_others_can_reach_has_to_be_allowed),
       WITH_SERVER(garbage_is_survived),
   };
