@@ -87,14 +87,15 @@ def test_a_broker_that_does_not_answer_is_a_failure_and_the_rest_unknown(build):
     assert code == 2
     assert "connection FAILURE since before" in text and "no answer" in text
     assert len(re.findall(r"UNKNOWN +not known: see connection", text)) == 4
-    assert text.count("Couldn't connect") == 1, text
+    assert len(re.findall("Could(n't| not) connect", text)) == 1, text
 
 
 def test_a_refusal_is_no_silence_and_is_told_once(build, broker):
     code, text = status(build, "--user", "monitor", url=broker.url,
                         WARREN_PASSWORD="wrong")
     assert code == 2 and text.count("401") == 1, text
-    assert re.search(r"^connection +FAILURE +refused: HTTP 401 \(Login failed\) "
+    assert re.search(r"^connection +FAILURE +refused: HTTP 401 "
+                     r"\((Login failed|Not_Authorized)\) "
                      rf"from {broker.url}; check --user and", text, re.M), text
     assert "does not answer" not in text and "\n!" not in text, text
 

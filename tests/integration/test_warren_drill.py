@@ -174,7 +174,7 @@ def test_a_user_who_may_only_look_is_told_and_nothing_is_measured(build, broker)
     broker.must("PUT", "users/looker", {"password": "p", "tags": "monitoring"})
     try:
         for password, want in (("p", "Not administrator user"),
-                               ("q", "Login failed.*WARREN_PASSWORD")):
+                               ("q", "(Login failed|Not_Auth).*WARREN_PASSWORD")):
             done = drill(build, broker, "unroutable", "--yes-on", name_of(broker),
                          "--user", "looker", password=password)
             assert done.returncode == 1 and done.stdout == "", done
