@@ -92,6 +92,7 @@ struct rmq_poll_result {
   enum rmq_poll_outcome outcome;
   const char *url;        /* that answered; borrowed */
   enum rmq_source source; /* that it was asked through */
+  bool is_user_refused;   /* a part of the answer, where others need no user */
   bool is_switched;       /* this poll took another source; reason says why */
   struct rmq_error reason;
   double seconds, bytes;

@@ -122,6 +122,8 @@ static void explain(const struct rmq_http_request *r, const char *not_found,
 
 /* ---- the nodes ---- */
 
+static bool is_about_user(int status) { return status == 401 || status == 403; }
+
 static void read_list(struct run *r, const struct rmq_http_request *q) {
   struct rmq_buf *body = r->scrape->body;
   struct rmq_error cause = {.text = ""};
@@ -133,9 +135,9 @@ static void read_list(struct run *r, const struct rmq_http_request *q) {
   r->result.has_list = r->snapshot->has_nodes;
   if (r->result.has_list)
     r->snapshot->response_time = q->seconds;
+  r->result.is_refused |=
+      q->outcome == RMQ_HTTP_ANSWERED && is_about_user(q->status);
 }
-
-static bool is_about_user(int status) { return status == 401 || status == 403; }
 
 static void explain_node(struct run *r, const struct rmq_http_request *q) {
   static const char not_found[] =

@@ -46,7 +46,8 @@ struct rmq_scrape {
 
 struct rmq_scrape_result {
   bool is_cancelled;
-  bool is_refused;    /* a node refused user, password or token */
+  bool is_refused;    /* who tells counters, or the list, refused user,
+                         password or token */
   int status;         /* HTTP's, where no node told its counters and one
                          refused, which error is about then; else 0 */
   size_t answered;    /* nodes that told their counters */

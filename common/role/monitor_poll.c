@@ -156,7 +156,7 @@ bool rmq_role_monitor_poll(struct rmq_role_monitor *m, struct rmq_mono now) {
   rmq_silence_explain(&poll, m->config, &m->silence);
   if (poll.outcome != RMQ_POLL_ANSWERED)
     rmq_checks_miss(&m->checks);
-  if (poll.outcome == RMQ_POLL_REFUSED)
+  if (poll.outcome == RMQ_POLL_REFUSED || poll.is_user_refused)
     m->has_password = false;
   if (poll.outcome == RMQ_POLL_ANSWERED)
     rmq_local_measure(&m->local, s, m->host->mono(m->host->ctx));

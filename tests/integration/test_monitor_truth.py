@@ -305,6 +305,34 @@ def test_a_wrong_password_is_said_and_read_again(rig, broker, tmp_path):
     assert "s3cret" not in m.log()
 
 
+def test_a_new_password_is_read_though_the_nodes_ask_for_none(
+        rig, broker, tmp_path):
+    secret = tmp_path / "secret"
+
+    def give(password):
+        broker.must("PUT", "users/rotated", {"password": password,
+                                             "tags": "monitoring"})
+
+    give("first")
+    try:
+        secret.write_text("first\n")
+        m = monitor(rig, cluster(broker.url, User="rotated", Password=None,
+                                 MetricsURL=broker.metrics_url,
+                                 PasswordFile=str(secret))).start()
+        # which the list of nodes alone tells
+        wait_series(m, MAIN + "gauge-partitions", lambda v: v == 0, 60)
+        give("second")
+        m.wait_log("nodes: not reported.*HTTP status 401", 60)
+        secret.write_text("second\n")
+        m.wait_log("nodes: complete again", 60)
+        before = len(m.record.history(MAIN + "gauge-partitions"))
+        wait_for(lambda: len(m.record.history(MAIN + "gauge-partitions"))
+                 > before, 60, "partitions are told again")
+        assert MAIN + "response_time-prometheus" in m.record.series()
+    finally:
+        broker.must("DELETE", "users/rotated")
+
+
 def test_errors_of_the_world_do_not_keep_collectd_from_starting(
         rig, broker, tmp_path):
     ca = tmp_path / "ca.pem"

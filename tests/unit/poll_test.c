@@ -1071,6 +1071,30 @@ static void of_nodes_that_bring_nothing_one_that_refuses_is_told(void **state) {
   }
 }
 
+/* /metrics asks for no user by default, the list does. */
+static void a_list_that_refuses_the_user_is_told(void **state) {
+  (void)state;
+  static const struct {
+    int list, a; /* HTTP's */
+    bool want;
+  } rows[] = {{200, 200, false}, {0, 200, false},  {500, 200, false},
+              {401, 200, true},  {403, 200, true}, {200, 401, true}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct cluster whole = make_cluster(), c = whole;
+    struct fixture f;
+    SHOW_ROW("%d and %d", rows[i].list, rows[i].a);
+    c.rules[LIST].status = rows[i].list;
+    c.rules[METRICS_A].status = rows[i].a;
+    begin_cluster(&f, &c);
+    poll_cluster(&f, &whole);
+    poll_cluster(&f, &c);
+    assert_int_equal(f.r.outcome, RMQ_POLL_ANSWERED);
+    assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+    assert_int_equal(f.r.is_user_refused, rows[i].want);
+    tear_down(&f);
+  }
+}
+
 /* Nobody who is waited for in vain tells what queues cost. */
 static void who_does_not_answer_costs_no_detail(void **state) {
   (void)state;
@@ -1220,6 +1244,7 @@ int main(void) {
       cmocka_unit_test(prometheus_alone_knows_what_its_nodes_say),
       cmocka_unit_test(stream_consumers_are_known_where_all_nodes_tell),
       cmocka_unit_test(of_nodes_that_bring_nothing_one_that_refuses_is_told),
+      cmocka_unit_test(a_list_that_refuses_the_user_is_told),
       cmocka_unit_test(who_does_not_answer_costs_no_detail),
       cmocka_unit_test(partitions_of_a_version_without_are_absent),
       cmocka_unit_test(a_cancelled_scrape_is_cancelled),
