@@ -88,15 +88,32 @@ bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t ticket,
   return true;
 }
 
+/* Of which delivery it is, is not known any more. */
+static bool hear_stray(struct rmq_outstanding *t) {
+  if (t->unheard == 0)
+    return false;
+  t->values--;
+  return --t->unheard == 0;
+}
+
+static void hear_of(struct rmq_outstanding *t, struct rmq_mono since) {
+  if (since.ns <= t->newest.ns)
+    return;
+  t->newest = since;
+  if (t->unheard == 0 || since.ns <= t->unheard_since.ns)
+    return;
+  t->values -= t->unheard;
+  t->unheard = 0;
+}
+
 bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket) {
   t->has_heard = true;
   struct rmq_outstanding_slot *slot = find(t, ticket);
   if (slot == NULL || slot->left == 0) {
     t->strays++;
-    return false;
+    return hear_stray(t);
   }
-  if (slot->since.ns > t->newest.ns)
-    t->newest = slot->since;
+  hear_of(t, slot->since);
   t->values--;
   if (--slot->left > 0)
     return false;
@@ -127,6 +144,21 @@ int64_t rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket) {
   int64_t out = slot->left < HANDING_OUT / 2 ? slot->left : 0;
   t->values -= out;
   release(t, slot);
+  return out;
+}
+
+int64_t rmq_outstanding_give_up(struct rmq_outstanding *t, uint64_t ticket) {
+  const struct rmq_outstanding_slot *slot = find(t, ticket);
+  if (slot == NULL)
+    return 0;
+  struct rmq_mono since = slot->since;
+  int64_t out = rmq_outstanding_forget(t, ticket);
+  if (t->newest.ns == 0 || t->newest.ns > since.ns)
+    return out;
+  t->values += out;
+  t->unheard += out;
+  if (since.ns > t->unheard_since.ns)
+    t->unheard_since = since;
   return out;
 }
 

@@ -42,6 +42,8 @@ struct rmq_outstanding {
   /* Values out, of all deliveries. Below the truth while one is handed out
    * (its values that came back are subtracted, the others added at the end). */
   int64_t values;
+  int64_t unheard;               /* of them: given up while nothing came back */
+  struct rmq_mono unheard_since; /* of their deliveries, the newest */
   uint64_t strays;           /* values back for a delivery that is not open */
   struct rmq_mono newest;    /* of the deliveries of which a value came back */
   bool has_heard;            /* any value came back; noticed by overdue */
@@ -60,7 +62,8 @@ uint64_t rmq_outstanding_begin(struct rmq_outstanding *t, struct rmq_mono now);
 bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t ticket,
                          size_t values);
 /* A value came back: true when it completes the delivery, and with that as many
- * wait to be taken as are to be told of. An unknown ticket is a stray. */
+ * wait to be taken as are to be told of; and when it is the last one that was
+ * given up and still counted. An unknown ticket is a stray. */
 bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket);
 /* A complete delivery, which is then forgotten; 0 when there is none. */
 uint64_t rmq_outstanding_take(struct rmq_outstanding *t);
@@ -71,6 +74,11 @@ void rmq_outstanding_tell_at(struct rmq_outstanding *t, size_t count);
  * are strays. After end, or before any value was handed out; without effect on
  * one that is complete. How many of its values were still out. */
 int64_t rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket);
+/* The same for one that is overdue. When that is because nothing at all comes
+ * back, its values still wait in the host, as far as anybody knows: they go on
+ * counting until they come back, as strays, or one that was handed out later
+ * does. Unless none has come back ever: the host may not let any. */
+int64_t rmq_outstanding_give_up(struct rmq_outstanding *t, uint64_t ticket);
 
 /* A delivery whose values seem not to come back: handed out longer than timeout
  * ago, and either overtaken for as long, which is noticed here, or nothing at

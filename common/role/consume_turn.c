@@ -63,7 +63,7 @@ static void give_up_values(struct rmq_role_consume *r, int64_t values,
                                 r->options->written_timeout, now);
 }
 
-/* *ret_values: how many of them are forgotten. */
+/* *ret_values: how many of them have not come back. */
 static uint64_t take_overdue(struct rmq_role_consume *r, bool is_first,
                              struct rmq_mono now, int64_t *ret_values) {
   struct rmq_dur timeout = r->options->written_timeout;
@@ -71,7 +71,7 @@ static uint64_t take_overdue(struct rmq_role_consume *r, bool is_first,
   uint64_t ticket =
       is_first ? rmq_outstanding_overdue(&r->outstanding, timeout, now)
                : rmq_outstanding_next_overdue(&r->outstanding, timeout, now);
-  *ret_values = rmq_outstanding_forget(&r->outstanding, ticket);
+  *ret_values = rmq_outstanding_give_up(&r->outstanding, ticket);
   rmq_consume_unlock(r);
   return ticket;
 }
@@ -128,11 +128,21 @@ static void log_flowing(struct rmq_role_consume *r, struct rmq_mono now) {
   say_backpressure(r, &text);
 }
 
+/* Whether anything is out that was not given up. */
+static bool has_open(struct rmq_role_consume *r) {
+  rmq_consume_lock(r);
+  bool has = r->outstanding.count > 0;
+  rmq_consume_unlock(r);
+  return has;
+}
+
 /* Above the limit acks are withheld, so that the prefetch stops the broker, and
  * what it has sent already is not read; below half of it both flow again. At
  * the end what was merely dispatched is acknowledged when all of it is written:
  * what the deadline cuts off goes back to the broker, and is rather written
- * twice than not at all. */
+ * twice than not at all. When everything that is out has been given up, one
+ * message more may show whether the writers are there: it is let in, without
+ * which values that never come back would stop the block for ever. */
 static void regulate(struct rmq_role_consume *r, int64_t values,
                      struct rmq_mono now) {
   int64_t limit = r->options->backpressure_queue_length;
@@ -145,10 +155,10 @@ static void regulate(struct rmq_role_consume *r, int64_t values,
     r->is_withheld = true;
   else if (values < limit / 2 || values == 0)
     r->is_withheld = false;
-  rmq_consumer_withhold(r->consumer, r->is_withheld);
+  bool is_closed = r->is_withheld && (r->is_draining || has_open(r));
+  rmq_consumer_withhold(r->consumer, is_closed);
   rmq_connection_hold(r->connection,
-                      !r->is_draining &&
-                          (r->is_withheld || rmq_consume_is_full(r)));
+                      !r->is_draining && (is_closed || rmq_consume_is_full(r)));
   if (r->is_withheld && !was_withheld && !r->is_draining)
     log_withheld(r, values, now);
   if (!r->is_withheld && was_withheld && !r->is_draining)
@@ -157,7 +167,7 @@ static void regulate(struct rmq_role_consume *r, int64_t values,
 
 static bool has_values_out(struct rmq_role_consume *r) {
   rmq_consume_lock(r);
-  bool has = r->outstanding.count > 0;
+  bool has = r->outstanding.count > 0 || r->outstanding.unheard > 0;
   rmq_consume_unlock(r);
   return has;
 }

@@ -190,6 +190,54 @@ static void one_round_finds_all_that_are_overdue(void **state) {
   assert_true(completes(young));
 }
 
+static void what_is_given_up_in_silence_counts_until_it_is_back(void **state) {
+  (void)state;
+  assert_true(completes(hand_out(1, start)));
+  uint64_t a = hand_out(2, start), b = hand_out(1, after(1));
+  assert_int_equal(rmq_outstanding_give_up(&t, a), 2);
+  assert_int_equal(rmq_outstanding_give_up(&t, b), 1);
+  assert_int_equal(rmq_outstanding_give_up(&t, b), 0);
+  assert_int_equal(t.count, 0);
+  assert_int_equal(t.values, 3);
+  assert_false(rmq_outstanding_back(&t, a));
+  assert_false(rmq_outstanding_back(&t, b));
+  assert_int_equal(t.values, 1);
+  assert_true(rmq_outstanding_back(&t, a)); /* the last one is told of */
+  assert_false(rmq_outstanding_back(&t, a));
+  assert_int_equal(t.values, 0);
+}
+
+/* The host dropped it, then: its queue keeps the order. */
+static void
+what_is_given_up_in_silence_counts_until_a_later_one_is_back(void **state) {
+  (void)state;
+  assert_true(completes(hand_out(1, start)));
+  uint64_t a = hand_out(2, after(1)), b = hand_out(2, after(1));
+  uint64_t later = hand_out(2, after(2));
+  rmq_outstanding_give_up(&t, a);
+  assert_false(completes(b));
+  assert_int_equal(t.values, 5);
+  assert_false(completes(later));
+  assert_int_equal(t.values, 2); /* of b and later */
+  assert_false(completes(a));
+  assert_int_equal(t.values, 2);
+}
+
+static void what_was_overtaken_is_given_up_and_does_not_count(void **state) {
+  (void)state;
+  uint64_t a = hand_out(2, start);
+  assert_true(completes(hand_out(1, after(1))));
+  assert_int_equal(rmq_outstanding_give_up(&t, a), 2);
+  assert_int_equal(t.values, 0);
+}
+
+static void
+what_is_given_up_does_not_count_where_none_ever_came_back(void **state) {
+  (void)state;
+  assert_int_equal(rmq_outstanding_give_up(&t, hand_out(2, start)), 2);
+  assert_int_equal(t.values, 0);
+}
+
 static void a_stray_is_a_sign_of_life_and_overtakes_nobody(void **state) {
   (void)state;
   uint64_t a = hand_out(1, start);
@@ -238,6 +286,10 @@ int main(void) {
       TEST(a_slow_queue_with_several_writers_makes_nothing_overdue),
       TEST(writers_that_stand_still_make_everything_overdue),
       TEST(one_round_finds_all_that_are_overdue),
+      TEST(what_is_given_up_in_silence_counts_until_it_is_back),
+      TEST(what_is_given_up_in_silence_counts_until_a_later_one_is_back),
+      TEST(what_was_overtaken_is_given_up_and_does_not_count),
+      TEST(what_is_given_up_does_not_count_where_none_ever_came_back),
       TEST(a_stray_is_a_sign_of_life_and_overtakes_nobody),
       TEST(a_number_that_wraps_still_tells_the_open_ones_apart),
       TEST(without_memory_there_is_none),

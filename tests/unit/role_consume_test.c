@@ -203,6 +203,85 @@ while_nothing_is_read_each_message_that_is_back_wakes(void **state) {
   end(&f);
 }
 
+/* Given up or not, the values still wait in the daemon. One message at a time
+ * shows whether they are stopped, which would go on for ever. */
+static void behind_stuck_writers_one_message_at_a_time_is_let_in(void **state) {
+  (void)state;
+  static const char *const whens[] = {"written", "dispatched"};
+  for (size_t i = 0; i < COUNT_OF(whens); i++) {
+    struct fixture f;
+    SHOW_ROW("%s", whens[i]);
+    create(&f, OPTIONS{{"Queue", "q"},
+                       {"PrefetchCount", "10"},
+                       {"AckBatch", "1"},
+                       {"AckWhen", whens[i]},
+                       {"IdleCheckInterval", "0"},
+                       {"Heartbeat", "0"},
+                       {"WrittenTimeout", "1"},
+                       {"OnWrittenTimeout", "ack"},
+                       {"BackpressureQueueLength", "5"},
+                       {NULL, NULL}});
+    struct fake_broker *b = broker(&f);
+    send_messages(b, 1, 1);
+    fake_pause(b);
+    send_messages(b, 2, 8);
+    fake_silence(b);
+    start(&f);
+    turn(&f);
+    come_back(&f, 2); /* they have worked once */
+    pass(&f, rmq_s(1));
+    fake_broker_resume(b);
+    turn(&f);
+    assert_int_equal(f.dispatched, 8);
+    for (size_t n = 8; n <= 12; n += 2) {
+      pass(&f, rmq_s(9));
+      turn(&f);
+      assert_int_equal(f.dispatched, n);
+      assert_true(rmq_connection_is_held(f.role->connection));
+      pass(&f, rmq_s(1)); /* all are given up */
+      turn(&f);
+      assert_int_equal(f.dispatched, n + 2);
+      assert_int_equal(f.role->shared.outstanding, n);
+    }
+    assert_int_equal(fake_host_count(&host, "backpressure"), 1);
+    come_back(&f, f.out);
+    turn(&f);
+    assert_int_equal(fake_host_count(&host, "backpressure"), 2);
+    assert_false(rmq_connection_is_held(f.role->connection));
+    end(&f);
+  }
+}
+
+static void the_end_waits_for_what_was_given_up(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, OPTIONS{{"Queue", "q"},
+                     {"PrefetchCount", "10"},
+                     {"AckWhen", "dispatched"},
+                     {"IdleCheckInterval", "0"},
+                     {"Heartbeat", "0"},
+                     {"WrittenTimeout", "1"},
+                     {NULL, NULL}});
+  struct fake_broker *b = broker(&f);
+  send_messages(b, 1, 2);
+  fake_expect(b, "basic.ack", "delivery-tag=2 multiple=1");
+  fake_expect(b, "basic.cancel", "consumer-tag=w");
+  fake_send(b, "basic.cancel-ok", "consumer-tag=w");
+  start(&f);
+  turn(&f);
+  come_back(&f, 1);
+  pass(&f, rmq_s(1));
+  pass(&f, rmq_s(10));
+  assert_int_equal(f.role->shared.unreturned, 3);
+  rmq_consume_drain(f.role, host.now);
+  turn(&f);
+  assert_false(rmq_consume_is_drained(f.role));
+  come_back(&f, 3);
+  turn(&f);
+  assert_true(rmq_consume_is_drained(f.role));
+  end(&f);
+}
+
 static void back_pressure_has_two_lines_a_minute_and_no_more(void **state) {
   (void)state;
   struct fixture f;
@@ -692,6 +771,8 @@ int main(void) {
       cmocka_unit_test(
           above_the_limit_nothing_is_read_or_acked_until_half_is_back),
       cmocka_unit_test(while_nothing_is_read_each_message_that_is_back_wakes),
+      cmocka_unit_test(behind_stuck_writers_one_message_at_a_time_is_let_in),
+      cmocka_unit_test(the_end_waits_for_what_was_given_up),
       cmocka_unit_test(back_pressure_has_two_lines_a_minute_and_no_more),
       cmocka_unit_test(the_end_waits_for_the_writers_and_acks_at_once),
       cmocka_unit_test(
