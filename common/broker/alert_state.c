@@ -5,6 +5,13 @@
 
 #include <math.h>
 
+bool rmq_alert_limits_are_reached(const struct rmq_alert_limits *l,
+                                  double value) {
+  if (l->is_lower_worse)
+    return value <= l->warning || value <= l->failure;
+  return value >= l->warning || value >= l->failure;
+}
+
 /* On which side of the level the value is, hysteresis included. */
 static bool is_over(const struct rmq_alert_level *level, double limit,
                     const struct rmq_alert_limits *l, double value) {

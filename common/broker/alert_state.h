@@ -34,6 +34,10 @@ struct rmq_alert_state {
   bool is_known;            /* there was one */
 };
 
+/* Whether a value that stays is raised in the end. */
+bool rmq_alert_limits_are_reached(const struct rmq_alert_limits *l,
+                                  double value);
+
 /* The severity after value, where NaN is a value that is not known: it changes
  * nothing. */
 enum rmq_severity rmq_alert_state_step(struct rmq_alert_state *s,

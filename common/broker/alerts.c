@@ -91,26 +91,6 @@ static bool end_watch(const struct rmq_alerts_turn *t,
 
 /* ---- cluster and nodes ---- */
 
-static void find_causes(struct rmq_alerts_turn *t) {
-  const struct rmq_indicators_result *r = t->in->result;
-  double down = 0, silent = 0;
-  if (!t->in->is_answered)
-    return;
-  for (size_t i = 0; i < r->nodes_count; i++) {
-    down += r->nodes[i].running == 0 ? 1 : 0;
-    silent += isnan(r->nodes[i].running) && r->nodes[i].scraped == 0 ? 1 : 0;
-    t->has_alarm |= r->nodes[i].memory_alarm > 0 || r->nodes[i].disk_alarm > 0;
-  }
-  if (t->in->has_nodes) {
-    t->has_nodes_changed = !isnan(t->a->nodes_down) && t->a->nodes_down != down;
-    t->a->nodes_down = down;
-  }
-  t->has_node_down = down + silent > 0 && t->a->has_kind[RMQ_ALERT_CONNECTION];
-  t->has_alarm = t->has_alarm && t->a->has_kind[RMQ_ALERT_ALARM];
-  t->has_partition =
-      r->cluster.partitions > 0 && t->a->has_kind[RMQ_ALERT_PARTITION];
-}
-
 static const struct rmq_report_node *
 find_report(const struct rmq_indicators_result *r, const char *name) {
   for (size_t i = 0; i < r->nodes_count; i++)
@@ -144,12 +124,52 @@ static void watch_new_nodes(struct rmq_alerts *a,
   }
 }
 
+/* Of an object of this poll. */
+static void find_causes_of(struct rmq_alerts_turn *t,
+                           const struct rmq_alerts_watch *w,
+                           struct rmq_alerts_range range, const void *report) {
+  for (size_t i = 0; i < range.count; i++) {
+    const struct rmq_alert_quantity *q = &rmq_alert_quantities[range.first + i];
+    if (w->alerts[i].rule == 0)
+      continue;
+    const struct rmq_alert_limits limits =
+        rmq_alert_rule_limits(rmq_alerts_rule_of(t, &w->alerts[i]), q);
+    if (!rmq_alert_limits_are_reached(&limits, q->get(report)))
+      continue;
+    t->has_alarm |= q->kind == RMQ_ALERT_ALARM;
+    t->has_partition |= q->kind == RMQ_ALERT_PARTITION;
+    t->has_node_down |=
+        q->kind == RMQ_ALERT_CONNECTION && q->scope == RMQ_SERIES_NODE;
+  }
+}
+
+static void find_causes(struct rmq_alerts_turn *t) {
+  const struct rmq_alerts *a = t->a;
+  const struct rmq_indicators_result *r = t->in->result;
+  find_causes_of(t, a->cluster, of_cluster, &r->cluster);
+  for (size_t i = 0; i < a->nodes_count; i++) {
+    const struct rmq_report_node *report = find_report(r, a->nodes[i]->node);
+    if (report != NULL)
+      find_causes_of(t, a->nodes[i], of_node, report);
+  }
+}
+
+/* Whether more or fewer nodes are down than before. */
+static void compare_nodes(struct rmq_alerts_turn *t) {
+  const struct rmq_indicators_result *r = t->in->result;
+  double down = 0;
+  if (!t->in->has_nodes)
+    return;
+  for (size_t i = 0; i < r->nodes_count; i++)
+    down += r->nodes[i].running == 0 ? 1 : 0;
+  t->has_nodes_changed = !isnan(t->a->nodes_down) && t->a->nodes_down != down;
+  t->a->nodes_down = down;
+}
+
 static void step_nodes(const struct rmq_alerts_turn *t) {
   struct rmq_alerts *a = t->a;
   bool is_answered = t->in->is_answered;
   size_t kept = 0;
-  if (is_answered)
-    watch_new_nodes(a, t->in->result);
   for (size_t i = 0; i < a->nodes_count; i++) {
     struct rmq_alerts_watch *w = a->nodes[i];
     const struct rmq_report_node *report =
@@ -271,7 +291,12 @@ void rmq_alerts_step(struct rmq_alerts *a, const struct rmq_alerts_input *in,
                      void *ctx) {
   struct rmq_alerts_turn t = {.a = a, .in = in, .emit = emit_event, .ctx = ctx};
   rmq_alerts_begin_tallies(a);
-  find_causes(&t);
+  if (in->is_answered) {
+    if (has_rule_of(a, of_node))
+      watch_new_nodes(a, in->result);
+    find_causes(&t);
+    compare_nodes(&t);
+  }
   judge(&t, a->cluster, of_cluster, &in->result->cluster);
   if (has_rule_of(a, of_node))
     step_nodes(&t);

@@ -64,7 +64,7 @@ struct rmq_alerts_turn {
   const struct rmq_alerts_input *in;
   void (*emit)(void *ctx, const struct rmq_alert_event *event);
   void *ctx;
-  /* causes that rules report */
+  /* causes that the rules of their objects report, or are about to */
   bool has_node_down, has_alarm, has_partition;
   bool has_nodes_changed;
 };

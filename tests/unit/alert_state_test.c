@@ -39,6 +39,34 @@ static void follow(const struct rmq_alert_limits *l, const struct at *history,
     follow(l, history, COUNT_OF(history));                                     \
   } while (0)
 
+static void a_value_reaches_either_of_the_limits_that_there_are(void **state) {
+  (void)state;
+  const double none = (double)NAN;
+  const struct {
+    struct rmq_alert_limits limits;
+    double value;
+    bool want;
+  } rows[] = {
+      {{.warning = 50, .failure = 100}, 49.9, false},
+      {{.warning = 50, .failure = 100}, 50, true},
+      {{.warning = none, .failure = 100}, 99.9, false},
+      {{.warning = none, .failure = 100}, 100, true},
+      {{.warning = 50, .failure = none}, 50, true},
+      {{.warning = none, .failure = none}, 1e9, false},
+      {{.warning = 50, .failure = 100}, none, false},
+      {{.warning = 30, .failure = 7, .is_lower_worse = true}, 30.1, false},
+      {{.warning = 30, .failure = 7, .is_lower_worse = true}, 30, true},
+      {{.warning = none, .failure = 7, .is_lower_worse = true}, 8, false},
+      {{.warning = none, .failure = 7, .is_lower_worse = true}, 7, true},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("row %zu", i);
+    assert_int_equal(
+        rmq_alert_limits_are_reached(&rows[i].limits, rows[i].value),
+        rows[i].want);
+  }
+}
+
 static void a_level_is_entered_after_the_whole_hold(void **state) {
   (void)state;
   FOLLOW(&limits, {0, 49.9, RMQ_OKAY}, {10, 50, RMQ_OKAY}, {20, 60, RMQ_OKAY},
@@ -131,6 +159,7 @@ static void a_level_may_be_missing_and_a_hold_be_none(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_value_reaches_either_of_the_limits_that_there_are),
       cmocka_unit_test(a_level_is_entered_after_the_whole_hold),
       cmocka_unit_test(a_dip_begins_the_hold_anew),
       cmocka_unit_test(each_level_has_a_hold_of_its_own),

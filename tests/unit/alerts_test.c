@@ -457,6 +457,75 @@ static void a_cause_that_nobody_reports_silences_nothing(void **state) {
   }
 }
 
+static bool has_said(const char *kind, const char *object) {
+  for (size_t i = 0; i < t.events_count; i++)
+    if (strcmp(rmq_alert_kind_to_str(t.events[i].kind), kind) == 0 &&
+        strcmp(t.events[i].object, object) == 0)
+      return true;
+  return false;
+}
+
+/* Blocks of the cause's kind that are not for the node, or never say it. */
+static void a_block_that_does_not_say_the_cause_silences_nothing(void **state) {
+  (void)state;
+  static char name[] = "rabbit@a";
+  static char *names[] = {name};
+  enum cause { ALARM, DOWN, SILENT, PARTITION };
+  static const struct {
+    const char *what;
+    enum cause cause;
+    const char *kind, *follows;
+    bool is_for_a;
+    double failure; /* NaN = the default */
+    bool is_said;
+  } rows[] = {
+      {"alarm", ALARM, "alarm", "rate-drop", false, (double)NAN, true},
+      {"alarm of another node", ALARM, "alarm", "rate-drop", true, (double)NAN,
+       false},
+      {"alarm without limits", ALARM, "alarm", "rate-drop", false, 0, false},
+      {"alarm and the probe", ALARM, "alarm", "connection", false, (double)NAN,
+       true},
+      {"alarm of another node and the probe", ALARM, "alarm", "connection",
+       true, (double)NAN, false},
+      {"down", DOWN, "connection", "rate-drop", false, (double)NAN, true},
+      {"another node", DOWN, "connection", "rate-drop", true, (double)NAN,
+       false},
+      {"never down", DOWN, "connection", "rate-drop", false, 0, false},
+      {"another node and quorum", DOWN, "connection", "quorum", true,
+       (double)NAN, false},
+      {"silent", SILENT, "connection", "rate-drop", false, (double)NAN, true},
+      {"another one is silent", SILENT, "connection", "rate-drop", true,
+       (double)NAN, false},
+      {"partition", PARTITION, "partition", "rate-drop", false, (double)NAN,
+       true},
+      {"not that many", PARTITION, "partition", "rate-drop", false, 5, false},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].what);
+    set_up(0);
+    struct rmq_alert_config *c = add(rows[i].kind);
+    c->failure = rows[i].failure;
+    if (rows[i].is_for_a)
+      c->nodes = (struct rmq_strings){.items = names, .count = 1};
+    add(rows[i].follows);
+    t.result.cluster.throughput_drop = 80;
+    t.result.cluster.quorum_critical = 5;
+    if (rows[i].cause == ALARM)
+      t.nodes[1].memory_alarm = 1, t.result.cluster.amqp_usable = 0;
+    else if (rows[i].cause == DOWN)
+      t.nodes[1].running = 0;
+    else if (rows[i].cause == PARTITION)
+      t.result.cluster.partitions = 1;
+    else
+      t.nodes[1].running = (double)NAN, t.nodes[1].scraped = 0;
+    run_for(600);
+    const char *object = rows[i].cause == PARTITION ? "" : "rabbit@b";
+    assert_int_equal(has_said(rows[i].kind, object), rows[i].is_said);
+    assert_int_equal(has_said(rows[i].follows, ""), !rows[i].is_said);
+    tear_down();
+  }
+}
+
 static void
 many_queues_at_once_are_twenty_names_and_one_for_the_rest(void **state) {
   (void)state;
@@ -852,6 +921,7 @@ int main(void) {
       cmocka_unit_test(what_was_raised_stays_raised_through_an_outage),
       cmocka_unit_test(a_node_that_is_down_raises_none_of_its_queues),
       cmocka_unit_test(a_cause_that_nobody_reports_silences_nothing),
+      cmocka_unit_test(a_block_that_does_not_say_the_cause_silences_nothing),
       cmocka_unit_test(
           many_queues_at_once_are_twenty_names_and_one_for_the_rest),
       cmocka_unit_test(ten_minutes_later_a_new_one_is_named_again),
