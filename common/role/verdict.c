@@ -291,10 +291,11 @@ static bool is_one_of(const char *const *events, const char *event) {
 
 bool rmq_verdict_is_part(enum rmq_verdict_indicator i, const char *event) {
   static const char *const of_queues[] = {"queues_missing", "too_many_queues",
-                                          "detail_level", NULL};
+                                          "streams_missing", "detail_level",
+                                          NULL};
   static const char *const of_checks[] = {
-      "connections_missing", "quorum_missing", "certificates_missing",
-      "url_silent", NULL};
+      "connections_missing",  "quorum_missing", "health_missing",
+      "certificates_missing", "url_silent",     NULL};
   /* Of a node that says nothing nobody tells queues, counters or sizes. */
   if (strcmp(event, "metrics_missing") == 0)
     return true;
@@ -308,9 +309,23 @@ void rmq_verdict_hear(struct rmq_verdict *v, const char *event) {
   v->is_partial |= rmq_verdict_is_part(v->indicator, event);
 }
 
-bool rmq_verdict_needs(const struct rmq_verdict *v,
-                       const struct rmq_verdict_measure *m) {
-  return m->is_needed || (m->is_probe && v->is_probed);
+const struct rmq_verdict_measure *
+rmq_verdict_lacks(const struct rmq_verdict *v) {
+  struct rmq_verdict_rows r = rmq_verdict_rows_of(v->indicator);
+  const struct rmq_verdict_measure *first = NULL;
+  bool is_decided = false;
+  if (v->chosen >= 0 && v->tallies[v->chosen].seen == 0)
+    return r.first + v->chosen;
+  for (size_t k = 0; k < r.count; k++) {
+    const struct rmq_verdict_measure *m = r.first + k;
+    bool is_seen = v->tallies[k].seen > 0;
+    if (m->is_probe && v->is_probed && !is_seen)
+      return m;
+    is_decided |= m->is_needed && is_seen;
+    if (m->is_needed && first == NULL)
+      first = m;
+  }
+  return is_decided ? NULL : first;
 }
 
 enum rmq_verdict_state rmq_verdict_judge(const struct rmq_verdict *v) {
@@ -320,13 +335,9 @@ enum rmq_verdict_state rmq_verdict_judge(const struct rmq_verdict *v) {
     return RMQ_VERDICT_CRITICAL;
   if (v->problems_count > 0)
     return v->problems[0].state;
-  for (size_t k = 0; k < r.count; k++) {
+  for (size_t k = 0; k < r.count; k++)
     seen += v->tallies[k].seen;
-    if (rmq_verdict_needs(v, &r.first[k]) && v->tallies[k].seen == 0)
-      return RMQ_VERDICT_UNKNOWN;
-  }
-  if (seen == 0 || v->is_partial ||
-      (v->chosen >= 0 && v->tallies[v->chosen].seen == 0))
+  if (seen == 0 || v->is_partial || rmq_verdict_lacks(v) != NULL)
     return RMQ_VERDICT_UNKNOWN;
   return RMQ_VERDICT_OK;
 }

@@ -150,7 +150,7 @@ static void say_figures(const struct rmq_verdict *v,
       continue;
     rmq_buf_append_text(out, said == 0 ? "" : ", ");
     said++;
-    if (m->is_needed && m->scope == RMQ_SERIES_QUEUE) {
+    if (m->plus != NULL && m->scope == RMQ_SERIES_QUEUE) {
       say_queues(&v->tallies[k], out);
       continue;
     }
@@ -162,16 +162,12 @@ static void say_figures(const struct rmq_verdict *v,
     rmq_buf_append_text(out, "nothing happened");
 }
 
-static void say_unknown(const struct rmq_verdict *v,
-                        const struct rmq_verdict_rows *r, const char *reason,
+static void say_unknown(const struct rmq_verdict *v, const char *reason,
                         struct rmq_buf *out) {
+  const struct rmq_verdict_measure *lacking = rmq_verdict_lacks(v);
   const char *missing = v->is_partial ? "all of it" : "it";
-  for (size_t k = 0; k < r->count; k++)
-    if (v->tallies[k].seen == 0 &&
-        (v->chosen >= 0 ? v->chosen == (int)k
-                        : rmq_verdict_needs(v, &r->first[k])))
-      missing = r->first[k].name;
-  rmq_buf_appendf(out, "the broker does not tell %s", missing);
+  rmq_buf_appendf(out, "the broker does not tell %s",
+                  lacking != NULL ? lacking->name : missing);
   rmq_buf_append_text(out, reason[0] != '\0' ? ": " : "");
   append_name(out, reason);
 }
@@ -204,7 +200,7 @@ void rmq_verdict_explain(const struct rmq_verdict *v, const char *reason,
   } else if (v->problems_count > 0) {
     say_problems(v, out);
   } else if (rmq_verdict_judge(v) == RMQ_VERDICT_UNKNOWN) {
-    say_unknown(v, &r, reason, out);
+    say_unknown(v, reason, out);
   } else {
     say_figures(v, &r, out);
   }

@@ -24,8 +24,8 @@ struct rmq_verdict_measure {
   /* "%s message{|s} ready", what is before the bar for one; or what is wrong */
   const char *says;
   bool is_quiet;  /* not said where all is well, unless it was asked about */
-  bool is_needed; /* without it there is no OK */
-  bool is_probe;  /* likewise, where there is a probe */
+  bool is_needed; /* without it, or another such one, there is no OK */
+  bool is_probe;  /* without it, where there is a probe */
   bool is_fact;   /* says is the whole text: no figure in it */
 };
 

@@ -9,9 +9,9 @@
 
 #include "common/role/verdict_measure.h"
 
-/* Whether there is no OK without it. */
-bool rmq_verdict_needs(const struct rmq_verdict *v,
-                       const struct rmq_verdict_measure *m);
+/* What was not seen and without which there is no OK; NULL = nothing. */
+const struct rmq_verdict_measure *
+rmq_verdict_lacks(const struct rmq_verdict *v);
 
 /* The object and what is wrong with it: "node rabbit@a: is not running". */
 void rmq_verdict_append_problem(struct rmq_buf *out,

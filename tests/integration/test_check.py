@@ -130,13 +130,18 @@ def test_who_refuses_or_does_not_answer_is_critical_and_says_why(build, broker):
     ((("elected-leaders", 503, {"status": "failed", "queues": [
         {"name": "q", "virtual_host": "/"}]}),),
      "CRITICAL", "1 quorum queue without a leader", "leaderless_queues"),
+    ((("checks/virtual-hosts", 503, {"status": "failed", "virtual-hosts": ["v"]}),),
+     "CRITICAL", "1 virtual host down on a node that runs", "vhosts_down"),
+    ((("checks/virtual-hosts", 500, {}),), "UNKNOWN", "HTTP status 500", None),
     ((("quorum-critical", 500, {}),), "UNKNOWN", "HTTP status 500", None),
     ((("elected-leaders", 404, {}),), "OK", "", None),  # of an old version
-], ids=["certificate", "blocked", "critical", "leaderless", "refused", "unknown"])
+], ids=["certificate", "blocked", "critical", "leaderless", "vhost", "untold",
+        "refused", "unknown"])
 def test_connection_knows_what_is_asked_now_and_then(
         build, broker, planted, word, said, figure):
     with front(broker, planted) as api:
-        got, text, perf = check(build, "connection", url=api.url)
+        got, text, perf = check(build, "connection", "--health-check",
+                                "virtual-hosts", url=api.url)
         assert got == word and said in text, text
         assert "leaderless_queues" in perf or figure != "leaderless_queues"
         if figure:
