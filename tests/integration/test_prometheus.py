@@ -414,6 +414,19 @@ def test_what_applications_cannot_hand_over_is_told_to_the_team(world):
     assert alert["labels"]["instance"] == world.listener.address
 
 
+def test_messages_that_were_answered_202_and_given_up_are_told_to_the_team(world):
+    """More than those of the test before, whose senders were told."""
+    wait_for(lambda: world.prometheus.query(
+        'warren_publish_operations_returned_total{job="warren_publish"}'), 60,
+        "it is asked")
+    for _ in range(50):
+        assert world.listener.ask("POST", "/publish/amq.default/nobody", "x")[0] == 202
+    alert = wait_for(lambda: world.hooks.heard("/team", "WarrenPublisherLoses",
+                                               "firing"), 90, "the team is told")[0]
+    assert alert["labels"]["block"] == "publish"
+    assert alert["labels"]["instance"] == world.listener.address
+
+
 def test_an_outage_pages_and_what_follows_from_it_is_not_told(world):
     """Alertmanager's inhibition, with alerts of a cluster that does not exist."""
     def alert(name, **labels):
