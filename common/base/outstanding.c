@@ -106,20 +106,48 @@ static void hear_of(struct rmq_outstanding *t, struct rmq_mono since) {
   t->unheard = 0;
 }
 
-bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket) {
-  t->has_heard = true;
-  struct rmq_outstanding_slot *slot = find(t, ticket);
-  if (slot == NULL || slot->left == 0) {
-    t->strays++;
-    return hear_stray(t);
-  }
-  hear_of(t, slot->since);
+static bool take_back(struct rmq_outstanding *t,
+                      struct rmq_outstanding_slot *slot) {
   t->values--;
   if (--slot->left > 0)
     return false;
   slot->next = t->complete;
   t->complete = (size_t)(slot - t->slots);
   return ++t->complete_count >= t->tells_at;
+}
+
+/* The slot of a delivery of which values are out, or NULL. */
+static struct rmq_outstanding_slot *find_out(struct rmq_outstanding *t,
+                                             uint64_t ticket) {
+  struct rmq_outstanding_slot *slot = find(t, ticket);
+  if (slot != NULL && slot->left != 0)
+    return slot;
+  t->strays++;
+  return NULL;
+}
+
+bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket) {
+  t->has_heard = true;
+  struct rmq_outstanding_slot *slot = find_out(t, ticket);
+  if (slot == NULL)
+    return hear_stray(t);
+  hear_of(t, slot->since);
+  return take_back(t, slot);
+}
+
+void rmq_outstanding_set_aside(struct rmq_outstanding *t, uint64_t ticket,
+                               size_t values) {
+  struct rmq_outstanding_slot *slot = find(t, ticket);
+  if (slot != NULL)
+    slot->aside += (int64_t)values;
+}
+
+bool rmq_outstanding_aside_back(struct rmq_outstanding *t, uint64_t ticket) {
+  struct rmq_outstanding_slot *slot = find_out(t, ticket);
+  if (slot == NULL)
+    return false;
+  slot->aside--;
+  return take_back(t, slot);
 }
 
 void rmq_outstanding_tell_at(struct rmq_outstanding *t, size_t count) {
@@ -199,7 +227,7 @@ uint64_t rmq_outstanding_next_overdue(struct rmq_outstanding *t,
                                       struct rmq_mono now) {
   while (t->looked_at < t->max) {
     const struct rmq_outstanding_slot *s = &t->slots[t->looked_at++];
-    if (is_out(s) && is_overdue(t, s, timeout, now))
+    if (is_out(s) && s->aside <= 0 && is_overdue(t, s, timeout, now))
       return s->ticket;
   }
   return 0;

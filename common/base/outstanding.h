@@ -24,6 +24,7 @@ enum { RMQ_OUTSTANDING_TICKET_BITS = 56, RMQ_OUTSTANDING_SLOT_BITS_MAX = 24 };
 struct rmq_outstanding_slot {
   uint64_t ticket; /* 0 = free */
   int64_t left;    /* values out; a large number more while handing out */
+  int64_t aside;   /* of them: set aside; below 0 when back before that */
   size_t next;     /* in the list of the free or of the complete ones */
   struct rmq_mono since;
   struct rmq_mono overtaken; /* a later one has come back, noticed then */
@@ -65,6 +66,14 @@ bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t ticket,
  * wait to be taken as are to be told of; and when it is the last one that was
  * given up and still counted. An unknown ticket is a stray. */
 bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket);
+/* Before end, which counts them too: so many of its values go another way than
+ * the rest, and come back for certain, however late. While one of them is out
+ * the delivery is not overdue. */
+void rmq_outstanding_set_aside(struct rmq_outstanding *t, uint64_t ticket,
+                               size_t values);
+/* As back, of one that was set aside: it says nothing of those that were not.
+ */
+bool rmq_outstanding_aside_back(struct rmq_outstanding *t, uint64_t ticket);
 /* A complete delivery, which is then forgotten; 0 when there is none. */
 uint64_t rmq_outstanding_take(struct rmq_outstanding *t);
 /* From now on back tells of complete deliveries once there are count of them;

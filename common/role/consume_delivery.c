@@ -131,6 +131,7 @@ static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
   struct rmq_role_consume *r = h->r;
   bool is_dispatched_enough = r->options->ack_when == RMQ_ACK_DISPATCHED;
   rmq_consume_lock(r);
+  rmq_outstanding_set_aside(&r->outstanding, h->ticket, h->events);
   bool is_complete =
       rmq_outstanding_end(&r->outstanding, h->ticket, h->values + h->events);
   int64_t values = r->outstanding.values;
@@ -315,16 +316,17 @@ void rmq_consume_delivered(void *ctx, uint64_t serial,
   }
 }
 
-static void settle_one(struct rmq_role_consume *r, uint64_t ticket) {
+static void settle_one(struct rmq_role_consume *r, uint64_t ticket,
+                       bool (*back)(struct rmq_outstanding *t, uint64_t)) {
   rmq_consume_lock(r);
-  bool is_enough = rmq_outstanding_back(&r->outstanding, ticket);
+  bool is_enough = back(&r->outstanding, ticket);
   rmq_consume_unlock(r);
   if (is_enough || r->sink.is_full != NULL) /* it may have room again */
     rmq_worker_wake(r->worker);
 }
 
 void rmq_role_consume_written(struct rmq_role_consume *r, uint64_t ticket) {
-  settle_one(r, ticket);
+  settle_one(r, ticket, rmq_outstanding_back);
   rmq_gate_back(&r->gate);
 }
 
@@ -333,5 +335,5 @@ void rmq_role_consume_dispatch_events(struct rmq_role_consume *r,
   uint64_t ticket = 0;
   while (r->events != NULL &&
          rmq_consume_events_dispatch(r->events, r->host, until, &ticket))
-    settle_one(r, ticket);
+    settle_one(r, ticket, rmq_outstanding_aside_back);
 }

@@ -238,6 +238,31 @@ what_is_given_up_does_not_count_where_none_ever_came_back(void **state) {
   assert_int_equal(t.values, 0);
 }
 
+static void what_is_set_aside_is_not_overdue_and_overtakes_nobody(void **s) {
+  (void)s;
+  uint64_t a = rmq_outstanding_begin(&t, start);
+  assert_false(rmq_outstanding_aside_back(&t, a)); /* already */
+  rmq_outstanding_set_aside(&t, a, 2);
+  assert_false(rmq_outstanding_end(&t, a, 3));
+  uint64_t b = hand_out(1, start);
+  assert_true(completes(hand_out(1, after(1))));
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(60)), 0);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(120)), b);
+  assert_int_equal(rmq_outstanding_next_overdue(&t, rmq_s(60), after(120)), 0);
+  assert_int_equal(t.newest.ns, after(1).ns);
+  assert_false(rmq_outstanding_aside_back(&t, a));
+  assert_int_equal(t.values, 2);
+  assert_int_equal(rmq_outstanding_overdue(&t, rmq_s(60), after(121)), a);
+  uint64_t c = rmq_outstanding_begin(&t, after(2));
+  rmq_outstanding_set_aside(&t, c, 1);
+  assert_false(rmq_outstanding_end(&t, c, 1));
+  assert_true(rmq_outstanding_aside_back(&t, c));
+  assert_int_equal(t.newest.ns, after(1).ns);
+  assert_int_equal(rmq_outstanding_take(&t), c);
+  assert_false(rmq_outstanding_aside_back(&t, c));
+  assert_int_equal(t.strays, 1);
+}
+
 static void a_stray_is_a_sign_of_life_and_overtakes_nobody(void **state) {
   (void)state;
   uint64_t a = hand_out(1, start);
@@ -290,6 +315,7 @@ int main(void) {
       TEST(what_is_given_up_in_silence_counts_until_a_later_one_is_back),
       TEST(what_was_overtaken_is_given_up_and_does_not_count),
       TEST(what_is_given_up_does_not_count_where_none_ever_came_back),
+      TEST(what_is_set_aside_is_not_overdue_and_overtakes_nobody),
       TEST(a_stray_is_a_sign_of_life_and_overtakes_nobody),
       TEST(a_number_that_wraps_still_tells_the_open_ones_apart),
       TEST(without_memory_there_is_none),

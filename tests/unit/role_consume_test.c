@@ -599,6 +599,66 @@ static void values_that_stay_away_are_given_up_though_their_messages_are_acked(
   end(&f);
 }
 
+#define NOTIFICATION                                                           \
+  "PUTNOTIF severity=failure time=1700000000 host=h plugin=p message=x\n"
+
+/* Two messages, the second a little later. */
+static void start_with_notifications(struct fixture *f, const char *first,
+                                     const char *second) {
+  create(f, OPTIONS{{"Queue", "q"},
+                    {"PrefetchCount", "10"},
+                    {"AckBatch", "1"},
+                    {"Notifications", "true"},
+                    {"WrittenTimeout", "1"},
+                    {"Heartbeat", "0"},
+                    {"IdleCheckInterval", "0"},
+                    {NULL, NULL}});
+  struct fake_broker *b = broker(f);
+  fake_send_deliver(b, .fields = "consumer-tag=w delivery-tag=1", .body = first,
+                    .props = "content-type=text/collectd");
+  fake_pause(b);
+  fake_send_deliver(b, .fields = "consumer-tag=w delivery-tag=2",
+                    .body = second, .props = "content-type=text/collectd");
+  fake_silence(b);
+  start(f);
+  turn(f);
+  pass(f, rmq_ms(1));
+  fake_broker_resume(b);
+  turn(f);
+}
+
+/* It would be dispatched once more for each redelivery. */
+static void a_notification_that_waits_for_its_handler_is_not_overdue(void **s) {
+  (void)s;
+  struct fixture f;
+  start_with_notifications(&f, VALUE NOTIFICATION, TWO);
+  come_back(&f, 3);
+  for (int i = 0; i < 60; i++)
+    pass(&f, rmq_s(1));
+  assert_int_equal(rmq_consumer_counters(f.role->consumer).acked, 1);
+  assert_int_equal(fake_host_count(&host, "written_timeout"), 0);
+  rmq_role_consume_dispatch_events(f.role, RMQ_NEVER);
+  pass(&f, rmq_ms(RMQ_CONSUMER_LULL_MS));
+  assert_int_equal(host.events_count, 1);
+  assert_int_equal(rmq_consumer_counters(f.role->consumer).acked, 2);
+  assert_int_equal(rmq_consumer_counters(f.role->consumer).requeued, 0);
+  end(&f);
+}
+
+static void a_notification_that_is_done_overtakes_no_value(void **state) {
+  (void)state;
+  struct fixture f;
+  start_with_notifications(&f, VALUE, NOTIFICATION);
+  rmq_role_consume_dispatch_events(f.role, RMQ_NEVER);
+  assert_int_equal(host.events_count, 1);
+  for (int i = 0; i < 9; i++)
+    pass(&f, rmq_s(1));
+  assert_int_equal(fake_host_count(&host, "written_timeout"), 0);
+  pass(&f, rmq_s(1)); /* nothing has come back from the writers */
+  assert_int_equal(fake_host_count(&host, "written_timeout"), 1);
+  end(&f);
+}
+
 static void
 what_finds_no_room_is_given_back_with_a_line_a_minute(void **state) {
   (void)state;
@@ -785,6 +845,9 @@ int main(void) {
           what_is_overdue_when_its_channel_is_gone_is_not_said_requeued),
       cmocka_unit_test(
           values_that_stay_away_are_given_up_though_their_messages_are_acked),
+      cmocka_unit_test(
+          a_notification_that_waits_for_its_handler_is_not_overdue),
+      cmocka_unit_test(a_notification_that_is_done_overtakes_no_value),
       cmocka_unit_test(what_finds_no_room_is_given_back_with_a_line_a_minute),
       cmocka_unit_test(a_message_without_memory_comes_again),
       cmocka_unit_test_teardown(a_stream_is_never_stored_past_what_was_written,
