@@ -3,6 +3,7 @@
 
 #include "plugins/warren_monitor_serve.h"
 
+#include "common/base/http_target.h"
 #include "common/host/host_execd_format.h"
 #include "common/host/http_listen.h"
 
@@ -45,13 +46,13 @@ static void answer_document(struct warren_serve *s,
              .body_len = is_there ? s->len : strlen(none)});
 }
 
-static void answer_error(struct rmq_http_request *q, int status,
-                         const char *text) {
+static void answer_not_here(struct rmq_http_request *q) {
+  static const char text[] = "only /metrics is here\n";
   rmq_http_request_answer(
-      q, &(struct rmq_http_answer){.status = status,
+      q, &(struct rmq_http_answer){.status = 404,
                                    .content_type = "text/plain",
                                    .body = text,
-                                   .body_len = strlen(text)});
+                                   .body_len = sizeof(text) - 1});
 }
 
 static void take_request(void *ctx, struct rmq_http_request *q) {
@@ -61,9 +62,9 @@ static void take_request(void *ctx, struct rmq_http_request *q) {
   char end =
       strncmp(target, path, strlen(path)) == 0 ? target[strlen(path)] : '/';
   if (end != '\0' && end != '?') {
-    answer_error(q, 404, "only /metrics is here\n");
-  } else if (strcmp(rmq_http_request_method(q), "GET") != 0) {
-    answer_error(q, 405, "only GET is allowed\n");
+    answer_not_here(q);
+  } else if (!rmq_http_method_reads(rmq_http_request_method(q))) {
+    rmq_http_request_wrong_method(q, "GET, HEAD");
   } else {
     pthread_mutex_lock(&s->lock);
     answer_document(s, q);

@@ -155,11 +155,8 @@ void warren_desk_answer(struct rmq_http_request *q, int status, const char *id,
                         struct rmq_buf *body) {
   struct rmq_http_answer a = {
       .status = status, .body = rmq_buf_bytes(body), .body_len = body->len};
-  size_t n = 0;
   if (id != NULL)
-    a.headers[n++] = (struct rmq_http_header){"X-Message-Id", id};
-  if (status == 503)
-    a.headers[n++] = (struct rmq_http_header){"Retry-After", "1"};
+    a.headers[0] = (struct rmq_http_header){"X-Message-Id", id};
   rmq_http_request_answer(q, &a);
   rmq_buf_fini(body);
 }

@@ -230,14 +230,6 @@ static void metrics(struct session *s, struct rmq_http_request *q) {
   rmq_http_request_answer(q, &a);
 }
 
-static void wrong_method(struct rmq_http_request *q, const char *allowed) {
-  static const char body[] = "{\"error\":\"the path has no such method\"}\n";
-  struct rmq_http_answer a = {
-      .status = 405, .body = body, .body_len = sizeof(body) - 1};
-  a.headers[0] = (struct rmq_http_header){"Allow", allowed};
-  rmq_http_request_answer(q, &a);
-}
-
 static void on_request(void *ctx, struct rmq_http_request *q) {
   struct session *s = ctx;
   struct rmq_error err = {.text = ""};
@@ -258,8 +250,8 @@ static void on_request(void *ctx, struct rmq_http_request *q) {
            "there is /publish/EXCHANGE/ROUTING-KEY, /health and /metrics");
     return;
   case RMQ_PUBLISH_WISH_METHOD:
-    wrong_method(q, strncmp(target, "/publish", 8) == 0 ? "POST, PUT"
-                                                        : "GET, HEAD");
+    rmq_http_request_wrong_method(
+        q, strncmp(target, "/publish", 8) == 0 ? "POST, PUT" : "GET, HEAD");
     return;
   case RMQ_PUBLISH_WISH_BAD:
     break;

@@ -116,6 +116,10 @@ const char *rmq_http_target_parameter(const struct rmq_http_target *t,
   return NULL;
 }
 
+bool rmq_http_method_reads(const char *method) {
+  return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
 bool rmq_http_host_is_own(const char *host) {
   static const char localhost[] = "localhost", digits[] = "0123456789";
   if (host == NULL)

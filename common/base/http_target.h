@@ -42,6 +42,9 @@ int rmq_http_target_parse(const char *bytes, struct rmq_http_target *ret_target,
 const char *rmq_http_target_parameter(const struct rmq_http_target *t,
                                       const char *name);
 
+/* GET, or HEAD: what that gets is a GET's answer without its body. */
+bool rmq_http_method_reads(const char *method);
+
 /* Whether the value of a Host header (NULL = none) is localhost or the number
  * of an address, with or without a port. A web page that had its own name point
  * to 127.0.0.1 sends that name. */

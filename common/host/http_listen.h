@@ -7,7 +7,8 @@
  * A request is refused before its handler sees it: 400 for a head that
  * contradicts itself, 403 for one that a web page sent, 413 for a body over the
  * bound (nothing of it is kept), 503 where the bodies together are at theirs.
- * Its own refusals are JSON, {"error":"..."}.
+ * Its own refusals are JSON, {"error":"..."}. A 503, whoever says it, also says
+ * when to come again (Retry-After). An answer to HEAD loses its body here.
  */
 #ifndef RMQ_HOST_HTTP_LISTEN_H
 #define RMQ_HOST_HTTP_LISTEN_H
@@ -100,6 +101,10 @@ struct rmq_http_answer {
   size_t body_len;
   struct rmq_http_header headers[4]; /* up to the first without a name */
 };
+
+/* While its handler runs: 405 with the header Allow. q is gone. */
+void rmq_http_request_wrong_method(struct rmq_http_request *q,
+                                   const char *allowed);
 
 /* While its handler runs: has the request answered so at the deadline, unless
  * it is before. Copies; a later answer is dropped and counted. */

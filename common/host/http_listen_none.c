@@ -70,6 +70,11 @@ const char *rmq_http_request_body(const struct rmq_http_request *q,
 
 void rmq_http_request_forget_body(struct rmq_http_request *q) { (void)q; }
 
+void rmq_http_request_wrong_method(struct rmq_http_request *q,
+                                   const char *allowed) {
+  (void)q, (void)allowed;
+}
+
 void rmq_http_request_expire(struct rmq_http_request *q,
                              struct rmq_mono deadline,
                              const struct rmq_http_answer *answer) {

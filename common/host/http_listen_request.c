@@ -13,6 +13,7 @@
 enum {
   HTTP_BAD_REQUEST = 400,
   HTTP_FORBIDDEN = 403,
+  HTTP_WRONG_METHOD = 405,
   HTTP_TOO_LARGE = 413,
   HTTP_UNAVAILABLE = 503
 };
@@ -34,6 +35,8 @@ static struct rmq_http_reply make_reply(const struct rmq_http_answer *a) {
       break;
     MHD_add_response_header(r, a->headers[i].name, a->headers[i].value);
   }
+  if (a->status == HTTP_UNAVAILABLE)
+    MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "1");
   reply.response = r;
   return reply;
 }
@@ -64,10 +67,8 @@ struct rmq_http_reply rmq_http_request_refusal(int status, const char *text) {
   struct rmq_buf body;
   rmq_buf_init(&body, 512);
   rmq_buf_appendf(&body, "{\"error\":\"%s\"}\n", text);
-  struct rmq_http_answer a = {
+  const struct rmq_http_answer a = {
       .status = status, .body = rmq_buf_bytes(&body), .body_len = body.len};
-  if (status == HTTP_UNAVAILABLE)
-    a.headers[0] = (struct rmq_http_header){"Retry-After", "1"};
   struct rmq_http_reply reply = make_reply(&a);
   rmq_buf_fini(&body);
   return reply;
@@ -315,6 +316,15 @@ void rmq_http_request_answer(struct rmq_http_request *q,
   drop_reply(&reply);
   if (is_last)
     request_free(q);
+}
+
+void rmq_http_request_wrong_method(struct rmq_http_request *q,
+                                   const char *allowed) {
+  static const char body[] = "{\"error\":\"the path has no such method\"}\n";
+  struct rmq_http_answer a = {
+      .status = HTTP_WRONG_METHOD, .body = body, .body_len = sizeof(body) - 1};
+  a.headers[0] = (struct rmq_http_header){MHD_HTTP_HEADER_ALLOW, allowed};
+  rmq_http_request_answer(q, &a);
 }
 
 void rmq_http_request_expire(struct rmq_http_request *q,

@@ -97,7 +97,7 @@ enum rmq_publish_wish rmq_publish_request_begin(struct rmq_publish_request *r,
                                                 struct rmq_dur timeout,
                                                 struct rmq_error *err) {
   const struct rmq_http_target *t = &r->target;
-  bool is_read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+  bool is_read = rmq_http_method_reads(method);
   r->wants_confirm = false;
   r->timeout = timeout;
   r->message = (struct rmq_outgoing){.exchange = NULL};

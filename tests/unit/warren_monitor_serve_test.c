@@ -86,7 +86,7 @@ static const char *ask(const struct fixture *f, const char *line) {
           line);
   for (;;) {
     struct pollfd input = {.fd = fd, .events = POLLIN};
-    assert_int_equal(poll(&input, 1, 20000), 1);
+    assert_int_equal(poll(&input, 1, 60000), 1);
     ssize_t n = recv(fd, text + len, sizeof(text) - 1 - len, 0);
     if (n <= 0)
       break;
@@ -104,7 +104,9 @@ static int status_of(const char *answer) {
 }
 
 static void before_the_first_set_there_is_no_page(void **state) {
-  assert_int_equal(status_of(ask(*state, "GET /metrics")), 503);
+  const char *answer = ask(*state, "GET /metrics");
+  assert_int_equal(status_of(answer), 503);
+  assert_non_null(strstr(answer, "\r\nRetry-After: 1\r\n"));
 }
 
 static void the_last_set_is_handed_out(void **state) {
@@ -115,6 +117,14 @@ static void the_last_set_is_handed_out(void **state) {
   assert_non_null(strstr(answer, "text/plain; version=0.0.4"));
   assert_non_null(strstr(answer, "\r\n\r\nsecond 2\n"));
   assert_null(strstr(answer, "first"));
+}
+
+static void a_head_gets_the_page_without_its_body(void **state) {
+  put(*state, "queue 1\n");
+  const char *answer = ask(*state, "HEAD /metrics");
+  assert_int_equal(status_of(answer), 200);
+  assert_non_null(strstr(answer, "\r\nContent-Length: 8\r\n"));
+  assert_null(strstr(answer, "queue"));
 }
 
 static void an_old_set_is_not_handed_out(void **state) {
@@ -143,7 +153,10 @@ static void what_is_not_the_page_is_refused(void **state) {
   put(*state, "queue 1\n");
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     SHOW_ROW("%s", rows[i].line);
-    assert_int_equal(status_of(ask(*state, rows[i].line)), rows[i].want_status);
+    const char *answer = ask(*state, rows[i].line);
+    assert_int_equal(status_of(answer), rows[i].want_status);
+    assert_true((strstr(answer, "\r\nAllow: GET, HEAD\r\n") != NULL) ==
+                (rows[i].want_status == 405));
   }
 }
 
@@ -153,6 +166,8 @@ int main(void) {
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_last_set_is_handed_out, set_up,
                                       tear_down),
+      cmocka_unit_test_setup_teardown(a_head_gets_the_page_without_its_body,
+                                      set_up, tear_down),
       cmocka_unit_test_setup_teardown(an_old_set_is_not_handed_out, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(what_is_not_the_page_is_refused, set_up,
