@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DESK_BODY_MAX = 4096 };
-
 /* How often forgotten places are looked for. */
 #define DESK_SWEEP_INTERVAL rmq_s(1)
 
@@ -91,7 +89,7 @@ static struct place *place_of(const struct warren_desk *d, uint64_t tag) {
 /* What the server is to answer when it is time. */
 static void word_timeout(const struct place *p, bool is_first) {
   struct rmq_buf body;
-  rmq_buf_init(&body, DESK_BODY_MAX);
+  rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
   struct rmq_http_answer a = {
       .status = rmq_publish_reply_timeout(p->is_stored, p->id, &body)};
   a.body = rmq_buf_bytes(&body);
@@ -180,7 +178,7 @@ void warren_desk_tell(void *ctx, const struct rmq_fate_report *report) {
   if (q == NULL)
     return;
   struct rmq_buf body;
-  rmq_buf_init(&body, DESK_BODY_MAX);
+  rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
   int status = rmq_publish_reply_fate(report, wants_confirm, id, &body);
   warren_desk_answer(q, status, id, &body);
   free(id);
@@ -218,7 +216,7 @@ void warren_desk_sweep(struct warren_desk *d, struct rmq_mono now) {
     if (q == NULL)
       return;
     struct rmq_buf body;
-    rmq_buf_init(&body, DESK_BODY_MAX);
+    rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
     int status = rmq_publish_reply_timeout(is_stored, id, &body);
     warren_desk_answer(q, status, id, &body); /* for the case of a tie */
     free(id);

@@ -19,7 +19,6 @@
 #include <string.h>
 
 enum {
-  LISTEN_BODY_MAX = 4096, /* of an answer */
   LISTEN_IDLE_S = 60,
   LISTEN_WAITING_MAX = 1 << 20 /* requests; more are refused */
 };
@@ -127,7 +126,7 @@ struct session {
 
 static void refuse(struct rmq_http_request *q, int status, const char *reason) {
   struct rmq_buf body;
-  rmq_buf_init(&body, LISTEN_BODY_MAX);
+  rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
   rmq_publish_reply_error(status, reason, &body);
   warren_desk_answer(q, status, NULL, &body);
 }
@@ -171,7 +170,7 @@ static void hand_over(struct session *s, struct rmq_http_request *q) {
   if (answer == RMQ_PUBLISH_TAKEN)
     return;
   struct rmq_buf body;
-  rmq_buf_init(&body, LISTEN_BODY_MAX);
+  rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
   int status = rmq_publish_reply_refusal(answer, err.text, &body);
   warren_desk_withdraw(s->desk, m->tag);
   warren_desk_answer(q, status, NULL, &body);
@@ -204,7 +203,7 @@ static void health(struct session *s, struct rmq_http_request *q) {
   bool is_fine = s->has_spool ? can_spool : t.is_connected;
   const char *trouble =
       s->has_spool ? "the spool cannot be written" : "no broker and no spool";
-  rmq_buf_init(&body, LISTEN_BODY_MAX);
+  rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
   rmq_buf_appendf(&body,
                   "{\"status\":\"%s\",\"connected\":%s,\"can_spool\":%s,"
                   "\"waiting\":%" PRIu64 ",\"spooled\":%" PRIu64 "}\n",

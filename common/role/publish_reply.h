@@ -10,6 +10,15 @@
 #include "common/base/fate.h"
 #include "common/role/role_publish.h"
 
+/* No reply is longer. Four texts in it are not our own: message_id, reply_text,
+ * exchange and routing_key are short strings, of which JSON makes six bytes of
+ * each (\u0001). The words around them are under 512. A refusal has but one,
+ * the text of an error, which is shorter than the four. */
+enum { RMQ_PUBLISH_REPLY_MAX = 4 * 6 * RMQ_ENVELOPE_TEXT_MAX + 512 };
+_Static_assert(6 * sizeof(((struct rmq_error *)0)->text) <
+                   4 * 6 * (size_t)RMQ_ENVELOPE_TEXT_MAX,
+               "a refusal is the shorter one");
+
 /* Whether the client hears of that fate: STORED says nothing to one that waits
  * for the confirm. */
 bool rmq_publish_reply_is_due(enum rmq_fate fate, bool wants_confirm);

@@ -34,7 +34,7 @@ static void every_fate_has_its_honest_status(void **state) {
       struct rmq_fate_report report = report_of(rows[i].fate);
       int want = confirm ? rows[i].want_confirm : rows[i].want;
       struct rmq_buf body;
-      rmq_buf_init(&body, 4096);
+      rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
       SHOW_ROW("%s %d", rmq_fate_to_str(rows[i].fate), confirm);
       assert_true(rmq_publish_reply_is_due(rows[i].fate, confirm) ==
                   (want != 0));
@@ -56,7 +56,7 @@ static void a_reply_is_one_object_whatever_the_broker_said(void **state) {
   report.reply_text = "NO\"ROUTE\\\n\xff";
   report.exchange = "e";
   report.routing_key = "a.b";
-  rmq_buf_init(&body, 4096);
+  rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
   rmq_publish_reply_fate(&report, true, "m\"1", &body);
   assert_string_equal(
       rmq_buf_text(&body),
@@ -71,7 +71,7 @@ static void a_good_reply_says_the_id_and_the_state(void **state) {
   (void)state;
   struct rmq_fate_report report = report_of(RMQ_FATE_STORED);
   struct rmq_buf body;
-  rmq_buf_init(&body, 4096);
+  rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
   rmq_publish_reply_fate(&report, false, "m1", &body);
   assert_string_equal(rmq_buf_text(&body),
                       "{\"message_id\":\"m1\",\"state\":\"stored\"}\n");
@@ -90,7 +90,7 @@ static void refusals_have_a_status_and_a_reason(void **state) {
   };
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     struct rmq_buf body;
-    rmq_buf_init(&body, 4096);
+    rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
     SHOW_ROW("%s", rmq_publish_answer_to_str(rows[i].answer));
     assert_int_equal(
         rmq_publish_reply_refusal(rows[i].answer, "the reason", &body),
@@ -109,7 +109,7 @@ static void a_timeout_promises_what_is_so(void **state) {
               {true, "\"state\":\"stored\"", "also after a restart"}};
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     struct rmq_buf body;
-    rmq_buf_init(&body, 4096);
+    rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
     SHOW_ROW("%d", rows[i].is_stored);
     assert_int_equal(rmq_publish_reply_timeout(rows[i].is_stored, "m1", &body),
                      504);
@@ -117,6 +117,47 @@ static void a_timeout_promises_what_is_so(void **state) {
     assert_non_null(strstr(rmq_buf_text(&body), rows[i].want_words));
     rmq_buf_fini(&body);
   }
+}
+
+/* Bytes that JSON writes as six each. */
+static const char *longest(size_t len) {
+  static char text[512];
+  assert_true(len < sizeof(text));
+  memset(text, 1, len);
+  text[len] = '\0';
+  return text;
+}
+
+static void the_longest_reply_has_room(void **state) {
+  (void)state;
+  static const enum rmq_fate fates[] = {RMQ_FATE_STORED,   RMQ_FATE_CONFIRMED,
+                                        RMQ_FATE_SENT,     RMQ_FATE_RETURNED,
+                                        RMQ_FATE_REJECTED, RMQ_FATE_EXPIRED,
+                                        RMQ_FATE_DROPPED,  RMQ_FATE_KEPT};
+  const char *text = longest(RMQ_ENVELOPE_TEXT_MAX);
+  struct rmq_buf body;
+  for (size_t i = 0; i < COUNT_OF(fates); i++) {
+    SHOW_ROW("%s", rmq_fate_to_str(fates[i]));
+    struct rmq_fate_report report = report_of(fates[i]);
+    report.cause = "overflow";
+    report.reply_code = UINT16_MAX;
+    report.reply_text = report.exchange = report.routing_key = text;
+    rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
+    rmq_publish_reply_fate(&report, true, text, &body);
+    assert_false(body.failed);
+    rmq_buf_fini(&body);
+  }
+  for (int is_stored = 0; is_stored < 2; is_stored++) {
+    rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
+    rmq_publish_reply_timeout(is_stored, text, &body);
+    assert_false(body.failed);
+    rmq_buf_fini(&body);
+  }
+  struct rmq_error err;
+  rmq_buf_init(&body, RMQ_PUBLISH_REPLY_MAX);
+  rmq_publish_reply_error(400, longest(sizeof(err.text) - 1), &body);
+  assert_false(body.failed);
+  rmq_buf_fini(&body);
 }
 
 static void a_body_without_room_is_no_crash(void **state) {
@@ -137,6 +178,7 @@ int main(void) {
       cmocka_unit_test(a_good_reply_says_the_id_and_the_state),
       cmocka_unit_test(refusals_have_a_status_and_a_reason),
       cmocka_unit_test(a_timeout_promises_what_is_so),
+      cmocka_unit_test(the_longest_reply_has_room),
       cmocka_unit_test(a_body_without_room_is_no_crash),
   };
   return run_all(tests);
