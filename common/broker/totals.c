@@ -59,13 +59,22 @@ static int64_t plus(int64_t a, int64_t b) {
 
 /* ---- one number for the cluster ---- */
 
+/* The management API tells a counter of messages from the first one on. What
+ * began anew at 0 and is not told is 0 until then. */
+static int64_t get_of_cluster(const struct rmq_snapshot *now, size_t i,
+                              const struct rmq_meter *m) {
+  int64_t value = get(now->stats, now->tallies, i);
+  bool is_none_yet = value < 0 && i < RMQ_STATS_COUNT && m->last == 0 &&
+                     !now->is_without_statistics;
+  return is_none_yet ? 0 : value;
+}
+
 static void step_cluster(struct rmq_totals *t, const struct rmq_snapshot *now,
                          enum rmq_continuity c, struct rmq_totals_growth *g) {
   for (size_t i = 0; i < RMQ_TOTALS_COUNT; i++) {
     struct rmq_meter *m = &t->meters[i];
-    int64_t value =
-        c == RMQ_UNSURE ? RMQ_ABSENT : get(now->stats, now->tallies, i);
     rmq_meter_continue(m, c);
+    int64_t value = c == RMQ_UNSURE ? RMQ_ABSENT : get_of_cluster(now, i, m);
     g->added[i] = rmq_meter_feed(m, value, RMQ_DECREASE_IS_LOSS, now->taken);
     if (g->added[i] >= 0) {
       t->sums[i] = plus(t->sums[i], g->added[i]);

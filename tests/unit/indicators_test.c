@@ -210,6 +210,43 @@ static void a_restart_that_shows_late_is_counted_once(void **state) {
   end(&t);
 }
 
+/* Until something is published the broker tells no counter of messages. */
+static void publishers_that_stay_away_after_a_restart_show(void **state) {
+  (void)state;
+  for (int is_without = 0; is_without < 2; is_without++) {
+    struct story t;
+    SHOW_ROW("%s",
+             is_without ? "statistics are disabled" : "nothing published");
+    begin(&t);
+    for (int i = 0; i <= 60; i++) {
+      poll(&t);
+      t.s.stats[RMQ_STAT_PUBLISH] = 1000 + 500 * i;
+      step(&t);
+    }
+    assert_near(t.r.cluster.throughput_drop, 0);
+    rmq_indicators_fail(t.x, &t.r);
+    t.seconds += 10;
+    t.uptime = -5;
+    for (int i = 0; i < 6; i++) {
+      poll(&t);
+      t.s.is_without_statistics = is_without;
+      step(&t);
+      assert_int_equal(t.r.cluster.publish, is_without ? -1 : 30000);
+      assert_int_equal(t.r.cluster.deliver, -1); /* never was one */
+      assert_int_equal(isnan(t.r.cluster.publish_rate), is_without);
+    }
+    if (!is_without) {
+      assert_near(t.r.cluster.publish_rate, 0);
+      assert_near(t.r.cluster.throughput_drop, 100);
+    }
+    poll(&t);
+    t.s.stats[RMQ_STAT_PUBLISH] = 500;
+    step(&t);
+    assert_int_equal(t.r.cluster.publish, 30500);
+    end(&t);
+  }
+}
+
 static void a_node_that_comes_back_makes_no_spike(void **state) {
   (void)state;
   struct story t;
@@ -919,6 +956,7 @@ int main(void) {
       cmocka_unit_test(polls_that_failed_do_not_make_a_rate_higher),
       cmocka_unit_test(a_restarted_broker_counts_from_0_without_a_spike),
       cmocka_unit_test(a_restart_that_shows_late_is_counted_once),
+      cmocka_unit_test(publishers_that_stay_away_after_a_restart_show),
       cmocka_unit_test(a_node_that_comes_back_makes_no_spike),
       cmocka_unit_test(a_queue_declared_anew_counts_from_0),
       cmocka_unit_test(a_queue_missing_from_half_a_list_keeps_its_sum),
