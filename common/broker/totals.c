@@ -139,8 +139,26 @@ static enum rmq_continuity judge(const struct rmq_totals *t,
              : RMQ_SAME;
 }
 
-/* A node's part of one counter of the cluster's growth. What is not known of
- * one node is not known of the cluster. */
+/* Whether a node tells it from its start on, unless its version has none; the
+ * others are told from the first one on that was counted. */
+static bool is_always_told(size_t i) {
+  return i < RMQ_STATS_COUNT ||
+         i >= rmq_totals_of_tally(RMQ_TALLY_RECEIVED_CONFIRM);
+}
+
+/* What is not known of one node is not known of the cluster; what the others
+ * add is in the sums when it is. */
+static void forget_lacking(const bool is_lacking[],
+                           struct rmq_totals_growth *g) {
+  for (size_t i = 0; i < RMQ_TOTALS_COUNT; i++) {
+    if (!is_lacking[i])
+      continue;
+    g->added[i] = g->sums[i] = RMQ_ABSENT;
+    g->rates[i] = (double)NAN;
+  }
+}
+
+/* A node's part of one counter of the cluster's growth. */
 static void grow(struct rmq_totals *t, struct rmq_meter *m, int64_t value,
                  struct rmq_mono taken, size_t i, bool is_first[],
                  struct rmq_totals_growth *g) {
@@ -163,15 +181,16 @@ static void grow(struct rmq_totals *t, struct rmq_meter *m, int64_t value,
 
 static int step_node(struct rmq_totals *t, const struct rmq_snapshot *now,
                      const struct rmq_snapshot_node *node, bool is_first[],
-                     struct rmq_totals_growth *g) {
+                     bool is_lacking[], struct rmq_totals_growth *g) {
   struct rmq_totals_node *n = find(t, node->name);
   if (n == NULL && (n = add(t, node->name)) == NULL)
     return -1;
   enum rmq_continuity c = judge(t, n, node, now->taken);
   for (size_t i = 0; i < RMQ_TOTALS_COUNT; i++) {
+    int64_t value = get(node->stats, node->tallies, i);
     rmq_meter_continue(&n->meters[i], c);
-    grow(t, &n->meters[i], get(node->stats, node->tallies, i), now->taken, i,
-         is_first, g);
+    is_lacking[i] |= value < 0 && is_always_told(i);
+    grow(t, &n->meters[i], value, now->taken, i, is_first, g);
   }
   n->uptime = node->uptime;
   n->at = now->taken;
@@ -186,17 +205,18 @@ static bool tells(const struct rmq_snapshot_node *n) {
 
 static int step_nodes(struct rmq_totals *t, const struct rmq_snapshot *now,
                       struct rmq_totals_growth *g) {
-  bool is_first[RMQ_TOTALS_COUNT];
+  bool is_first[RMQ_TOTALS_COUNT], is_lacking[RMQ_TOTALS_COUNT] = {false};
   size_t silent = now->silent;
   for (size_t i = 0; i < RMQ_TOTALS_COUNT; i++)
     is_first[i] = true;
   for (size_t i = 0; i < now->nodes_count; i++) {
     const struct rmq_snapshot_node *n = &now->nodes[i];
-    if (tells(n) && step_node(t, now, n, is_first, g) != 0)
+    if (tells(n) && step_node(t, now, n, is_first, is_lacking, g) != 0)
       return -1;
     if (n->has_counters && !tells(n))
       silent++;
   }
+  forget_lacking(is_lacking, g);
   if (silent > 0)
     init_growth(g);
   else

@@ -47,8 +47,9 @@ void rmq_totals_fini(struct rmq_totals *t);
  * - one that is seen for the first time, or again after polls that were
  *   reported without it, adds nothing: it would show as a rate that never was;
  * - while a node is silent nothing is known of the cluster, and what it counted
- *   meanwhile is added when it speaks again.
- * -1 without memory; ret_growth is untouched then. */
+ *   meanwhile is added when it speaks again. So it is with a counter of
+ * messages that one of them does not have, being of an older version. -1
+ * without memory; ret_growth is untouched then. */
 int rmq_totals_step(struct rmq_totals *t, const struct rmq_snapshot *now,
                     enum rmq_continuity continuity,
                     struct rmq_totals_growth *ret_growth);

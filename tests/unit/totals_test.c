@@ -131,6 +131,56 @@ static void each_node_has_its_own_beginning(void **state) {
     play(&rows[i]);
 }
 
+/* Counters of messages are there from a node's start on, unless its version is
+ * without them; what is counted of connections and logins from the first. */
+static void what_an_older_node_does_not_count_is_not_known(void **state) {
+  (void)state;
+  static const struct {
+    bool b_tells;
+    int64_t want_published, want_opened;
+    double want_rate;
+  } polls[] = {{false, -1, 0, (double)NAN},
+               {false, -1, 10, (double)NAN},
+               {true, 20, 20, (double)NAN}, /* upgraded: its beginning */
+               {true, 40, 40, 2},
+               {false, -1, 50, (double)NAN},
+               {true, 80, 80, 2}}; /* nothing is lost */
+  const size_t opened = rmq_totals_of_tally(RMQ_TALLY_OPENED),
+               dead = rmq_totals_of_tally(RMQ_TALLY_DEAD_MAXLEN);
+  struct rmq_totals t;
+  struct rmq_snapshot s;
+  struct rmq_totals_growth g;
+  rmq_totals_init(&t);
+  rmq_snapshot_init(&s, 0);
+  for (size_t i = 0; i < COUNT_OF(polls); i++) {
+    SHOW_ROW("poll %zu", i);
+    rmq_snapshot_clear(&s);
+    s.is_per_node = true;
+    s.taken.ns = (int64_t)(10 * i) * RMQ_NS_PER_S;
+    for (size_t k = 0; k < 2; k++) {
+      struct rmq_snapshot_node *n = rmq_snapshot_add_node(&s, k ? "b" : "a");
+      assert_non_null(n);
+      n->has_counters = true;
+      n->uptime = (double)(1000 + 10 * i);
+      if (k == 0 || polls[i].b_tells)
+        n->stats[RMQ_STAT_PUBLISH] = n->tallies[RMQ_TALLY_OPENED] =
+            n->tallies[RMQ_TALLY_DEAD_MAXLEN] = (int64_t)(10 * i);
+    }
+    assert_int_equal(rmq_totals_step(&t, &s, RMQ_SAME, &g), 0);
+    assert_int_equal(g.sums[RMQ_STAT_PUBLISH], polls[i].want_published);
+    assert_int_equal(g.sums[dead], polls[i].want_published);
+    assert_int_equal(g.sums[opened], polls[i].want_opened);
+    assert_int_equal(isnan(g.rates[RMQ_STAT_PUBLISH]),
+                     isnan(polls[i].want_rate));
+    assert_int_equal(g.added[RMQ_STAT_PUBLISH] < 0, isnan(polls[i].want_rate));
+    if (!isnan(polls[i].want_rate))
+      assert_true(fabs(g.rates[RMQ_STAT_PUBLISH] - polls[i].want_rate) < 1e-9);
+    assert_int_equal(g.sums[RMQ_STAT_ACK], RMQ_ABSENT);
+  }
+  rmq_snapshot_fini(&s);
+  rmq_totals_fini(&t);
+}
+
 static void more_nodes_than_there_can_be_are_forgotten(void **state) {
   (void)state;
   struct rmq_totals t;
@@ -159,6 +209,7 @@ static void more_nodes_than_there_can_be_are_forgotten(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_node_has_its_own_beginning),
+      cmocka_unit_test(what_an_older_node_does_not_count_is_not_known),
       cmocka_unit_test(more_nodes_than_there_can_be_are_forgotten),
   };
   return run_all(tests);
