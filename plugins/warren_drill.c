@@ -79,7 +79,8 @@ static const struct rmq_option cli_options[] = {
      .type = RMQ_OPT_BOOLEAN,
      .offset = offsetof(struct cli, cleanup),
      .default_value = "false",
-     .help = "Removes what drills that were killed have left"},
+     .help = "Removes what drills that were killed have left, and what those "
+             "that run now have"},
     {.name = "Verbose",
      .type = RMQ_OPT_BOOLEAN,
      .offset = offsetof(struct cli, verbose),
@@ -124,7 +125,7 @@ static struct warren_ask ask_of(struct session *s) {
       .description =
           "Makes one fault, in a virtual host of its own, and reports whether "
           "indicator and\nalert came and went. warren drill --cleanup removes "
-          "what killed ones have left.",
+          "what killed ones have left,\nand what those that run now have.",
       .epilogue =
           "The password comes from --password-file or from the environment "
           "variable\nWARREN_PASSWORD, never from an argument.\n\n"
@@ -164,8 +165,10 @@ static int confirm(struct session *s, const struct warren_ask *ask,
     return -1;
   }
   fprintf(stderr, "%s the cluster at %s.\nType its name (" SHOWN_BY "): ",
-          s->cli.cleanup ? "What drills have left is about to be removed from"
-                         : "A fault is about to be made on",
+          s->cli.cleanup
+              ? "The virtual hosts of all drills, also of those that "
+                "run now, are about to be removed from"
+              : "A fault is about to be made on",
           s->config.urls.items[0]);
   if (fgets(typed, sizeof(typed), stdin) != NULL) {
     typed[strcspn(typed, "\n")] = '\0';

@@ -20,8 +20,10 @@ int rmq_drill_vhost_make(struct rmq_admin *a, const char *vhost,
 int rmq_drill_vhost_remove(struct rmq_admin *a, const char *vhost,
                            const volatile sig_atomic_t *is_stopping, int rc,
                            struct rmq_error *err);
-/* Removes what earlier runs that were killed have left: ret_count of them, and
- * ret_left more are there than are removed at a time. */
+/* Removes what earlier runs that were killed have left, and what others that
+ * run have: nothing in a virtual host says which, since most drills have no
+ * connection. ret_count of them, and ret_left more are there than are removed
+ * at a time. */
 int rmq_drill_vhost_cleanup(struct rmq_admin *a, size_t *ret_count,
                             size_t *ret_left, struct rmq_error *err);
 
