@@ -115,7 +115,6 @@ foreign_headers_have_one_place() {
     'common/amqp/wire([a-z_]*\.c|_rabbitmq\.h)'
   only_in "OpenSSL" 'openssl/.*' 'common/amqp/link_tls\.c'
   only_in "libcurl" 'curl/.*' 'common/broker/http_curl\.c'
-  only_in "jansson" 'jansson\.h' 'common/broker/management[a-z_]*\.c'
   only_in "zlib" 'zlib\.h' 'common/codec/gzip\.c'
   only_in "SQLite" 'sqlite3\.h' \
     'common/spool/spool_(db(_open|_private)?|reader)\.[ch]'
@@ -134,7 +133,7 @@ foreign_headers_have_one_place() {
 other_headers_are_the_system_s() {
   grep -E ':<' <<<"$includes" | grep -vE \
     ':<(assert|ctype|errno|float|inttypes|langinfo|limits|locale|malloc|math|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|time|arpa/inet|dirent|fcntl|ftw|getopt|net/if|netdb|netinet/(in|tcp)|poll|pthread|pwd|grp|regex|sched|sys/(eventfd|file|ioctl|mman|prctl|random|resource|socket|stat|time|types|uio|un|wait)|syslog|termios|unistd|wchar)\.h>$' |
-    grep -vE ':<(rabbitmq-c/.*|amqp(_[a-z_]+)?\.h|openssl/.*|curl/.*|jansson\.h|zlib\.h|sqlite3\.h|microhttpd\.h|collectd/.*)>$'
+    grep -vE ':<(rabbitmq-c/.*|amqp(_[a-z_]+)?\.h|openssl/.*|curl/.*|zlib\.h|sqlite3\.h|microhttpd\.h|collectd/.*)>$'
   true
 }
 

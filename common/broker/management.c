@@ -3,69 +3,20 @@
 
 #include "common/broker/management.h"
 
+#include "common/broker/fields.h"
 #include "common/broker/vhosts.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- one field, by the type that carries its meaning ---- */
+enum {
+  VHOSTS_LISTED_MAX = 50000,  /* ten times as many as have series */
+  REASON_BODY_MAX = 64 * 1024 /* of an error */
+};
 
-static double get_gauge(const json_t *object, const char *key) {
-  const json_t *v = json_object_get(object, key);
-  return json_is_number(v) ? json_number_value(v) : (double)NAN;
-}
-
-static int64_t get_counter(const json_t *object, const char *key) {
-  const json_t *v = json_object_get(object, key);
-  if (json_is_integer(v) && json_integer_value(v) >= 0)
-    return json_integer_value(v);
-  return RMQ_ABSENT;
-}
-
-static double get_boolean(const json_t *object, const char *key) {
-  const json_t *v = json_object_get(object, key);
-  if (!json_is_boolean(v))
-    return (double)NAN;
-  return json_is_true(v) ? 1 : 0;
-}
-
-/* NULL when it is no string, empty, or has a NUL inside. */
-static const char *get_name(const json_t *object, const char *key) {
-  const json_t *v = json_object_get(object, key);
-  const char *text = json_string_value(v);
-  if (text == NULL || text[0] == '\0' || strlen(text) != json_string_length(v))
-    return NULL;
-  return text;
-}
-
-static void get_stats(const json_t *object, int64_t stats[RMQ_STATS_COUNT]) {
-  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
-    stats[i] = get_counter(object, rmq_stat_to_str((enum rmq_stat)i));
-}
-
-/* ---- documents ---- */
-
-/* The document of the wanted type (json_decref it), or NULL with err. NUL in a
- * string is allowed, so that one queue's name cannot blind us to all. */
-static json_t *load(const char *bytes, size_t len, json_type type,
-                    const char *what, struct rmq_error *err) {
-  json_error_t e;
-  json_t *doc = json_loadb(bytes == NULL ? "" : bytes, len, JSON_ALLOW_NUL, &e);
-  if (doc == NULL) {
-    rmq_error_set(err, "%s is not JSON: %s at byte %d", what, e.text,
-                  e.position);
-    return NULL;
-  }
-  if (json_typeof(doc) == type)
-    return doc;
-  json_decref(doc);
-  rmq_error_set(err, "%s is JSON of another form than the management API's",
-                what);
-  return NULL;
-}
+/* ---- what versions do not know ---- */
 
 /* 1000000 for each major version, 1000 for each minor one; 0 = not known. */
 static int number_of(const char *version) {
@@ -95,176 +46,277 @@ void rmq_management_forget_zeroed(struct rmq_snapshot *s) {
   }
 }
 
-int rmq_management_overview(const char *bytes, size_t len,
-                            struct rmq_snapshot *s, struct rmq_error *err) {
-  json_t *doc = load(bytes, len, JSON_OBJECT, "the overview", err);
-  if (doc == NULL)
-    return -1;
-  const json_t *totals = json_object_get(doc, "queue_totals");
-  const json_t *objects = json_object_get(doc, "object_totals");
-  const json_t *churn = json_object_get(doc, "churn_rates");
-  const char *version = get_name(doc, "rabbitmq_version");
-  bool is_overview = version != NULL || totals != NULL || objects != NULL;
-  if (is_overview) {
-    snprintf(s->version, sizeof(s->version), "%s",
-             version == NULL ? "" : version);
-    s->is_without_statistics = get_boolean(doc, "disable_stats") > 0;
-    s->ready = get_gauge(totals, "messages_ready");
-    s->unacked = get_gauge(totals, "messages_unacknowledged");
-    s->connections = get_gauge(objects, "connections");
-    s->queues_total = get_gauge(objects, "queues");
-    for (size_t i = 0; i <= RMQ_TALLY_CHANNEL_CLOSED; i++)
-      s->tallies[i] = get_counter(churn, rmq_tally_to_str((enum rmq_tally)i));
-    get_stats(json_object_get(doc, "message_stats"), s->stats);
-    forget_zeroed(s->version, s->stats);
-  } else {
-    rmq_error_set(err, "the answer is not a RabbitMQ overview; is the URL that "
-                       "of the management plugin?");
-  }
-  json_decref(doc);
-  return is_overview ? 0 : -1;
+/* ---- the overview ---- */
+
+struct overview {
+  const char *version;
+  double is_without_statistics, ready, unacked, connections, queues;
+  int64_t stats[RMQ_STATS_COUNT], tallies[RMQ_TALLIES_COUNT];
+  bool has_totals;
+};
+
+static int read_queue_totals(struct rmq_json *j, void *to) {
+  static const struct rmq_field fields[] = {
+      RMQ_FIELD(struct overview, ready, "messages_ready", rmq_field_gauge),
+      RMQ_FIELD(struct overview, unacked, "messages_unacknowledged",
+                rmq_field_gauge)};
+  ((struct overview *)to)->has_totals = true;
+  return rmq_fields_read(j, RMQ_FIELDS(fields), to);
 }
 
-/* A number in a text. */
-static int64_t get_pid(const json_t *item) {
-  const char *text = json_string_value(json_object_get(item, "os_pid"));
-  char *end = NULL;
-  long long pid = text == NULL ? 0 : strtoll(text, &end, 10);
-  return pid > 0 && end[0] == '\0' ? pid : RMQ_ABSENT;
+static int read_object_totals(struct rmq_json *j, void *to) {
+  static const struct rmq_field fields[] = {
+      RMQ_FIELD(struct overview, connections, "connections", rmq_field_gauge),
+      RMQ_FIELD(struct overview, queues, "queues", rmq_field_gauge)};
+  ((struct overview *)to)->has_totals = true;
+  return rmq_fields_read(j, RMQ_FIELDS(fields), to);
 }
 
-static int take_node(const json_t *item, struct rmq_snapshot *s) {
-  const char *name = get_name(item, "name");
-  if (name == NULL)
-    return 0;
-  struct rmq_snapshot_node *n = rmq_snapshot_add_node(s, name);
-  if (n == NULL)
+static int read_churn(struct rmq_json *j, void *to) {
+#define RMQ_X(name, word)                                                      \
+  RMQ_FIELD(struct overview, tallies[RMQ_TALLY_##name], word,                  \
+            rmq_field_counter),
+  static const struct rmq_field fields[] = {RMQ_TALLIES(RMQ_X)};
+#undef RMQ_X
+  return rmq_fields_read(j, fields, RMQ_TALLY_CHANNEL_CLOSED + 1, to);
+}
+
+static int read_overview(struct rmq_json *j, void *to) {
+  static const struct rmq_field fields[] = {
+      RMQ_FIELD(struct overview, version, "rabbitmq_version", rmq_field_name),
+      RMQ_FIELD(struct overview, is_without_statistics, "disable_stats",
+                rmq_field_boolean),
+      RMQ_FIELD(struct overview, stats, "message_stats", rmq_field_stats),
+      RMQ_FIELD_WITHIN("queue_totals", read_queue_totals),
+      RMQ_FIELD_WITHIN("object_totals", read_object_totals),
+      RMQ_FIELD_WITHIN("churn_rates", read_churn)};
+  return rmq_fields_read(j, RMQ_FIELDS(fields), to);
+}
+
+int rmq_management_overview(char *bytes, size_t len, struct rmq_snapshot *s,
+                            struct rmq_error *err) {
+  struct overview o = {.ready = (double)NAN,
+                       .unacked = (double)NAN,
+                       .connections = (double)NAN,
+                       .queues = (double)NAN};
+  rmq_snapshot_counters_clear(o.stats, RMQ_STATS_COUNT);
+  rmq_snapshot_counters_clear(o.tallies, RMQ_TALLIES_COUNT);
+  if (rmq_fields_body(bytes, len, '{', "the overview", read_overview, &o,
+                      err) != 0)
     return -1;
-  const json_t *partitions = json_object_get(item, "partitions");
-  n->running = get_boolean(item, "running");
-  n->memory_alarm = get_boolean(item, "mem_alarm");
-  n->disk_alarm = get_boolean(item, "disk_free_alarm");
-  n->memory_used = get_gauge(item, "mem_used");
-  n->memory_limit = get_gauge(item, "mem_limit");
-  n->disk_free = get_gauge(item, "disk_free");
-  n->disk_limit = get_gauge(item, "disk_free_limit");
-  n->fds_used = get_gauge(item, "fd_used");
-  n->fds_total = get_gauge(item, "fd_total");
-  n->processes_used = get_gauge(item, "proc_used");
-  n->processes_total = get_gauge(item, "proc_total");
-  n->run_queue = get_gauge(item, "run_queue");
-  n->uptime = get_gauge(item, "uptime") / 1000;
-  if (json_is_array(partitions))
-    n->partitions = (double)json_array_size(partitions);
-  n->os_pid = get_pid(item);
+  if (o.version == NULL && !o.has_totals)
+    return rmq_error_set(err,
+                         "the answer is not a RabbitMQ overview; is the URL "
+                         "that of the management plugin?");
+  snprintf(s->version, sizeof(s->version), "%s",
+           o.version == NULL ? "" : o.version);
+  s->is_without_statistics = o.is_without_statistics > 0;
+  s->ready = o.ready;
+  s->unacked = o.unacked;
+  s->connections = o.connections;
+  s->queues_total = o.queues;
+  for (size_t i = 0; i <= RMQ_TALLY_CHANNEL_CLOSED; i++)
+    s->tallies[i] = o.tallies[i];
+  memcpy(s->stats, o.stats, sizeof(s->stats));
+  forget_zeroed(s->version, s->stats);
   return 0;
 }
 
-int rmq_management_nodes(const char *bytes, size_t len, struct rmq_snapshot *s,
-                         struct rmq_error *err) {
-  json_t *doc = load(bytes, len, JSON_ARRAY, "the list of nodes", err);
-  if (doc == NULL)
+/* ---- nodes ---- */
+
+struct node_item {
+  const char *name;
+  struct rmq_snapshot_node values; /* its name is NULL */
+};
+
+/* A number in a text. */
+static int read_pid(struct rmq_json *j, void *to) {
+  const char *text = NULL;
+  char *end = NULL;
+  if (rmq_field_name(j, &text) != 0)
     return -1;
-  int rc = 0;
-  for (size_t i = 0; rc == 0 && i < json_array_size(doc); i++)
-    rc = take_node(json_array_get(doc, i), s);
-  json_decref(doc);
-  if (rc != 0)
-    return rmq_error_set(err,
-                         "the list of nodes is longer than %d, or there "
-                         "is no memory for it",
+  long long pid = text == NULL ? 0 : strtoll(text, &end, 10);
+  *(int64_t *)to = pid > 0 && end[0] == '\0' ? pid : RMQ_ABSENT;
+  return 0;
+}
+
+#define NODE(member, key, read)                                                \
+  RMQ_FIELD(struct node_item, values.member, key, read)
+
+static const struct rmq_field node_fields[] = {
+    RMQ_FIELD(struct node_item, name, "name", rmq_field_name),
+    NODE(running, "running", rmq_field_boolean),
+    NODE(memory_alarm, "mem_alarm", rmq_field_boolean),
+    NODE(disk_alarm, "disk_free_alarm", rmq_field_boolean),
+    NODE(memory_used, "mem_used", rmq_field_gauge),
+    NODE(memory_limit, "mem_limit", rmq_field_gauge),
+    NODE(disk_free, "disk_free", rmq_field_gauge),
+    NODE(disk_limit, "disk_free_limit", rmq_field_gauge),
+    NODE(fds_used, "fd_used", rmq_field_gauge),
+    NODE(fds_total, "fd_total", rmq_field_gauge),
+    NODE(processes_used, "proc_used", rmq_field_gauge),
+    NODE(processes_total, "proc_total", rmq_field_gauge),
+    NODE(run_queue, "run_queue", rmq_field_gauge),
+    NODE(uptime, "uptime", rmq_field_gauge),
+    NODE(partitions, "partitions", rmq_field_length),
+    NODE(os_pid, "os_pid", read_pid),
+};
+
+static int read_node(struct rmq_json *j, void *to) {
+  struct rmq_snapshot *s = to;
+  struct node_item item = {.name = NULL};
+  rmq_snapshot_node_clear(&item.values);
+  if (rmq_fields_read(j, RMQ_FIELDS(node_fields), &item) != 0)
+    return -1;
+  if (item.name == NULL)
+    return 0;
+  struct rmq_snapshot_node *n = rmq_snapshot_add_node(s, item.name);
+  if (n == NULL)
+    return rmq_error_set(j->err, "longer than %d, or there is no memory for it",
                          RMQ_SNAPSHOT_NODES_MAX);
+  item.values.name = n->name;
+  item.values.uptime /= 1000;
+  *n = item.values;
+  return 0;
+}
+
+static int read_nodes(struct rmq_json *j, void *to) {
+  return rmq_fields_each(j, read_node, to);
+}
+
+int rmq_management_nodes(char *bytes, size_t len, struct rmq_snapshot *s,
+                         struct rmq_error *err) {
+  if (rmq_fields_body(bytes, len, '[', "the list of nodes", read_nodes, s,
+                      err) != 0)
+    return -1;
   s->has_nodes = true;
   return 0;
 }
 
-int rmq_management_vhosts(const char *bytes, size_t len, struct rmq_snapshot *s,
-                          struct rmq_error *err) {
-  json_t *doc = load(bytes, len, JSON_ARRAY, "the list of vhosts", err);
-  if (doc == NULL)
+/* ---- virtual hosts ---- */
+
+struct vhost_list {
+  struct rmq_snapshot *snapshot;
+  size_t count;
+};
+
+struct vhost_item {
+  const char *name;
+  double ready, unacked;
+  int64_t stats[RMQ_STATS_COUNT];
+};
+
+static const struct rmq_field vhost_fields[] = {
+    RMQ_FIELD(struct vhost_item, name, "name", rmq_field_name),
+    RMQ_FIELD(struct vhost_item, ready, "messages_ready", rmq_field_gauge),
+    RMQ_FIELD(struct vhost_item, unacked, "messages_unacknowledged",
+              rmq_field_gauge),
+    RMQ_FIELD(struct vhost_item, stats, "message_stats", rmq_field_stats),
+};
+
+static int read_vhost(struct rmq_json *j, void *to) {
+  struct vhost_list *l = to;
+  struct rmq_snapshot *s = l->snapshot;
+  struct vhost_item item = {
+      .name = NULL, .ready = (double)NAN, .unacked = (double)NAN};
+  rmq_snapshot_counters_clear(item.stats, RMQ_STATS_COUNT);
+  if (l->count++ == VHOSTS_LISTED_MAX)
+    return rmq_error_set(j->err, "longer than %d", VHOSTS_LISTED_MAX);
+  if (rmq_fields_read(j, RMQ_FIELDS(vhost_fields), &item) != 0)
     return -1;
-  for (size_t i = 0; i < json_array_size(doc); i++) {
-    const json_t *item = json_array_get(doc, i);
-    const char *name = get_name(item, "name");
-    struct rmq_snapshot_vhost *v =
-        name == NULL ? NULL : rmq_vhosts_need(s, name, strlen(name));
-    if (v == NULL)
-      continue;
-    v->ready = get_gauge(item, "messages_ready");
-    v->unacked = get_gauge(item, "messages_unacknowledged");
-    get_stats(json_object_get(item, "message_stats"), v->stats);
-    forget_zeroed(s->version, v->stats);
-  }
-  json_decref(doc);
+  struct rmq_snapshot_vhost *v =
+      item.name == NULL ? NULL
+                        : rmq_vhosts_need(s, item.name, strlen(item.name));
+  if (v == NULL)
+    return 0;
+  v->ready = item.ready;
+  v->unacked = item.unacked;
+  memcpy(v->stats, item.stats, sizeof(v->stats));
+  forget_zeroed(s->version, v->stats);
   return 0;
 }
 
-static void take_stream(const json_t *item, struct rmq_snapshot *s) {
-  const json_t *queue = json_object_get(item, "queue");
-  const char *vhost = get_name(queue, "vhost");
-  const char *name = get_name(queue, "name");
-  double lag = get_gauge(item, "offset_lag");
-  if (vhost == NULL || name == NULL)
-    return;
-  struct rmq_snapshot_queue *q = rmq_snapshot_find(s, vhost, name);
+static int read_vhosts(struct rmq_json *j, void *to) {
+  return rmq_fields_each(j, read_vhost, to);
+}
+
+int rmq_management_vhosts(char *bytes, size_t len, struct rmq_snapshot *s,
+                          struct rmq_error *err) {
+  struct vhost_list l = {.snapshot = s};
+  if (rmq_fields_body(bytes, len, '[', "the list of vhosts", read_vhosts, &l,
+                      err) == 0)
+    return 0;
+  rmq_vhosts_forget(s);
+  return -1;
+}
+
+/* ---- consumers of streams ---- */
+
+struct stream_item {
+  const char *vhost, *name;
+  double lag;
+};
+
+static int read_stream_queue(struct rmq_json *j, void *to) {
+  static const struct rmq_field fields[] = {
+      RMQ_FIELD(struct stream_item, vhost, "vhost", rmq_field_name),
+      RMQ_FIELD(struct stream_item, name, "name", rmq_field_name)};
+  return rmq_fields_read(j, RMQ_FIELDS(fields), to);
+}
+
+static int read_stream(struct rmq_json *j, void *to) {
+  static const struct rmq_field fields[] = {
+      RMQ_FIELD_WITHIN("queue", read_stream_queue),
+      RMQ_FIELD(struct stream_item, lag, "offset_lag", rmq_field_gauge)};
+  struct rmq_snapshot *s = to;
+  struct stream_item item = {.lag = (double)NAN};
+  if (rmq_fields_read(j, RMQ_FIELDS(fields), &item) != 0)
+    return -1;
+  if (item.vhost == NULL || item.name == NULL)
+    return 0;
+  struct rmq_snapshot_queue *q = rmq_snapshot_find(s, item.vhost, item.name);
   if (q != NULL)
     q->has_stream_consumer = true;
-  if (!(lag >= 0))
-    return;
-  s->stream_lag = fmax(s->stream_lag, lag);
+  if (!(item.lag >= 0))
+    return 0;
+  s->stream_lag = fmax(s->stream_lag, item.lag);
   if (q != NULL)
-    q->stream_lag = fmax(q->stream_lag, lag);
+    q->stream_lag = fmax(q->stream_lag, item.lag);
+  return 0;
 }
 
-int rmq_management_streams(const char *bytes, size_t len,
-                           struct rmq_snapshot *s, struct rmq_error *err) {
-  json_t *doc =
-      load(bytes, len, JSON_ARRAY, "the list of stream consumers", err);
-  if (doc == NULL)
+static int read_streams(struct rmq_json *j, void *to) {
+  return rmq_fields_each(j, read_stream, to);
+}
+
+int rmq_management_streams(char *bytes, size_t len, struct rmq_snapshot *s,
+                           struct rmq_error *err) {
+  if (rmq_fields_body(bytes, len, '[', "the list of stream consumers",
+                      read_streams, s, err) != 0)
     return -1;
-  for (size_t i = 0; i < json_array_size(doc); i++)
-    take_stream(json_array_get(doc, i), s);
   s->are_stream_consumers_known = true;
-  json_decref(doc);
   return 0;
 }
 
-/* All but its lengths. */
-static void fill_details(struct rmq_snapshot_queue *q, const json_t *item) {
-  q->consumers = get_gauge(item, "consumers");
-  q->memory = get_gauge(item, "memory");
-  q->consumer_capacity = get_gauge(item, "consumer_capacity");
-  if (isnan(q->consumer_capacity)) /* its name before 3.8 */
-    q->consumer_capacity = get_gauge(item, "consumer_utilisation");
-  q->head_timestamp = get_gauge(item, "head_message_timestamp");
-  get_stats(json_object_get(item, "message_stats"), q->stats);
+/* ---- errors ---- */
+
+static int read_reason(struct rmq_json *j, void *to) {
+  static const struct rmq_field field =
+      RMQ_FIELD_WITHIN("reason", rmq_field_name);
+  return rmq_fields_read(j, &field, 1, to);
 }
 
-int rmq_management_queue(const char *bytes, size_t len,
-                         struct rmq_snapshot_queue *q, struct rmq_error *err) {
-  json_t *doc = load(bytes, len, JSON_OBJECT, "the answer about a queue", err);
-  if (doc == NULL)
-    return -1;
-  double consumers = q->consumers; /* the list may have had them */
-  fill_details(q, doc);
-  if (isnan(q->consumers))
-    q->consumers = consumers;
-  q->counting = RMQ_COUNTED_ALONE;
-  const char *type = get_name(doc, "type");
-  if (type != NULL && strcmp(type, "stream") == 0)
-    rmq_snapshot_mark_stream(q);
-  q->is_quorum = type != NULL && strcmp(type, "quorum") == 0;
-  json_decref(doc);
-  return 0;
-}
-
+/* Reading writes to the body, and this one may be asked for again. */
 void rmq_management_reason(const char *bytes, size_t len, char *ret_text,
                            size_t size) {
+  const char *reason = NULL;
   ret_text[0] = '\0';
-  json_t *doc =
-      json_loadb(bytes == NULL ? "" : bytes, len, JSON_ALLOW_NUL, NULL);
-  const char *reason = get_name(doc, "reason");
-  if (reason != NULL)
+  char *copy = len == 0 || len > REASON_BODY_MAX ? NULL : malloc(len);
+  if (copy == NULL)
+    return;
+  memcpy(copy, bytes, len);
+  if (rmq_fields_body(copy, len, '{', "", read_reason, &reason, NULL) == 0 &&
+      reason != NULL)
     snprintf(ret_text, size, "%s", reason);
-  json_decref(doc);
+  free(copy);
 }

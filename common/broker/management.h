@@ -3,7 +3,8 @@
  * Bodies of RabbitMQ's management API -> snapshot. Versions differ in fields
  * and in their types (a number, a string, "" or null for the same thing): a
  * field is taken when it has the type that carries its meaning, and is absent
- * otherwise. Bodies are not trusted: any length, any content.
+ * otherwise. Bodies are not trusted: any length, any content. They are read as
+ * they stand, without a tree, so that none costs more memory than itself.
  */
 #ifndef RMQ_BROKER_MANAGEMENT_H
 #define RMQ_BROKER_MANAGEMENT_H
@@ -57,25 +58,26 @@
   "message_stats.deliver_no_ack,message_stats.get,message_stats.get_no_ack,"   \
   "message_stats.ack,message_stats.redeliver"
 
-/* Each: 0, or -1 with err when the body is not what the endpoint answers; the
- * snapshot may then hold a part. */
-int rmq_management_overview(const char *bytes, size_t len,
-                            struct rmq_snapshot *s, struct rmq_error *err);
-int rmq_management_nodes(const char *bytes, size_t len, struct rmq_snapshot *s,
+/* Each: 0, or -1 with err when the body is not what the endpoint answers; of
+ * nodes, queues and stream consumers the snapshot may then hold a part. bytes
+ * are written to. */
+int rmq_management_overview(char *bytes, size_t len, struct rmq_snapshot *s,
+                            struct rmq_error *err);
+int rmq_management_nodes(char *bytes, size_t len, struct rmq_snapshot *s,
                          struct rmq_error *err);
 
-int rmq_management_vhosts(const char *bytes, size_t len, struct rmq_snapshot *s,
+int rmq_management_vhosts(char *bytes, size_t len, struct rmq_snapshot *s,
                           struct rmq_error *err);
 
 /* Into a snapshot that is sorted, see rmq_snapshot_find. */
-int rmq_management_streams(const char *bytes, size_t len,
-                           struct rmq_snapshot *s, struct rmq_error *err);
+int rmq_management_streams(char *bytes, size_t len, struct rmq_snapshot *s,
+                           struct rmq_error *err);
 
 /* Whether the queue is wanted; NULL = all are. */
 typedef bool (*rmq_management_want)(void *ctx, const char *vhost,
                                     const char *name);
 
-/* bytes are written to. ret_pages is the number of pages that there are now; 1
+/* ret_pages is the number of pages that there are now; 1
  * where the list is in none. */
 int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
                           void *ctx, struct rmq_snapshot *s, size_t *ret_pages,
@@ -83,8 +85,8 @@ int rmq_management_queues(char *bytes, size_t len, rmq_management_want want,
 
 /* The answer about one queue: what its lengths do not tell, and that it has
  * none where it is a stream. */
-int rmq_management_queue(const char *bytes, size_t len,
-                         struct rmq_snapshot_queue *q, struct rmq_error *err);
+int rmq_management_queue(char *bytes, size_t len, struct rmq_snapshot_queue *q,
+                         struct rmq_error *err);
 
 /* Once the version and all parts are there, whatever told them: what it gives
  * as 0 and does not know is absent. From 4.3 on no partition is told, and from
@@ -92,8 +94,8 @@ int rmq_management_queue(const char *bytes, size_t len,
  * 16649). */
 void rmq_management_forget_zeroed(struct rmq_snapshot *s);
 
-/* The broker's own words in an error's body ("Not monitor user"), appended;
- * nothing when it has none. */
+/* The broker's own words in an error's body ("Not monitor user"); "" when it
+ * has none, or is longer than any error. */
 void rmq_management_reason(const char *bytes, size_t len, char *ret_text,
                            size_t size);
 

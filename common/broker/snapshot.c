@@ -43,7 +43,7 @@ const char *rmq_tally_to_str(enum rmq_tally e) {
   return "unknown";
 }
 
-static void clear_counters(int64_t *counters, size_t count) {
+void rmq_snapshot_counters_clear(int64_t *counters, size_t count) {
   for (size_t i = 0; i < count; i++)
     counters[i] = RMQ_ABSENT;
 }
@@ -85,8 +85,8 @@ static void reset(struct rmq_snapshot *s, const struct rmq_snapshot *before) {
                              .vhosts_max = before->vhosts_max,
                              .vhosts_want = before->vhosts_want,
                              .vhosts_want_ctx = before->vhosts_want_ctx};
-  clear_counters(s->stats, RMQ_STATS_COUNT);
-  clear_counters(s->tallies, RMQ_TALLIES_COUNT);
+  rmq_snapshot_counters_clear(s->stats, RMQ_STATS_COUNT);
+  rmq_snapshot_counters_clear(s->tallies, RMQ_TALLIES_COUNT);
 }
 
 void rmq_snapshot_init(struct rmq_snapshot *s, size_t queues_max) {
@@ -110,21 +110,8 @@ void rmq_snapshot_clear(struct rmq_snapshot *s) {
   reset(s, &before);
 }
 
-struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,
-                                                const char *name) {
-  if (s->nodes_count >= RMQ_SNAPSHOT_NODES_MAX)
-    return NULL;
-  struct rmq_snapshot_node *nodes =
-      realloc(s->nodes, (s->nodes_count + 1) * sizeof(*nodes));
-  if (nodes == NULL)
-    return NULL;
-  s->nodes = nodes;
-  char *copy = strdup(name);
-  if (copy == NULL)
-    return NULL;
-  struct rmq_snapshot_node *n = &nodes[s->nodes_count++];
-  *n = (struct rmq_snapshot_node){.name = copy,
-                                  .running = (double)NAN,
+void rmq_snapshot_node_clear(struct rmq_snapshot_node *n) {
+  *n = (struct rmq_snapshot_node){.running = (double)NAN,
                                   .scraped = (double)NAN,
                                   .memory_alarm = (double)NAN,
                                   .disk_alarm = (double)NAN,
@@ -143,8 +130,25 @@ struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,
                                   .cpu = (double)NAN,
                                   .host_memory = (double)NAN,
                                   .memory_rss = (double)NAN};
-  clear_counters(n->stats, RMQ_STATS_COUNT);
-  clear_counters(n->tallies, RMQ_TALLIES_COUNT);
+  rmq_snapshot_counters_clear(n->stats, RMQ_STATS_COUNT);
+  rmq_snapshot_counters_clear(n->tallies, RMQ_TALLIES_COUNT);
+}
+
+struct rmq_snapshot_node *rmq_snapshot_add_node(struct rmq_snapshot *s,
+                                                const char *name) {
+  if (s->nodes_count >= RMQ_SNAPSHOT_NODES_MAX)
+    return NULL;
+  struct rmq_snapshot_node *nodes =
+      realloc(s->nodes, (s->nodes_count + 1) * sizeof(*nodes));
+  if (nodes == NULL)
+    return NULL;
+  s->nodes = nodes;
+  char *copy = strdup(name);
+  if (copy == NULL)
+    return NULL;
+  struct rmq_snapshot_node *n = &nodes[s->nodes_count++];
+  rmq_snapshot_node_clear(n);
+  n->name = copy;
   return n;
 }
 
@@ -185,7 +189,7 @@ void rmq_snapshot_queue_clear(struct rmq_snapshot_queue *q) {
                                    .consumer_capacity = (double)NAN,
                                    .head_timestamp = (double)NAN,
                                    .stream_lag = (double)NAN};
-  clear_counters(q->stats, RMQ_STATS_COUNT);
+  rmq_snapshot_counters_clear(q->stats, RMQ_STATS_COUNT);
 }
 
 static void begin_queue(struct rmq_snapshot_queue *q, char *names) {

@@ -62,8 +62,7 @@ static struct rmq_snapshot_vhost *insert(struct rmq_snapshot *s, size_t at,
   s->vhosts_count++;
   *v = (struct rmq_snapshot_vhost){
       .name = copy, .ready = (double)NAN, .unacked = (double)NAN};
-  for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
-    v->stats[i] = RMQ_ABSENT;
+  rmq_snapshot_counters_clear(v->stats, RMQ_STATS_COUNT);
   return v;
 }
 

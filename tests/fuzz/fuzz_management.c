@@ -58,39 +58,38 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   if (size == 0 || indicators == NULL)
     return 0;
-  const char *bytes = (const char *)data + 1;
-  char *copy = NULL;
   struct rmq_snapshot *s = &snapshots[now_s % 2];
   char reason[32];
+  size_t len = size - 1;
+  char *bytes = malloc(len); /* written to; its end is an end for the tools */
+  if (bytes == NULL)
+    return 0;
+  memcpy(bytes, data + 1, len);
   switch (data[0] % 8) {
   case 0:
-    rmq_management_overview(bytes, size - 1, s, &err);
+    rmq_management_overview(bytes, len, s, &err);
     break;
   case 1:
-    rmq_management_nodes(bytes, size - 1, s, &err);
+    rmq_management_nodes(bytes, len, s, &err);
     break;
   case 2:
-    copy = malloc(size - 1); /* written to; its end is an end for the tools */
-    if (copy == NULL)
-      break;
-    memcpy(copy, bytes, size - 1);
-    rmq_management_queues(copy, size - 1, NULL, NULL, s, &pages, &err);
-    free(copy);
+    rmq_management_queues(bytes, len, NULL, NULL, s, &pages, &err);
     break;
   case 4:
-    rmq_management_vhosts(bytes, size - 1, s, &err);
+    rmq_management_vhosts(bytes, len, s, &err);
     check_vhosts(s);
     break;
   case 5:
     rmq_snapshot_sort(s);
-    rmq_management_streams(bytes, size - 1, s, &err);
+    rmq_management_streams(bytes, len, s, &err);
     break;
   default:
+    rmq_management_reason(bytes, len, reason, sizeof(reason));
     if (s->queues_count > 0)
-      rmq_management_queue(bytes, size - 1, &s->queues[0], &err);
-    rmq_management_reason(bytes, size - 1, reason, sizeof(reason));
+      rmq_management_queue(bytes, len, &s->queues[0], &err);
     report();
     break;
   }
+  free(bytes);
   return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* A whole fixture, NUL-terminated; the test's to free. */
 static char *read_fixture(const char *name, size_t *ret_len) {
@@ -40,6 +41,20 @@ static void load_nodes(const char *name, struct rmq_snapshot *s) {
   assert_int_equal(rmq_management_nodes(bytes, len, s, &err), 0);
   free(bytes);
 }
+
+/* Of a text that is not to be written to. */
+#define OF_TEXT(what, type)                                                    \
+  static int what##_of(const char *text, type *to, struct rmq_error *err) {    \
+    char *copy = strdup(text);                                                 \
+    int rc = rmq_management_##what(copy, strlen(text), to, err);               \
+    free(copy);                                                                \
+    return rc;                                                                 \
+  }
+OF_TEXT(overview, struct rmq_snapshot)
+OF_TEXT(nodes, struct rmq_snapshot)
+OF_TEXT(vhosts, struct rmq_snapshot)
+OF_TEXT(streams, struct rmq_snapshot)
+OF_TEXT(queue, struct rmq_snapshot_queue)
 
 static size_t load_queues(const char *name, rmq_management_want want,
                           struct rmq_snapshot *s) {
@@ -208,16 +223,14 @@ static void absent_and_wrongly_typed_fields_are_absent_never_0(void **state) {
   struct rmq_error err = {.text = ""};
   size_t pages = 0;
   rmq_snapshot_init(&s, 10);
-  assert_int_equal(
-      rmq_management_overview(odd_overview, strlen(odd_overview), &s, &err), 0);
+  assert_int_equal(overview_of(odd_overview, &s, &err), 0);
   assert_true(isnan(s.ready));
   assert_true(isnan(s.unacked));
   assert_true(s.connections == 4);
   assert_int_equal(s.tallies[RMQ_TALLY_OPENED], RMQ_ABSENT);
   for (size_t i = 0; i < RMQ_STATS_COUNT; i++)
     assert_int_equal(s.stats[i], RMQ_ABSENT);
-  assert_int_equal(rmq_management_nodes(odd_nodes, strlen(odd_nodes), &s, &err),
-                   0);
+  assert_int_equal(nodes_of(odd_nodes, &s, &err), 0);
   assert_int_equal(s.nodes_count, 2);
   assert_true(isnan(s.nodes[0].fds_used));
   assert_true(s.nodes[0].disk_alarm == 1);
@@ -285,12 +298,11 @@ static void a_list_without_pages_is_one_page(void **state) {
                    0);
   assert_int_equal(s.queues_count, 1);
   struct rmq_snapshot_queue *q = &s.queues[0];
-  assert_int_equal(rmq_management_queue(about_one, strlen(about_one), q, &err),
-                   0);
+  assert_int_equal(queue_of(about_one, q, &err), 0);
   assert_true(q->ready == 5 && q->consumers == 1 && q->memory == 9);
   assert_int_equal(q->stats[RMQ_STAT_ACK], 3);
   assert_int_equal(q->counting, RMQ_COUNTED_ALONE);
-  assert_int_equal(rmq_management_queue("[]", 2, q, &err), -1);
+  assert_int_equal(queue_of("[]", q, &err), -1);
   assert_true(rmq_error_is_set(&err));
   rmq_snapshot_fini(&s);
 }
@@ -314,7 +326,7 @@ static void what_is_not_the_api_is_refused_with_a_reason(void **state) {
     SHOW_ROW("%zu", i);
     struct rmq_error a = {.text = ""}, b = {.text = ""}, c = {.text = ""};
     size_t len = strlen(bodies[i]), pages = 77;
-    assert_int_equal(rmq_management_overview(bodies[i], len, &s, &a), -1);
+    assert_int_equal(overview_of(bodies[i], &s, &a), -1);
     assert_true(rmq_error_is_set(&a));
     char *copy = strdup(bodies[i]);
     assert_int_equal(
@@ -323,7 +335,7 @@ static void what_is_not_the_api_is_refused_with_a_reason(void **state) {
     assert_true(rmq_error_is_set(&b));
     assert_int_equal(pages, 77);
     if (bodies[i][0] != '[' || len == 1) {
-      assert_int_equal(rmq_management_nodes(bodies[i], len, &s, &c), -1);
+      assert_int_equal(nodes_of(bodies[i], &s, &c), -1);
       assert_true(rmq_error_is_set(&c));
     }
   }
@@ -344,6 +356,80 @@ static void an_endless_list_of_nodes_is_refused(void **state) {
                    -1);
   assert_int_equal(s.nodes_count, RMQ_SNAPSHOT_NODES_MAX);
   assert_false(s.has_nodes);
+  rmq_buf_fini(&b);
+  rmq_snapshot_fini(&s);
+}
+
+/* 1 MiB in which a byte would be worth more than forty in a tree. */
+static void no_body_costs_more_memory_than_itself(void **state) {
+  (void)state;
+  enum { LEN = 1024 * 1024, KILOBYTES_MAX = 4 * 1024 };
+  static const struct {
+    const char *begin, *each, *end;
+  } rows[] = {{"{\"x\":[", "[],", "[]]}"},
+              {"[", "[],", "[]]"},
+              {"[", "{},", "{}]"},
+              {"[", "0,", "0]"},
+              {"{\"reason\":7", ",\"\":0", "}"},
+              {"{\"message_stats\":{\"a\":0", ",\"b\":[]", "}}"},
+              {"[{\"partitions\":[1", ",{}", "]}]"}};
+  char *body = malloc(LEN), *copy = malloc(LEN), reason[32];
+  assert_non_null(body);
+  assert_non_null(copy);
+  memset(copy, 1, LEN);
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_snapshot s;
+    struct rmq_snapshot_queue q;
+    struct rmq_error err = {.text = ""};
+    struct rusage before, after;
+    size_t len = 0, pages = 0, each = strlen(rows[i].each);
+    SHOW_ROW("%s%s", rows[i].begin, rows[i].each);
+    len = (size_t)snprintf(body, LEN, "%s", rows[i].begin);
+    for (; len + each + 10 < LEN; len += each)
+      memcpy(body + len, rows[i].each, each);
+    len += (size_t)snprintf(body + len, LEN - len, "%s", rows[i].end);
+    rmq_snapshot_init(&s, 10);
+    rmq_snapshot_queue_clear(&q);
+    s.vhosts_max = 10;
+    getrusage(RUSAGE_SELF, &before);
+    int (*const readers[])(char *, size_t, struct rmq_snapshot *,
+                           struct rmq_error *) = {
+        rmq_management_overview, rmq_management_nodes, rmq_management_vhosts,
+        rmq_management_streams};
+    for (size_t k = 0; k < COUNT_OF(readers); k++) {
+      memcpy(copy, body, len);
+      readers[k](copy, len, &s, &err);
+    }
+    memcpy(copy, body, len);
+    rmq_management_queue(copy, len, &q, &err);
+    memcpy(copy, body, len);
+    rmq_management_queues(copy, len, NULL, NULL, &s, &pages, &err);
+    rmq_management_reason(body, len, reason, sizeof(reason));
+    assert_string_equal(reason, "");
+    getrusage(RUSAGE_SELF, &after);
+    assert_in_range(after.ru_maxrss - before.ru_maxrss, 0, KILOBYTES_MAX);
+    assert_int_equal(s.nodes_count + s.vhosts_count + s.queues_count, 0);
+    rmq_snapshot_fini(&s);
+  }
+  free(body);
+  free(copy);
+}
+
+static void an_endless_list_of_vhosts_is_refused(void **state) {
+  (void)state;
+  struct rmq_snapshot s;
+  struct rmq_buf b;
+  struct rmq_error err = {.text = ""};
+  rmq_snapshot_init(&s, 10);
+  s.vhosts_max = 10;
+  rmq_buf_init(&b, 1 << 20);
+  for (int i = 0; i <= 50000; i++)
+    rmq_buf_appendf(&b, "%c{\"name\":\"%d\"}", i == 0 ? '[' : ',', i % 7);
+  rmq_buf_append_char(&b, ']');
+  assert_int_equal(rmq_management_vhosts(rmq_buf_bytes(&b), b.len, &s, &err),
+                   -1);
+  assert_non_null(strstr(err.text, "the list of vhosts is longer than 50000"));
+  assert_int_equal(s.vhosts_count, 0); /* a part of them would be a lie */
   rmq_buf_fini(&b);
   rmq_snapshot_fini(&s);
 }
@@ -450,14 +536,14 @@ static void real_stream_consumers_are_read(void **state) {
       "\"other\",\"vhost\":\"/\"}},{\"offset_lag\":100,\"queue\":{\"name\":"
       "\"log\",\"vhost\":\"/\"}},{\"offset_lag\":200,\"queue\":{\"name\":"
       "\"unwanted\",\"vhost\":\"/\"}}]";
-  assert_int_equal(rmq_management_streams(more, strlen(more), &s, &err), 0);
+  assert_int_equal(streams_of(more, &s, &err), 0);
   assert_true(s.stream_lag == 200);
   assert_true(rmq_snapshot_find(&s, "/", "log")->stream_lag == 100);
   assert_true(isnan(rmq_snapshot_find(&s, "/", "other")->stream_lag));
   /* it has one, whatever its lag is */
   assert_true(rmq_snapshot_find(&s, "/", "other")->has_stream_consumer);
   rmq_snapshot_clear(&s);
-  assert_int_equal(rmq_management_streams("{}", 2, &s, &err), -1);
+  assert_int_equal(streams_of("{}", &s, &err), -1);
   assert_false(s.are_stream_consumers_known);
   rmq_snapshot_fini(&s);
 }
@@ -491,10 +577,10 @@ static void real_vhosts_are_read(void **state) {
   static const char odd[] =
       "[1,{},{\"name\":\"\"},{\"name\":\"x\",\"messages_ready\":\"7\"}]";
   rmq_snapshot_clear(&s);
-  assert_int_equal(rmq_management_vhosts(odd, strlen(odd), &s, &err), 0);
+  assert_int_equal(vhosts_of(odd, &s, &err), 0);
   assert_int_equal(s.vhosts_count, 1);
   assert_true(isnan(s.vhosts[0].ready));
-  assert_int_equal(rmq_management_vhosts("{}", 2, &s, &err), -1);
+  assert_int_equal(vhosts_of("{}", &s, &err), -1);
   rmq_snapshot_fini(&s);
 }
 
@@ -519,7 +605,7 @@ static void an_old_broker_counts_no_dropped_messages(void **state) {
     rmq_snapshot_init(&s, 10);
     s.vhosts_max = 10;
     snprintf(s.version, sizeof(s.version), "%s", rows[i].version);
-    assert_int_equal(rmq_management_vhosts(body, strlen(body), &s, &err), 0);
+    assert_int_equal(vhosts_of(body, &s, &err), 0);
     assert_int_equal(s.vhosts[0].stats[RMQ_STAT_PUBLISH], 5);
     assert_int_equal(s.vhosts[0].stats[RMQ_STAT_DROPPED], rows[i].want);
     rmq_snapshot_fini(&s);
@@ -553,7 +639,7 @@ static void what_a_version_zeroes_is_absent(void **state) {
     size_t pages = 0;
     SHOW_ROW("%s", rows[i].version);
     rmq_snapshot_init(&s, 10);
-    assert_int_equal(rmq_management_nodes(nodes, strlen(nodes), &s, &err), 0);
+    assert_int_equal(nodes_of(nodes, &s, &err), 0);
     memcpy(body, list, sizeof(list));
     assert_int_equal(
         rmq_management_queues(body, strlen(body), NULL, NULL, &s, &pages, &err),
@@ -706,8 +792,7 @@ static void an_answer_about_one_queue_says_that_it_is_a_stream(void **state) {
     rmq_snapshot_init(&s, 10);
     struct rmq_snapshot_queue *q = rmq_snapshot_add_queue(&s, "/", "q");
     q->ready = q->unacked = 5;
-    assert_int_equal(
-        rmq_management_queue(rows[i].body, strlen(rows[i].body), q, &err), 0);
+    assert_int_equal(queue_of(rows[i].body, q, &err), 0);
     assert_int_equal(q->is_stream, rows[i].want);
     assert_int_equal(isnan(q->ready), rows[i].want);
     assert_int_equal(q->is_quorum, strstr(rows[i].body, "quorum") != NULL);
@@ -726,6 +811,8 @@ int main(void) {
       cmocka_unit_test(a_list_without_pages_is_one_page),
       cmocka_unit_test(what_is_not_the_api_is_refused_with_a_reason),
       cmocka_unit_test(an_endless_list_of_nodes_is_refused),
+      cmocka_unit_test(an_endless_list_of_vhosts_is_refused),
+      cmocka_unit_test(no_body_costs_more_memory_than_itself),
       cmocka_unit_test(the_brokers_own_reason_is_found),
       cmocka_unit_test(an_old_broker_counts_no_dropped_messages),
       cmocka_unit_test(what_a_version_zeroes_is_absent),
