@@ -9,13 +9,13 @@
 #include <string.h>
 #include <strings.h>
 
-/* Intervals that a value may be missing without a hold beginning anew. */
+/* Times that a value may be missing without a hold beginning anew. */
 enum { RULE_STALE_INTERVALS = 3 };
 
 struct rmq_alert_rule {
   const struct rmq_alert_config *config;
   struct rmq_filter *queues, *vhosts, *nodes;
-  struct rmq_dur stale;
+  struct rmq_dur stale, stale_of_probe;
 };
 
 /* ---- config ---- */
@@ -153,8 +153,14 @@ int rmq_alert_config_check(const void *config, struct rmq_buf *errors) {
 
 /* ---- rule ---- */
 
+static struct rmq_dur stale_after(struct rmq_dur interval) {
+  return (struct rmq_dur){.ns = interval.ns > INT64_MAX / RULE_STALE_INTERVALS
+                                    ? INT64_MAX
+                                    : RULE_STALE_INTERVALS * interval.ns};
+}
+
 struct rmq_alert_rule *rmq_alert_rule_new(const struct rmq_alert_config *c,
-                                          struct rmq_dur interval,
+                                          const struct rmq_alert_pace *pace,
                                           struct rmq_error *err) {
   static const struct rmq_strings none = {.items = NULL};
   struct rmq_alert_rule *r = calloc(1, sizeof(*r));
@@ -163,9 +169,9 @@ struct rmq_alert_rule *rmq_alert_rule_new(const struct rmq_alert_config *c,
     return NULL;
   }
   r->config = c;
-  r->stale.ns = interval.ns > INT64_MAX / RULE_STALE_INTERVALS
-                    ? INT64_MAX
-                    : RULE_STALE_INTERVALS * interval.ns;
+  r->stale = stale_after(pace->poll);
+  r->stale_of_probe =
+      stale_after(pace->probe.ns > pace->poll.ns ? pace->probe : pace->poll);
   r->queues = rmq_filter_new(&c->queues, &none, err);
   r->vhosts = rmq_filter_new(&c->vhosts, &none, err);
   r->nodes = rmq_filter_new(&c->nodes, &none, err);
@@ -220,11 +226,12 @@ struct rmq_alert_limits
 rmq_alert_rule_limits(const struct rmq_alert_rule *r,
                       const struct rmq_alert_quantity *q) {
   const struct rmq_alert_config *c = r->config;
-  return (struct rmq_alert_limits){.warning = limit(c->warning, q->warning),
-                                   .failure = limit(c->failure, q->failure),
-                                   .clear = c->clear / 100,
-                                   .is_lower_worse = q->is_lower_worse,
-                                   .hold = hold_of(c),
-                                   .clear_hold = clear_hold_of(c),
-                                   .stale = r->stale};
+  return (struct rmq_alert_limits){
+      .warning = limit(c->warning, q->warning),
+      .failure = limit(c->failure, q->failure),
+      .clear = c->clear / 100,
+      .is_lower_worse = q->is_lower_worse,
+      .hold = hold_of(c),
+      .clear_hold = clear_hold_of(c),
+      .stale = q->comes_with_probe ? r->stale_of_probe : r->stale};
 }

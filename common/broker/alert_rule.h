@@ -36,11 +36,17 @@ bool rmq_alert_config_is_of_queues(const struct rmq_alert_config *c);
 /* ... and of nothing else. */
 bool rmq_alert_config_needs_queues(const struct rmq_alert_config *c);
 
+/* How often there are values. */
+struct rmq_alert_pace {
+  struct rmq_dur poll;
+  struct rmq_dur probe; /* between two of its messages; 0 = there is none */
+};
+
 struct rmq_alert_rule; /* opaque: compiled patterns */
 
 /* The config is borrowed. NULL with err. */
 struct rmq_alert_rule *rmq_alert_rule_new(const struct rmq_alert_config *c,
-                                          struct rmq_dur interval,
+                                          const struct rmq_alert_pace *pace,
                                           struct rmq_error *err);
 void rmq_alert_rule_free(struct rmq_alert_rule *r);
 

@@ -310,7 +310,7 @@ void rmq_alerts_step(struct rmq_alerts *a, const struct rmq_alerts_input *in,
 
 static int make_rules(struct rmq_alerts *a,
                       const struct rmq_alert_config *const *configs,
-                      size_t count, struct rmq_dur interval,
+                      size_t count, const struct rmq_alert_pace *pace,
                       struct rmq_error *err) {
   if (count > RMQ_ALERT_RULES_MAX)
     return rmq_error_set(err, "more than %d alerts", RMQ_ALERT_RULES_MAX);
@@ -318,7 +318,7 @@ static int make_rules(struct rmq_alerts *a,
   if (a->rules == NULL)
     return rmq_error_set(err, "out of memory");
   for (size_t i = 0; i < count; i++) {
-    struct rmq_alert_rule *rule = rmq_alert_rule_new(configs[i], interval, err);
+    struct rmq_alert_rule *rule = rmq_alert_rule_new(configs[i], pace, err);
     if (rule == NULL)
       return -1;
     a->rules[a->rules_count++] = rule;
@@ -329,7 +329,7 @@ static int make_rules(struct rmq_alerts *a,
 
 struct rmq_alerts *rmq_alerts_new(const struct rmq_alert_config *const *configs,
                                   size_t count, const char *name,
-                                  struct rmq_dur interval,
+                                  const struct rmq_alert_pace *pace,
                                   struct rmq_error *err) {
   struct rmq_alerts *a = calloc(1, sizeof(*a));
   if (a == NULL) {
@@ -338,7 +338,7 @@ struct rmq_alerts *rmq_alerts_new(const struct rmq_alert_config *const *configs,
   }
   a->name = name;
   a->nodes_down = (double)NAN;
-  if (make_rules(a, configs, count, interval, err) == 0) {
+  if (make_rules(a, configs, count, pace, err) == 0) {
     a->cluster = rmq_alerts_watch_new(a, of_cluster, NULL, NULL, NULL);
     if (a->cluster != NULL)
       return a;

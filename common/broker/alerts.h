@@ -56,10 +56,10 @@ struct rmq_alert_event {
 struct rmq_alerts; /* opaque: one watch per object */
 
 /* configs: count pointers, borrowed, in the order of the configuration; name is
- * the cluster's, borrowed. interval is that of the polls. NULL with err. */
+ * the cluster's, borrowed. NULL with err. */
 struct rmq_alerts *rmq_alerts_new(const struct rmq_alert_config *const *configs,
                                   size_t count, const char *name,
-                                  struct rmq_dur interval,
+                                  const struct rmq_alert_pace *pace,
                                   struct rmq_error *err);
 void rmq_alerts_free(struct rmq_alerts *a);
 

@@ -8,6 +8,7 @@
 #include "common/base/series.h"
 #include "common/broker/alert_text.h"
 #include "common/role/monitor_log.h"
+#include "common/role/probe_options.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -27,11 +28,21 @@ struct rmq_monitor_alerts {
   struct rmq_ring ring; /* of struct rmq_event * */
 };
 
+static struct rmq_alert_pace
+pace_of(const struct rmq_role_monitor_config *config) {
+  const struct rmq_probe_options *probe =
+      config->probes.count > 0 ? config->probes.items[0] : NULL;
+  return (struct rmq_alert_pace){.poll = config->interval,
+                                 .probe = probe == NULL ? rmq_s(0)
+                                                        : probe->interval};
+}
+
 struct rmq_monitor_alerts *
 rmq_monitor_alerts_new(const struct rmq_host *host, const char *name,
                        const struct rmq_role_monitor_config *config,
                        struct rmq_error *err) {
   const struct rmq_alert_config *configs[RMQ_ALERT_RULES_MAX];
+  const struct rmq_alert_pace pace = pace_of(config);
   size_t count = 0;
   for (; count < config->alerts.count && count < RMQ_ALERT_RULES_MAX; count++)
     configs[count] = config->alerts.items[count];
@@ -44,7 +55,7 @@ rmq_monitor_alerts_new(const struct rmq_host *host, const char *name,
   pthread_mutex_init(&a->lock, NULL);
   a->host = host;
   a->name = name;
-  a->engine = rmq_alerts_new(configs, count, name, config->interval, err);
+  a->engine = rmq_alerts_new(configs, count, name, &pace, err);
   if (a->engine != NULL)
     return a;
   rmq_monitor_alerts_free(a);

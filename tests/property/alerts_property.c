@@ -189,7 +189,8 @@ static void set_up(struct prop *p) {
       add(p, (enum rmq_alert_kind)kind);
   for (size_t i = 0; i < t.configs_count; i++)
     configs[i] = &t.configs[i];
-  t.alerts = rmq_alerts_new(configs, t.configs_count, "main", rmq_s(10), &err);
+  const struct rmq_alert_pace pace = {.poll = rmq_s(10)};
+  t.alerts = rmq_alerts_new(configs, t.configs_count, "main", &pace, &err);
   assert_non_null(t.alerts);
   for (size_t i = 0; i < QUEUES; i++)
     snprintf(t.names[i], sizeof(t.names[i]), "q%02zu", i);

@@ -8,6 +8,9 @@
 #include <math.h>
 #include <string.h>
 
+static const struct rmq_alert_pace pace = {.poll = {10 * RMQ_NS_PER_S},
+                                           .probe = {60 * RMQ_NS_PER_S}};
+
 /* As the option table leaves it. */
 static struct rmq_alert_config config_of(const char *kind) {
   struct rmq_alert_config c = {
@@ -62,7 +65,7 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
     SHOW_ROW("%s, %s", rows[i].kind, rows[i].instance);
     const struct rmq_alert_config c = config_of(rows[i].kind);
     struct rmq_error err = {.text = ""};
-    struct rmq_alert_rule *r = rmq_alert_rule_new(&c, rmq_s(10), &err);
+    struct rmq_alert_rule *r = rmq_alert_rule_new(&c, &pace, &err);
     assert_non_null(r);
     const struct rmq_alert_quantity *q = NULL;
     for (size_t j = 0; j < RMQ_ALERT_QUANTITIES_COUNT; j++)
@@ -80,7 +83,8 @@ static void each_kind_has_its_limits_holds_and_priority(void **state) {
     assert_true(l.clear == 0.9);
     assert_int_equal(l.hold.ns, rmq_s(rows[i].want_hold_s).ns);
     assert_int_equal(l.clear_hold.ns, rmq_s(rows[i].want_clear_hold_s).ns);
-    assert_int_equal(l.stale.ns, rmq_s(30).ns);
+    bool is_of_probe = strcmp(rows[i].instance, "probe_delivery") == 0;
+    assert_int_equal(l.stale.ns, rmq_s(is_of_probe ? 180 : 30).ns);
     assert_string_equal(rmq_alert_priority_to_str(rmq_alert_rule_priority(r)),
                         rows[i].want_priority);
     rmq_alert_rule_free(r);
@@ -113,7 +117,7 @@ static void clear_hold_follows_a_hold_that_is_given(void **state) {
     if (rows[i].clear_hold_s >= 0)
       c.clear_hold = rmq_s(rows[i].clear_hold_s);
     struct rmq_error err = {.text = ""};
-    struct rmq_alert_rule *r = rmq_alert_rule_new(&c, rmq_s(10), &err);
+    struct rmq_alert_rule *r = rmq_alert_rule_new(&c, &pace, &err);
     assert_non_null(r);
     struct rmq_alert_limits l =
         rmq_alert_rule_limits(r, &rmq_alert_quantities[0]);
@@ -203,7 +207,7 @@ static void wrong_configs_are_refused_with_the_option(void **state) {
 static bool matches(const struct rmq_alert_config *c, enum rmq_series_scope s,
                     const char *node, const char *vhost, const char *queue) {
   struct rmq_error err = {.text = ""};
-  struct rmq_alert_rule *r = rmq_alert_rule_new(c, rmq_s(10), &err);
+  struct rmq_alert_rule *r = rmq_alert_rule_new(c, &pace, &err);
   bool does = false;
   assert_non_null(r);
   for (size_t i = 0; i < RMQ_ALERT_QUANTITIES_COUNT; i++)

@@ -23,6 +23,7 @@ static struct {
   struct rmq_report_queue queues[QUEUES];
   char names[QUEUES][16];
   bool is_down, has_some_queues_only, has_pages, lacks_node;
+  struct rmq_dur probe; /* its interval; 0 = none */
   struct rmq_mono now;
   struct kept {
     int s; /* since the start */
@@ -104,7 +105,8 @@ static struct rmq_alerts *make(struct rmq_error *err) {
   const struct rmq_alert_config *configs[RMQ_ALERT_KINDS_COUNT];
   for (size_t i = 0; i < t.configs_count; i++)
     configs[i] = &t.configs[i];
-  return rmq_alerts_new(configs, t.configs_count, "main", rmq_s(10), err);
+  const struct rmq_alert_pace pace = {.poll = rmq_s(10), .probe = t.probe};
+  return rmq_alerts_new(configs, t.configs_count, "main", &pace, err);
 }
 
 static int patience(void) {
@@ -278,6 +280,36 @@ static void what_is_not_known_neither_raises_nor_clears(void **state) {
   run_for(310);
   assert_int_equal(t.events_count, 2);
   is_event(1, 3610, RMQ_OKAY, "q000");
+  tear_down();
+}
+
+/* For so long, a probe's message every minute that took that long. */
+static void probe_for(int minutes, double seconds) {
+  for (int i = 0; i < minutes; i++) {
+    t.result.cluster.probe_delivery = seconds;
+    run_for(10);
+    t.result.cluster.probe_delivery = (double)NAN;
+    run_for(50);
+  }
+}
+
+static void the_delay_of_a_rare_probe_is_raised_and_ends(void **state) {
+  (void)state;
+  set_up(0);
+  t.probe = rmq_s(60);
+  add("delay")->failure = 2;
+  probe_for(10, 3);
+  assert_int_equal(t.events_count, 1);
+  is_event(0, 300, RMQ_FAILURE, "");
+  probe_for(10, 0.1);
+  assert_int_equal(t.events_count, 2);
+  is_event(1, 900, RMQ_OKAY, "");
+  probe_for(2, 3);
+  run_for(600); /* no message came back: what was before says nothing now */
+  probe_for(5, 3);
+  assert_int_equal(t.events_count, 2);
+  probe_for(1, 3);
+  assert_int_equal(t.events_count, 3);
   tear_down();
 }
 
@@ -913,6 +945,7 @@ int main(void) {
       cmocka_unit_test(a_burst_shorter_than_the_hold_says_nothing),
       cmocka_unit_test(every_kind_is_raised_by_its_own_value),
       cmocka_unit_test(what_is_not_known_neither_raises_nor_clears),
+      cmocka_unit_test(the_delay_of_a_rare_probe_is_raised_and_ends),
       cmocka_unit_test(a_stream_that_nobody_reads_any_more_ends_its_lag),
       cmocka_unit_test(a_stream_that_is_read_by_amqp_alone_ends_its_lag),
       cmocka_unit_test(a_disk_says_how_near_its_limit_is),

@@ -4,6 +4,7 @@
 #include "common/role/monitor_alerts.h"
 
 #include "common/role/alert_options.h"
+#include "common/role/probe_options.h"
 
 #include "tests/fake/host.h"
 #include "tests/testing.h"
@@ -18,6 +19,14 @@ static struct rmq_role_monitor_config config;
 static struct rmq_indicators_result result;
 static struct rmq_report_queue queues[QUEUES];
 static char names[QUEUES][8];
+
+static struct rmq_monitor_alerts *make(void) {
+  struct rmq_error err = {.text = ""};
+  struct rmq_monitor_alerts *a =
+      rmq_monitor_alerts_new(&fake.host, "main", &config, &err);
+  assert_non_null(a);
+  return a;
+}
 
 /* One alert of that kind without holds; queues in vhost "/". */
 static struct rmq_monitor_alerts *set_up(enum rmq_alert_kind kind) {
@@ -41,10 +50,7 @@ static struct rmq_monitor_alerts *set_up(enum rmq_alert_kind kind) {
     queues[i].name = names[i];
     queues[i].ready = queues[i].unacked = 0;
   }
-  struct rmq_monitor_alerts *a =
-      rmq_monitor_alerts_new(&fake.host, "main", &config, &err);
-  assert_non_null(a);
-  return a;
+  return make();
 }
 
 static void tear_down(struct rmq_monitor_alerts *a) {
@@ -175,6 +181,29 @@ a_kind_that_there_is_not_is_told_those_that_there_are(void **state) {
   rmq_options_fini(rmq_alert_option_table, &c);
 }
 
+static void a_probe_that_is_rarer_than_polls_has_its_own_pace(void **state) {
+  (void)state;
+  struct rmq_error err = {.text = ""};
+  rmq_monitor_alerts_free(set_up(RMQ_ALERT_DELAY));
+  struct rmq_alert_config *c = config.alerts.items[0];
+  c->hold = rmq_s(120);
+  c->failure = 2;
+  config.interval = rmq_s(10);
+  struct rmq_probe_options *probe = rmq_options_add_block(
+      rmq_options_find(rmq_role_monitor_options, "Probe"), &config, &err);
+  assert_non_null(probe);
+  probe->interval = rmq_s(60);
+  struct rmq_monitor_alerts *a = make();
+  for (int i = 0; i < 13; i++) {
+    result.cluster.probe_delivery = i % 6 == 0 ? 3 : (double)NAN;
+    judge(a);
+  }
+  assert_int_equal(rmq_monitor_alerts_dispatch(a), 1);
+  assert_string_equal(fake.events[0].name,
+                      "rabbitmq_monitor-main/latency-probe_delivery");
+  tear_down(a);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_notification_has_identity_and_meta_data_of_its_queue),
@@ -182,6 +211,7 @@ int main(void) {
       cmocka_unit_test(each_change_is_a_line_of_its_level),
       cmocka_unit_test(what_is_gone_and_what_is_many_have_meta_data_too),
       cmocka_unit_test(a_kind_that_there_is_not_is_told_those_that_there_are),
+      cmocka_unit_test(a_probe_that_is_rarer_than_polls_has_its_own_pace),
       cmocka_unit_test(what_nobody_dispatches_gives_way_and_is_told),
   };
   return run_all(tests);
