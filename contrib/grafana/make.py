@@ -21,6 +21,19 @@ OF_CLUSTER = 'cluster=~"$cluster",node="",vhost="",queue=""'
 OF_NODE = 'cluster=~"$cluster",node!=""'
 OF_QUEUE = 'cluster=~"$cluster",vhost=~"$vhost",queue=~"$queue",queue!=""'
 OF_BLOCK = 'block=~"$block"'
+# The parts of the error rate: ours, what RabbitMQ calls them, words.
+ERRORS = (
+    ("returned", "unroutable_returned", "returned"),
+    ("dropped_unroutable", "unroutable_dropped", "dropped as unroutable"),
+    ("unconfirmed", None, "unconfirmed"),
+    ("own_nack", None, "refused to our publishers"),
+    ("own_dropped", None, "dropped by our publishers"),
+    ("redelivered", "redelivered", "redelivered"),
+    ("dead_lettered_rejected", "dead_lettered_rejected", "dead: rejected"),
+    ("dead_lettered_expired", "dead_lettered_expired", "dead: expired"),
+    ("dead_lettered_maxlen", "dead_lettered_maxlen", "dead: queue full"),
+    ("dead_lettered_delivery_limit", "dead_lettered_delivery_limit",
+     "dead: delivered too often"))
 
 
 def cluster(name):
@@ -38,6 +51,17 @@ def queue(name, top="$top"):
 def queue_rate(name):
     return (f"topk($top, max by (vhost, queue) (rate("
             f"{M}operations_{name}_total{{{OF_QUEUE}}}[$__rate_interval])))")
+
+
+def errors(kind, of_rabbitmq):
+    """Of a cluster that Warren does not watch, what RabbitMQ says itself; None =
+    nothing."""
+    told = (f"max by (cluster) (rate({M}events_{kind}_total{{{OF_CLUSTER}}}"
+            "[$__rate_interval]))")
+    if of_rabbitmq is None:
+        return told
+    return (f"{told} or sum by (cluster) (rate(rabbitmq_global_messages_{of_rabbitmq}"
+            '_total{cluster=~"$cluster"}[$__rate_interval]))')
 
 
 def block(name):
@@ -208,15 +232,11 @@ def overview():
         row("Error rate"),
         graph("Errors", "Share of the operations.", "percent",
               (cluster("percent_error_rate"), "errors"), limits=rising(None, 3)),
-        graph("Errors by kind", "Messages a second.", "cps",
-              *((f"sum by (cluster) (rate({M}events_{kind}_total{{{OF_CLUSTER}}}"
-                 "[$__rate_interval]))", words) for kind, words in (
-                     ("returned", "returned"),
-                     ("dropped_unroutable", "dropped as unroutable"),
-                     ("unconfirmed", "unconfirmed"), ("redelivered", "redelivered"),
-                     ("dead_lettered_rejected", "dead: rejected"),
-                     ("dead_lettered_expired", "dead: expired"),
-                     ("dead_lettered_maxlen", "dead: queue full")))),
+        graph("Errors by kind", "Messages a second. What is unconfirmed, and what our "
+              "own publishers were refused or dropped, only Warren tells; their "
+              "refusals are among the unconfirmed.", "cps",
+              *((errors(kind, of_rabbitmq), words)
+                for kind, of_rabbitmq, words in ERRORS)),
         row("Resource use"),
         graph("Memory", "Of the limit where the alarm blocks publishers.", "percent",
               (node("percent_memory"), "{{node}}"), limits=rising(80, 95), width=8),
@@ -275,10 +295,12 @@ def queues():
 def clients():
     name = "{{block}} on {{instance}}"
     gone = [f"{P}operations_{w}_total" for w in
-            ("returned", "rejected", "expired", "dropped_overflow")]
+            ("returned", "rejected", "expired", "dropped_overflow", "dropped_encode",
+             "dropped_damaged", "dropped_shutdown")]
     failed = [f"{P}http_response_codes_{status}_total" for status in (502, 503, 504)]
     refused = [f"{C}operations_rejected_{w}_total" for w in
-               ("parse", "malformed", "refused", "dispatch")]
+               ("oversized", "malformed", "empty", "encoding", "content_type", "parse",
+                "user_id", "mixed", "refused", "memory", "dispatch", "timeout")]
     return dashboard("warren-clients", "RabbitMQ: publishers and consumers", [
         variable("block", "Block", 'label_values({__name__=~"warren_(publish|consume)_'
                  'bool_connected"}, block)')], [
@@ -293,7 +315,8 @@ def clients():
               (block_rate(f"{P}operations_accepted_total"), f"{name}: accepted"),
               (block_rate(f"{P}operations_confirmed_total"), f"{name}: confirmed"),
               width=8),
-        graph("Lost", "Returned, rejected, expired or dropped for good.", "cps",
+        graph("Lost", "Returned, rejected, expired or dropped for good; of warren "
+              "publish also where an application was told so (502).", "cps",
               (block_rate(*gone), name), width=8),
         graph("Time to confirm", "", "s",
               *((block(f"{P}latency_confirm_{p}"), f"{name}: {p}")
@@ -326,7 +349,8 @@ def clients():
               (block_rate(f"{C}operations_delivered_total"), f"{name}: delivered"),
               (block_rate(f"{C}operations_acked_total"), f"{name}: acknowledged"),
               width=8),
-        graph("Refused", "Not readable, not allowed or not taken by collectd.", "cps",
+        graph("Refused", "Not readable, not allowed, not taken by collectd or not "
+              "written in time.", "cps",
               (block_rate(*refused), f"{name}: rejected"),
               (block_rate(f"{C}operations_requeued_total"), f"{name}: requeued"),
               width=8),

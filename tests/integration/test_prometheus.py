@@ -253,6 +253,17 @@ def test_colours_change_where_the_alerts_begin():
     assert seen >= 8
 
 
+def test_errors_by_kind_of_rabbitmq_alone_are_those_of_its_error_rate():
+    rules = (CONTRIB / "prometheus" / "rules.yml").read_text("utf-8")
+    rate = re.search(r"- record: warren:rabbitmq_errors:rate1m\n(.*?)- record:",
+                     rules, re.DOTALL)[1]
+    panel = next(p for p in dashboard("overview")["panels"]
+                 if p["title"] == "Errors by kind")
+    told = set(re.findall(r"rabbitmq_global_\w+",
+                          " ".join(t["expr"] for t in panel["targets"])))
+    assert told == set(re.findall(r"rabbitmq_global_\w+", rate)) != set()
+
+
 # -- every query of every panel -----------------------------------------------
 
 # What an agent cannot tell: regular expressions of queries, and why. What one of
@@ -261,16 +272,18 @@ MISSING = {
     "warren": {    # asks RabbitMQ's metrics
         r"latency_(probe|consumer)": "has no probe, and no consumer beside it",
         r"percent_throughput_drop": "is learned for two minutes",
+        r"events_own_": "is not in the daemon that publishes",
         r"warren_monitor_operations_\w+_total": "not told of a queue before 4.0"},
     "collectd": {  # asks the management API
         r"prometheus|dead_lettered|unconfirmed": "known to RabbitMQ's metrics only"},
     "telegraf": {  # the same, of a broker with three queues, for eight seconds
         r"prometheus|dead_lettered|unconfirmed|percent_throughput_drop|latency_":
-        "not asked for"},
+        "not asked for",
+        r"events_own_": "is not in the daemon that publishes"},
     "main": {      # RabbitMQ's own series
         r"current_connections_blocked|latency_|response_time_": "not told",
         r"duration_(head_age|drain)": "not told",
-        r"warren_monitor_events": "the rates are in percent_error_rate",
+        r"events_(own_|unconfirmed)": "not told, or as a difference only",
         r"warren_monitor_operations|percent_consumer_capacity|bytes_memory\{": "not told "
         "of a queue"}}
 

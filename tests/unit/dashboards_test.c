@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* contrib's alert rules tell of every way in which a message is
- * lost, as the series tables have them: a new cause cannot be forgotten. */
+/* contrib's alert rules and dashboards tell of everything that goes wrong with
+ * a message, as the series tables have it: a new cause cannot be forgotten. */
 #include "rmq_config.h"
 
+#include "common/broker/report.h"
+#include "common/role/role_consume.h"
 #include "common/role/role_publish.h"
 
 #include "tests/manual.h"
@@ -12,6 +14,8 @@
 #include <string.h>
 
 static const char rules[] = "contrib/prometheus/rules.yml";
+static const char overview[] = "contrib/grafana/overview.json";
+static const char clients[] = "contrib/grafana/clients.json";
 
 /* What a file says from one text up to another; the caller's to free. */
 static char *part_of(const char *file, const char *from, const char *to) {
@@ -24,6 +28,12 @@ static char *part_of(const char *file, const char *from, const char *to) {
   assert_non_null(copy);
   free(text);
   return copy;
+}
+
+static char *panel_of(const char *file, const char *title) {
+  char from[100];
+  snprintf(from, sizeof(from), "\"title\": \"%s\"", title);
+  return part_of(file, from, "\"title\": ");
 }
 
 static bool has_word(const char *text, const char *word) {
@@ -92,9 +102,42 @@ static void an_alert_tells_of_every_loss_of_a_publisher(void **state) {
              "WarrenPublisherLoses", &given_up, 7);
 }
 
+static void a_panel_tells_of_every_loss_of_a_publisher(void **state) {
+  (void)state;
+  names_each(panel_of(clients, "Lost"), "the panel Lost", &given_up, 7);
+}
+
+static void a_panel_tells_of_everything_that_a_consumer_refuses(void **state) {
+  static const char *const others[] = {"delivered", "redelivered", "acked",
+                                       "deduplicated", NULL};
+  static const struct kind not_taken = {.plugin = "rabbitmq_consume",
+                                        .type = "total_operations",
+                                        .scope = RMQ_SERIES_BLOCK,
+                                        .table = rmq_consume_series_table,
+                                        .others = others};
+  (void)state;
+  names_each(panel_of(clients, "Refused"), "the panel Refused", &not_taken, 13);
+}
+
+static void a_panel_tells_of_every_part_of_the_error_rate(void **state) {
+  static const char *const others[] = {"auth_failed", "channel_closed", NULL};
+  static const struct kind errors = {.plugin = "rabbitmq_monitor",
+                                     .type = "total_events",
+                                     .scope = RMQ_SERIES_CLUSTER,
+                                     .table = rmq_report_series,
+                                     .indicator = "errors",
+                                     .others = others};
+  (void)state;
+  names_each(panel_of(overview, "Errors by kind"), "the panel Errors by kind",
+             &errors, 10);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_alert_tells_of_every_loss_of_a_publisher),
+      cmocka_unit_test(a_panel_tells_of_every_loss_of_a_publisher),
+      cmocka_unit_test(a_panel_tells_of_everything_that_a_consumer_refuses),
+      cmocka_unit_test(a_panel_tells_of_every_part_of_the_error_rate),
   };
   return run_all(tests);
 }
