@@ -10,15 +10,31 @@
 enum { LINES_PER_SPAN = 20, LINE_SPAN_S = 60, LINE_BYTES = 900 };
 enum { TROUBLE_BASE_S = 30 };
 
-static void complain(struct rmq_rejections *r, const char *reason,
-                     struct rmq_mono now) {
+static const char *fate(const struct rmq_rejections *r, enum rmq_settle how) {
+  switch (how) {
+  case RMQ_SETTLE_ACK:
+    return "acknowledged";
+  case RMQ_SETTLE_DROP:
+    return "dropped";
+  case RMQ_SETTLE_REQUEUE:
+  case RMQ_SETTLE_HAND_BACK:
+    return "requeued";
+  case RMQ_SETTLE_DEAD_LETTER:
+    return r->is_stream
+               ? "dropped"
+               : "rejected to the dead-letter exchange, if the queue has one";
+  }
+  return "unknown";
+}
+
+/* becomes: of the message that could not be, as a part of the sentence. */
+static void complain(struct rmq_rejections *r, const char *becomes,
+                     const char *reason, struct rmq_mono now) {
   uint64_t missed = 0;
   if (!rmq_complain_report(&r->trouble, now, &missed))
     return;
   struct rmq_error text = {""};
-  rmq_error_set(&text,
-                "rejected messages cannot be filed, and go to the dead-letter "
-                "exchange, if the queue has one: %s",
+  rmq_error_set(&text, "rejected messages cannot be filed%s: %s", becomes,
                 reason);
   rmq_session_log_write(r->log, &(struct rmq_log_record){.level = RMQ_LOG_ERROR,
                                                          .event = "quarantine",
@@ -35,8 +51,9 @@ static void recover(struct rmq_rejections *r) {
 }
 
 int rmq_rejections_init(struct rmq_rejections *r, struct rmq_session_log *log,
-                        const struct rmq_trust_options *options) {
-  *r = (struct rmq_rejections){.log = log};
+                        const struct rmq_trust_options *options,
+                        bool is_stream) {
+  *r = (struct rmq_rejections){.log = log, .is_stream = is_stream};
   rmq_complain_init(&r->trouble, rmq_s(TROUBLE_BASE_S));
   if (options->quarantine_dir == NULL)
     return 0;
@@ -46,7 +63,7 @@ int rmq_rejections_init(struct rmq_rejections *r, struct rmq_session_log *log,
     return -1;
   struct rmq_error why = {""};
   if (rmq_quarantine_open(r->quarantine, &why) != 0)
-    complain(r, why.text, log->host->mono(log->host->ctx));
+    complain(r, "", why.text, log->host->mono(log->host->ctx));
   return 0;
 }
 
@@ -70,6 +87,19 @@ static bool take_line(struct rmq_line_budget *b, int most, struct rmq_mono now,
   *ret_missed = b->missed;
   b->missed = 0;
   return true;
+}
+
+/* How the message is settled, then. */
+static enum rmq_settle not_filed(struct rmq_rejections *r,
+                                 enum rmq_on_failure policy,
+                                 enum rmq_settle how, const char *reason,
+                                 struct rmq_mono now) {
+  if (policy == RMQ_FAILURE_QUARANTINE && !r->is_stream)
+    how = RMQ_SETTLE_DEAD_LETTER;
+  struct rmq_error becomes = {""};
+  rmq_error_set(&becomes, ", and this one is %s", fate(r, how));
+  complain(r, becomes.text, reason, now);
+  return how;
 }
 
 enum rmq_settle rmq_rejections_file(struct rmq_rejections *r,
@@ -103,32 +133,14 @@ enum rmq_settle rmq_rejections_file(struct rmq_rejections *r,
     return how;
   case RMQ_QUARANTINE_FULL:
     r->filed.full++;
-    complain(r,
-             "QuarantineDir is full; take files out of it, or raise "
-             "QuarantineMaxBytes",
-             now);
+    rmq_error_set(&why, "QuarantineDir is full; take files out of it, or raise "
+                        "QuarantineMaxBytes");
     break;
   case RMQ_QUARANTINE_FAILED:
     r->filed.failed++;
-    complain(r, why.text, now);
     break;
   }
-  return policy == RMQ_FAILURE_QUARANTINE ? RMQ_SETTLE_DEAD_LETTER : how;
-}
-
-static const char *fate(enum rmq_settle how) {
-  switch (how) {
-  case RMQ_SETTLE_ACK:
-    return "acknowledged";
-  case RMQ_SETTLE_DROP:
-    return "dropped";
-  case RMQ_SETTLE_REQUEUE:
-  case RMQ_SETTLE_HAND_BACK:
-    return "requeued";
-  case RMQ_SETTLE_DEAD_LETTER:
-    return "rejected to the dead-letter exchange, if the queue has one";
-  }
-  return "unknown";
+  return not_filed(r, policy, how, why.text, now);
 }
 
 static void append_missed(struct rmq_buf *line, uint64_t missed) {
@@ -164,7 +176,8 @@ void rmq_rejections_log(struct rmq_rejections *r, const struct rmq_delivery *d,
   struct rmq_buf line;
   rmq_buf_init(&line, LINE_BYTES);
   rmq_buf_appendf(&line, "message of %llu bytes with routing key \"%s\" %s",
-                  (unsigned long long)d->body_size, d->routing_key, fate(how));
+                  (unsigned long long)d->body_size, d->routing_key,
+                  fate(r, how));
   if (r->filed_as != NULL)
     rmq_buf_appendf(&line, " and filed as %s", r->filed_as);
   rmq_buf_appendf(&line, ": %s", rmq_rejection_meaning(cause));
@@ -201,7 +214,7 @@ void rmq_rejections_log_failed(struct rmq_rejections *r, const char *about,
     return;
   struct rmq_buf line;
   rmq_buf_init(&line, LINE_BYTES);
-  rmq_buf_appendf(&line, "message %s: %s", fate(how), about);
+  rmq_buf_appendf(&line, "message %s: %s", fate(r, how), about);
   append_missed(&line, missed);
   rmq_session_log_write(
       r->log, &(struct rmq_log_record){.level = RMQ_LOG_WARNING,
@@ -226,10 +239,11 @@ void rmq_rejections_log_rate(struct rmq_rejections *r, struct rmq_mono now) {
   rmq_buf_fini(&line);
 }
 
-static const char *fate_of_overdue(const struct rmq_overdue *o) {
+static const char *fate_of_overdue(const struct rmq_rejections *r,
+                                   const struct rmq_overdue *o) {
   if (o->settled == 0)
     return "given up, which the broker had to give out again anyway";
-  return o->how == RMQ_SETTLE_DROP ? "acknowledged" : fate(o->how);
+  return o->how == RMQ_SETTLE_DROP ? "acknowledged" : fate(r, o->how);
 }
 
 static const char who_stops[] =
@@ -255,8 +269,8 @@ void rmq_rejections_log_overdue(struct rmq_rejections *r,
   rmq_buf_appendf(&line,
                   "a message is %s: not all of its values came back from the "
                   "writers within %.0f s; %s",
-                  fate_of_overdue(overdue), rmq_dur_seconds(overdue->timeout),
-                  who_stops);
+                  fate_of_overdue(r, overdue),
+                  rmq_dur_seconds(overdue->timeout), who_stops);
   append_missed(&line, missed);
   write_late(r, overdue->message_id, &line);
   rmq_buf_fini(&line);

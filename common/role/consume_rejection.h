@@ -20,6 +20,7 @@ struct rmq_line_budget {
 
 struct rmq_rejections {
   struct rmq_session_log *log; /* borrowed */
+  bool is_stream;              /* which has no dead letters */
   struct rmq_line_budget budgets[RMQ_REJECTIONS_COUNT];
   struct rmq_line_budget mixed, rate, unreturned, postponed;
   struct rmq_quarantine *quarantine; /* NULL = QuarantineDir is not set */
@@ -31,12 +32,13 @@ struct rmq_rejections {
 /* Opens the quarantine; what is wrong with it is a line, and tried again. -1
  * without memory. log and options are borrowed. */
 int rmq_rejections_init(struct rmq_rejections *r, struct rmq_session_log *log,
-                        const struct rmq_trust_options *options);
+                        const struct rmq_trust_options *options,
+                        bool is_stream);
 void rmq_rejections_fini(struct rmq_rejections *r);
 
 /* Files a message that is not tried again, where QuarantineDir is set. How it
  * is to be settled: as how says, but what policy QUARANTINE could not file goes
- * to the dead-letter exchange. */
+ * to the dead-letter exchange, where there can be one. */
 enum rmq_settle rmq_rejections_file(struct rmq_rejections *r,
                                     enum rmq_on_failure policy,
                                     const struct rmq_delivery *d,

@@ -141,7 +141,8 @@ static int create_trust(struct rmq_role_consume *r, struct rmq_error *err) {
   if (o->notifications)
     r->events = rmq_consume_events_new(o->notification_rate);
   if ((o->notifications && r->events == NULL) ||
-      rmq_rejections_init(&r->rejections, &r->session, o) != 0)
+      rmq_rejections_init(&r->rejections, &r->session, o,
+                          r->options->queue.type == RMQ_QUEUE_TYPE_STREAM) != 0)
     return rmq_error_set(err, "no memory");
   return 0;
 }
