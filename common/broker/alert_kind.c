@@ -190,6 +190,8 @@ const struct rmq_alert_quantity
                 .is_good = "no network partition any more"),
         CLUSTER(CONNECTION, "bool", "reachable", get_unreachable, 0, 1,
                 .is_bad = "the broker is not reachable",
+                .if_refused = "the broker refuses the monitor, which sees "
+                              "nothing of it",
                 .is_good = "the broker is reachable again",
                 .needs_no_answer = true),
         CLUSTER(CONNECTION, "bool", "amqp_usable", get_unusable, 0, 1,

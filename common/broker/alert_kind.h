@@ -61,6 +61,7 @@ struct rmq_alert_quantity {
   /* For the messages: what is counted and its unit, or what is the case. */
   const char *counts, *unit;
   const char *is_bad, *is_good;
+  const char *if_refused;  /* in place of is_bad; NULL = the same */
   bool comes_with_probe;   /* with each of its messages, not with each poll */
   bool needs_no_answer;    /* known of a poll that failed, too */
   bool is_lower_worse;     /* at the limit or under it */

@@ -98,6 +98,9 @@ static void append_fact(struct rmq_buf *out, const struct rmq_alert_text *t) {
                     rmq_alert_kind_to_str(e->quantity->kind));
   else if (e->quantity->counts != NULL)
     append_value(out, t);
+  else if (t->is_refused && e->severity != RMQ_OKAY &&
+           e->quantity->if_refused != NULL)
+    rmq_buf_append_text(out, e->quantity->if_refused);
   else
     rmq_buf_append_text(out, e->severity == RMQ_OKAY ? e->quantity->is_good
                                                      : e->quantity->is_bad);

@@ -14,6 +14,7 @@ struct rmq_alert_text {
   const char *cluster;
   struct rmq_dur raised_for; /* for the end of an alert */
   bool is_gone;              /* it ends because its object does */
+  bool is_refused;           /* the broker answered, but not us */
   size_t group_count;        /* objects that a group stands for */
 };
 

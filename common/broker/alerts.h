@@ -33,6 +33,7 @@ enum {
 struct rmq_alerts_input {
   const struct rmq_indicators_result *result;
   bool is_answered;    /* else nothing but reachable is known */
+  bool is_refused;     /* not answered, but refused user or password */
   bool has_nodes;      /* a node that is not in it is gone */
   int queues_patience; /* rmq_snapshot_patience */
   bool lacks_queues;   /* one that is not in it may exist nevertheless:

@@ -49,6 +49,7 @@ void rmq_alerts_announce(const struct rmq_alerts_turn *t,
       .threshold = threshold(&limits, severity)};
   struct rmq_alert_text text = {
       .is_gone = is_gone,
+      .is_refused = t->in->is_refused,
       .raised_for = rmq_mono_since(t->in->now, alert->raised_at)};
   alert->announced = severity;
   t->a->tallies[quantity].said_count++;

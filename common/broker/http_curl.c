@@ -198,7 +198,10 @@ static int set_secret(struct rmq_http_curl *h, CURLoption option,
   return 0;
 }
 
-int rmq_http_curl_set_password(struct rmq_http_curl *h, const char *password) {
+int rmq_http_curl_set_login(struct rmq_http_curl *h, const char *user,
+                            const char *password) {
+  if (set_secret(h, CURLOPT_USERNAME, user, (long)CURLAUTH_BASIC) != 0)
+    return -1;
   return set_secret(h, CURLOPT_PASSWORD, password, (long)CURLAUTH_BASIC);
 }
 

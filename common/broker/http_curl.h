@@ -15,7 +15,8 @@
 
 struct rmq_http_curl; /* opaque: libcurl's handles */
 
-/* Strings are copied; NULL where there is none. */
+/* Strings are copied; NULL where there is none. Without a user nothing is shown
+ * until there is a login or a token. */
 struct rmq_http_curl_config {
   const char *user, *password;
   struct rmq_dur connect_timeout;
@@ -38,7 +39,8 @@ void rmq_http_curl_cancel(struct rmq_http_curl *h);
  * Before the first request. */
 void rmq_http_curl_set_end(struct rmq_http_curl *h, int fd);
 /* For the next request; copied. */
-int rmq_http_curl_set_password(struct rmq_http_curl *h, const char *password);
+int rmq_http_curl_set_login(struct rmq_http_curl *h, const char *user,
+                            const char *password);
 /* Instead of user and password. */
 int rmq_http_curl_set_token(struct rmq_http_curl *h, const char *token);
 

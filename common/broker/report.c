@@ -58,8 +58,9 @@ const struct rmq_series rmq_report_series[] = {
     /* connection status */
     CLUSTER_TO(
         1, "bool", "reachable", reachable, "0 or 1",
-        "Whether a URL, or a MetricsURL, answered in the last poll; SOURCES "
-        "says when that of a part of the nodes is not enough"),
+        "Whether a URL, or a MetricsURL, answered in the last poll, and not "
+        "by refusing the user; SOURCES says when that of a part of the nodes "
+        "is not enough"),
     CLUSTER_TO(1, "bool", "amqp_usable", amqp_usable, "0 or 1",
                "Whether the probe's last message was confirmed and came back "
                "within its Timeout"),

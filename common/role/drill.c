@@ -438,7 +438,7 @@ static int set_password(struct rmq_drill *d, struct rmq_error *err) {
     return 0;
   if (rmq_secret_read(path, &secret, err) != 0)
     return -1;
-  int rc = rmq_http_curl_set_password(d->curl, secret);
+  int rc = rmq_http_curl_set_login(d->curl, d->config->monitor->user, secret);
   rmq_secret_free(secret);
   return rc == 0 ? 0 : rmq_error_set(err, "out of memory");
 }

@@ -197,6 +197,17 @@ void rmq_monitor_log_poll(struct rmq_monitor_log *l,
   say_part(l, &l->metrics, "a node's numbers", poll->metrics_error.text, now);
 }
 
+void rmq_monitor_log_secret(struct rmq_monitor_log *l,
+                            const struct rmq_error *why, struct rmq_mono now) {
+  if (!rmq_error_is_set(why)) {
+    if (rmq_complain_recover(&l->secret))
+      say(l, RMQ_LOG_NOTICE, "secret_missing", "password or token: read again");
+  } else if (rmq_complain_report(&l->secret, now, NULL)) {
+    say(l, RMQ_LOG_WARNING, "secret_missing",
+        "%s; what was read from it before is used, or nothing", why->text);
+  }
+}
+
 static void say_certificate(struct rmq_monitor_log *l,
                             const struct rmq_checks_certificate *c) {
   char date[32] = "";
@@ -262,6 +273,7 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
                                 .detail = RMQ_DETAIL_ALL,
                                 .state_since = host->mono(host->ctx)};
   rmq_complain_init(&l->unreachable, rmq_s(MONITOR_COMPLAIN_S));
+  rmq_complain_init(&l->secret, rmq_s(MONITOR_COMPLAIN_S));
   init_part(&l->nodes, "nodes_missing");
   init_part(&l->queues, "queues_missing");
   init_part(&l->too_many, "too_many_queues");

@@ -41,7 +41,7 @@ struct rmq_monitor_log {
   const struct rmq_role_monitor_config *config;
   enum rmq_monitor_state state;
   struct rmq_mono state_since;
-  struct rmq_complain unreachable;
+  struct rmq_complain unreachable, secret;
   enum rmq_detail_level detail; /* that was told last */
   enum rmq_source source;       /* of the last poll; AUTO = none was answered */
   struct rmq_monitor_part nodes, queues, too_many, hidden, vhosts, streams,
@@ -61,6 +61,10 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
 void rmq_monitor_log_poll(struct rmq_monitor_log *l,
                           const struct rmq_poll_result *poll,
                           const struct rmq_snapshot *s, struct rmq_mono now);
+/* Likewise, unless the broker refused us and was said to: why password or token
+ * could not be read, or an empty error. */
+void rmq_monitor_log_secret(struct rmq_monitor_log *l,
+                            const struct rmq_error *why, struct rmq_mono now);
 /* After the checks that follow a poll: what is missing, and which certificate
  * expires first when that has changed. */
 void rmq_monitor_log_checks(struct rmq_monitor_log *l,

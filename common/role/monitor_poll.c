@@ -8,32 +8,39 @@
 
 #include <math.h>
 
-/* Reads the password anew where it comes from a file. */
-static int load_password(struct rmq_role_monitor *m, struct rmq_error *err) {
-  if (m->has_password || m->curl == NULL)
-    return 0;
-  char *secret = NULL;
+/* What cannot be read leaves what was read before in use: a node's plugin may
+ * need no secret, and the broker says itself what it refuses. */
+static void load_password(struct rmq_role_monitor *m, struct rmq_error *err) {
   const char *path = m->config->password_file;
-  if (path != NULL && rmq_secret_read(path, &secret, err) != 0)
-    return -1;
-  if (secret != NULL && rmq_http_curl_set_password(m->curl, secret) != 0)
+  char *secret = NULL;
+  if (m->has_password || path == NULL ||
+      rmq_secret_read(path, &secret, err) != 0)
+    return;
+  m->has_password =
+      m->curl == NULL ||
+      rmq_http_curl_set_login(m->curl, m->config->user, secret) == 0;
+  if (!m->has_password)
     rmq_error_set(err, "out of memory");
   rmq_secret_free(secret);
-  m->has_password = !rmq_error_is_set(err);
-  return m->has_password ? 0 : -1;
 }
 
 /* A token is short-lived and replaced in its file. */
-static int load_token(struct rmq_role_monitor *m, struct rmq_error *err) {
+static void load_token(struct rmq_role_monitor *m, struct rmq_error *err) {
   const char *path = m->config->bearer_token_file;
   char *secret = NULL;
-  if (path == NULL || m->curl == NULL)
-    return 0;
-  if (rmq_secret_read(path, &secret, err) != 0)
-    return -1;
-  int rc = rmq_http_curl_set_token(m->curl, secret);
+  if (path == NULL || rmq_secret_read(path, &secret, err) != 0)
+    return;
+  if (m->curl != NULL && rmq_http_curl_set_token(m->curl, secret) != 0)
+    rmq_error_set(err, "out of memory");
   rmq_secret_free(secret);
-  return rc == 0 ? 0 : rmq_error_set(err, "out of memory");
+}
+
+/* Whoever shows no secret, or an old one, is refused for that. */
+static void blame(struct rmq_poll_result *poll, const struct rmq_error *why) {
+  if (poll->outcome != RMQ_POLL_REFUSED || !rmq_error_is_set(why))
+    return;
+  poll->error = *why;
+  poll->refusal.url = NULL;
 }
 
 /* What the probe found out since the last poll; all is absent without one, or
@@ -123,13 +130,15 @@ static void keep_week(struct rmq_role_monitor *m, bool is_answered) {
 }
 
 /* After the result is published: this thread alone changes it. */
-static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s) {
+static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s,
+                  bool is_refused) {
   if (m->alerts == NULL)
     return;
   bool is_answered = m->result.cluster.reachable > 0;
   const struct rmq_alerts_input in = {
       .result = &m->result,
       .is_answered = is_answered,
+      .is_refused = is_refused,
       .has_nodes = is_answered && s->has_nodes,
       .queues_patience =
           is_answered ? rmq_snapshot_patience(s) : RMQ_SNAPSHOT_PATIENCE,
@@ -140,7 +149,8 @@ static void judge(struct rmq_role_monitor *m, const struct rmq_snapshot *s) {
 }
 
 bool rmq_role_monitor_poll(struct rmq_role_monitor *m, struct rmq_mono now) {
-  struct rmq_poll_result poll = {.outcome = RMQ_POLL_REFUSED};
+  struct rmq_poll_result poll;
+  struct rmq_error secret = {.text = ""};
   struct rmq_snapshot *s = &m->snapshots[m->filling];
   struct rmq_mono deadline = rmq_mono_add(now, m->config->interval);
   double cpu_before = rmq_local_own_cpu();
@@ -148,11 +158,13 @@ bool rmq_role_monitor_poll(struct rmq_role_monitor *m, struct rmq_mono now) {
     m->poll.report_seconds = m->report_seconds;
     pthread_mutex_unlock(&m->result_lock);
   }
-  if (load_password(m, &poll.error) == 0 && load_token(m, &poll.error) == 0)
-    rmq_poll_run(&m->poll, deadline, s, &poll);
+  load_password(m, &secret);
+  load_token(m, &secret);
+  rmq_poll_run(&m->poll, deadline, s, &poll);
   if (poll.outcome == RMQ_POLL_CANCELLED ||
       (poll.outcome == RMQ_POLL_ANSWERED && !run_checks(m, deadline, s, &poll)))
     return false;
+  blame(&poll, &secret);
   rmq_silence_explain(&poll, m->config, &m->silence);
   if (poll.outcome != RMQ_POLL_ANSWERED)
     rmq_checks_miss(&m->checks);
@@ -163,10 +175,12 @@ bool rmq_role_monitor_poll(struct rmq_role_monitor *m, struct rmq_mono now) {
   if (poll.outcome == RMQ_POLL_ANSWERED)
     rmq_monitor_own_step(m->own, s);
   rmq_monitor_log_poll(&m->log, &poll, s, m->host->mono(m->host->ctx));
+  if (poll.outcome != RMQ_POLL_REFUSED)
+    rmq_monitor_log_secret(&m->log, &secret, m->host->mono(m->host->ctx));
   if (poll.outcome == RMQ_POLL_ANSWERED)
     rmq_monitor_log_checks(&m->log, &m->checks, m->host->mono(m->host->ctx));
   publish_result(m, &poll, s, cpu_before);
-  judge(m, s);
+  judge(m, s, poll.outcome == RMQ_POLL_REFUSED);
   keep_week(m, poll.outcome == RMQ_POLL_ANSWERED);
   return true;
 }

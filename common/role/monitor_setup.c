@@ -39,9 +39,12 @@ static int set_http(struct rmq_role_monitor *m, const struct rmq_http *http,
     m->poll.http = *http;
     return 0;
   }
+  /* Nobody is shown a default where the secret is in a file. */
+  bool is_in_file = c->password_file != NULL || c->bearer_token_file != NULL;
+  const char *password = c->password != NULL ? c->password : "guest";
   const struct rmq_http_curl_config curl = {
-      .user = c->user,
-      .password = c->password != NULL ? c->password : "guest",
+      .user = is_in_file ? NULL : c->user,
+      .password = is_in_file ? NULL : password,
       .connect_timeout = c->connect_timeout,
       .verify_peer = c->verify_peer,
       .verify_host = c->verify_host,

@@ -30,8 +30,6 @@ void rmq_silence_explain(const struct rmq_poll_result *poll,
                   remedy(f->status, config));
   else if (f->status != 0)
     rmq_error_set(ret_text, "refused: %s", poll->error.text);
-  else if (poll->url == NULL)
-    rmq_error_set(ret_text, "not asked: %s", poll->error.text);
   else
     rmq_error_set(ret_text, "no answer: %s", poll->error.text);
 }

@@ -15,9 +15,9 @@
 #include "common/role/role_monitor.h"
 
 /* "refused: HTTP 401 (Login failed) from URL; REMEDY", "no answer: WHY", or ""
- * where there was an answer, "not asked: WHY" where poll names no URL (the
- * password could not be read). Of several URLs one that refused is told, since
- * that does not pass by itself. */
+ * where there was an answer, "refused: WHY" where poll names no URL (a node's,
+ * or the password could not be read). Of several URLs one that refused is told,
+ * since that does not pass by itself. */
 void rmq_silence_explain(const struct rmq_poll_result *poll,
                          const struct rmq_role_monitor_config *config,
                          struct rmq_error *ret_text);

@@ -245,6 +245,32 @@ def test_a_token_is_read_from_its_file_each_time(build, tmp_path):
     assert [path for path, _ in web.requests][0] == "/metrics"
 
 
+def test_a_secret_that_cannot_be_read_blinds_nobody(build, tmp_path):
+    """The last one that could be is shown, or none, and least of all a default."""
+    def answer(handler):
+        handler.reply(200, NODE)
+
+    for option in ("--password-file", "--bearer-token-file"):
+        secret = tmp_path / option.strip("-")
+        with Web(answer) as web:
+            with Command(build, "--source", "prometheus", "--metrics-url", web.url,
+                         option, str(secret), password=None) as command:
+                for text in (None, "first\n", None):
+                    if text is not None:
+                        secret.write_text(text)
+                        secret.chmod(0o600)
+                    elif secret.exists():
+                        secret.unlink()
+                    assert command.sample()[""]["current_connections_open"] == 7
+                said = command.said()
+            shown = [headers.get("Authorization") for _, headers in web.requests]
+        kind = "Basic" if option == "--password-file" else "Bearer"
+        assert shown[:2] == [None] * 2, shown
+        assert len(shown) == 6 and all(
+            s.startswith(kind) and s == shown[2] for s in shown[2:]), shown
+        assert f'{secret}" cannot be read: No such file' in said
+
+
 def test_no_redirect_carries_anything_elsewhere(build):
     with Web(lambda h: h.reply(200, NODE)) as elsewhere:
         with Web(lambda h: h.reply(302, Location=elsewhere.url + h.path)) as web:

@@ -11,8 +11,10 @@
 #include "tests/manual.h"
 #include "tests/testing.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <semaphore.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -460,23 +462,6 @@ static void all_errors_of_a_block_are_told(void **state) {
   tear_down(&f);
 }
 
-static void a_password_file_is_needed_before_anything_is_asked(void **state) {
-  (void)state;
-  struct fixture f;
-  struct rmq_error err = {.text = ""};
-  prepare(&f);
-  set(&f, "PasswordFile", "/nonexistent/secret");
-  /* the real HTTP client: the fake takes no password; it is never called */
-  f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, NULL, &err);
-  assert_non_null(f.m);
-  rmq_role_monitor_sample(f.m);
-  assert_true(fake_host_value(&fake, MAIN "bool-reachable") == 0);
-  assert_int_equal(fake_host_count(&fake, "refused"), 1);
-  assert_non_null(strstr(fake.lines[0].message, "/nonexistent/secret\" cannot "
-                                                "be read: No such file"));
-  tear_down(&f);
-}
-
 static struct rmq_alert_config *add_alert(struct fixture *f,
                                           enum rmq_alert_kind kind) {
   struct rmq_error err = {.text = ""};
@@ -510,6 +495,81 @@ static void an_outage_is_one_alert_and_its_end_is_one(void **state) {
                       "object=main;cluster=main;");
   assert_int_equal(fake.events[1].severity, RMQ_OKAY);
   assert_int_equal(fake_host_count(&fake, "alert"), 2);
+  tear_down(&f);
+}
+
+/* A node's plugin may need no secret, and what was read before may do. */
+static void a_secret_that_cannot_be_read_blinds_nobody(void **state) {
+  (void)state;
+  static const char *const options[] = {"PasswordFile", "BearerTokenFile"};
+  for (size_t i = 0; i < COUNT_OF(options); i++) {
+    struct fixture f;
+    struct rmq_error err = {.text = ""};
+    SHOW_ROW("%s", options[i]);
+    prepare(&f);
+    set(&f, options[i], "/nonexistent/secret");
+    add_alert(&f, RMQ_ALERT_CONNECTION);
+    f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, &f.http, &err);
+    assert_non_null(f.m);
+    for (int k = 0; k < 5; k++) {
+      rmq_role_monitor_sample(f.m);
+      assert_true(fake_host_value(&fake, MAIN "bool-reachable") == 1);
+      fake_host_advance(&fake, rmq_s(10));
+    }
+    assert_int_equal(fake_host_count(&fake, "secret_missing"), 1);
+    assert_int_equal(fake_host_count(&fake, "refused"), 0);
+    assert_int_equal(fake.events_count, 0);
+    rmq_role_monitor_free(f.m);
+    /* Who shows nothing is refused for that. */
+    f.broker.status = 401;
+    fake_host_clear(&fake);
+    f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, &f.http, &err);
+    assert_non_null(f.m);
+    for (int k = 0; k < 5; k++) {
+      rmq_role_monitor_sample(f.m);
+      assert_true(fake_host_value(&fake, MAIN "bool-reachable") == 0);
+      fake_host_advance(&fake, rmq_s(10));
+    }
+    assert_int_equal(fake_host_count(&fake, "secret_missing"), 0);
+    assert_int_equal(fake_host_count(&fake, "refused"), 1);
+    assert_non_null(strstr(fake.lines[0].message,
+                           "/nonexistent/secret\" cannot be read: No such"));
+    assert_int_equal(fake.events_count, 1);
+    assert_string_equal(fake.events[0].message,
+                        "cluster main: the broker refuses the monitor, which "
+                        "sees nothing of it");
+    tear_down(&f);
+  }
+}
+
+static void a_secret_that_can_be_read_again_is_said(void **state) {
+  (void)state;
+  struct fixture f;
+  struct rmq_error err = {.text = ""};
+  char path[] = "/tmp/warren-secret-XXXXXX";
+  int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, "x\n", 2), 2);
+  close(fd);
+  prepare(&f);
+  set(&f, "BearerTokenFile", path);
+  f.m = rmq_role_monitor_new(&fake.host, "main", &f.config, &f.http, &err);
+  assert_non_null(f.m);
+  rmq_role_monitor_sample(f.m);
+  assert_int_equal(fake_host_count(&fake, "secret_missing"), 0);
+  assert_int_equal(truncate(path, 0), 0);
+  for (int k = 0; k < 3; k++)
+    rmq_role_monitor_sample(f.m);
+  assert_int_equal(fake_host_count(&fake, "secret_missing"), 1);
+  assert_non_null(strstr(fake.lines[fake.lines_count - 1].message,
+                         "has no secret in its first line; what was read from "
+                         "it before is used, or nothing"));
+  fd = open(path, O_WRONLY);
+  assert_int_equal(write(fd, "y\n", 2), 2);
+  close(fd);
+  rmq_role_monitor_sample(f.m);
+  assert_int_equal(fake_host_count(&fake, "secret_missing"), 2);
+  unlink(path);
   tear_down(&f);
 }
 
@@ -870,7 +930,8 @@ int main(void) {
       cmocka_unit_test(a_wrong_configuration_is_told_line_by_line),
       cmocka_unit_test(what_no_node_tells_is_not_chosen_by),
       cmocka_unit_test(all_errors_of_a_block_are_told),
-      cmocka_unit_test(a_password_file_is_needed_before_anything_is_asked),
+      cmocka_unit_test(a_secret_that_cannot_be_read_blinds_nobody),
+      cmocka_unit_test(a_secret_that_can_be_read_again_is_said),
       cmocka_unit_test(an_outage_is_one_alert_and_its_end_is_one),
       cmocka_unit_test(what_is_learned_as_usual_is_an_option),
       cmocka_unit_test(hours_of_the_week_survive_a_restart),

@@ -73,9 +73,6 @@ static void who_says_nothing_has_not_refused(void **state) {
   expect(&poll, &config, "no answer: http://a: refused");
   poll.refusal.status = 404; /* of a node, whose URL the error has */
   expect(&poll, &config, "refused: http://a: refused");
-  poll.refusal.status = 0;
-  poll.url = NULL;
-  expect(&poll, &config, "not asked: http://a: refused");
   poll.outcome = RMQ_POLL_ANSWERED;
   expect(&poll, &config, "");
 }
