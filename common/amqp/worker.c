@@ -3,6 +3,7 @@
 
 #include "common/amqp/worker.h"
 
+#include "common/amqp/ahead.h"
 #include "common/amqp/thread.h"
 
 #include <errno.h>
@@ -43,6 +44,7 @@ struct rmq_worker {
   bool is_draining, is_closing;
   char *input;
   struct rmq_span input_left; /* of it, not yet taken in */
+  struct rmq_ahead ahead;     /* what has come behind that, while held */
 };
 
 /* CLOCK_MONOTONIC for the timed wait, as the host's deadlines are. */
@@ -75,6 +77,7 @@ struct rmq_worker *rmq_worker_new(const char *name, const struct rmq_host *host,
   w->link_config = *link;
   w->job = *job;
   w->input = input;
+  rmq_ahead_init(&w->ahead, host->mono(host->ctx));
   atomic_init(&w->stop_ns, NOT_STOPPING);
   w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (w->wake_fd >= 0)
@@ -94,6 +97,7 @@ void rmq_worker_free(struct rmq_worker *w) {
   pthread_cond_destroy(&w->ended);
   pthread_mutex_destroy(&w->ended_lock);
   free(w->input);
+  rmq_ahead_clear(&w->ahead, (struct rmq_mono){0});
   free(w);
 }
 
@@ -132,7 +136,7 @@ static void send_output(struct rmq_worker *w, struct rmq_mono now) {
     link_broke(w, &err, now);
 }
 
-static void drop_link(struct rmq_worker *w) {
+static void drop_link(struct rmq_worker *w, struct rmq_mono now) {
   if (w->link_is_up) { /* a last close-ok, if the socket takes it */
     struct rmq_error ignored = {""};
     rmq_link_send(w->link, rmq_connection_output(w->connection), &ignored);
@@ -141,6 +145,7 @@ static void drop_link(struct rmq_worker *w) {
   w->link = NULL;
   w->link_is_up = w->may_read = false;
   w->input_left.len = 0;
+  rmq_ahead_clear(&w->ahead, now);
 }
 
 /* Makes the link what the machine wants it to be. */
@@ -149,7 +154,7 @@ static void follow_wish(struct rmq_worker *w, struct rmq_mono now) {
   if (wish.number == w->link_number)
     return;
   w->link_number = wish.number;
-  drop_link(w);
+  drop_link(w, now);
   if (wish.endpoint == NULL)
     return;
   struct rmq_error err = {""};
@@ -214,21 +219,32 @@ static bool is_held(const struct rmq_worker *w) {
   return rmq_connection_is_held(w->connection);
 }
 
+/* Of what was read already. */
+static bool has_input(const struct rmq_worker *w) {
+  return w->input_left.len > 0 || !rmq_ahead_is_empty(&w->ahead);
+}
+
 /* From the socket, unless something is left. False: nothing has come. */
 static bool fill_input(struct rmq_worker *w, struct rmq_mono now) {
   if (w->input_left.len > 0)
     return true;
   struct rmq_error err = {""};
-  long n = rmq_link_recv(w->link, w->input, READ_BYTES, &err);
+  long n = (long)rmq_ahead_take(&w->ahead, w->input);
+  if (n == 0)
+    n = rmq_link_recv(w->link, w->input, READ_BYTES, &err);
   if (n < 0)
     link_broke(w, &err, now);
+  if (n == 0)
+    rmq_ahead_pause(&w->ahead, now);
   if (n > 0)
     w->input_left = (struct rmq_span){w->input, (size_t)n};
   return n > 0;
 }
 
 static void read_input(struct rmq_worker *w, struct rmq_mono now) {
-  for (int i = 0; i < READS_PER_TURN && w->may_read && !is_held(w); i++) {
+  for (int i = 0; i < READS_PER_TURN && !is_held(w); i++) {
+    if (!w->may_read && !has_input(w))
+      return;
     w->may_read = fill_input(w, now);
     if (!w->may_read)
       return;
@@ -237,6 +253,34 @@ static void read_input(struct rmq_worker *w, struct rmq_mono now) {
     in->bytes += in->len - left;
     in->len = left;
     w->may_read = link_is_wanted(w);
+    if (!w->may_read)
+      return;
+  }
+}
+
+/* What comes has to wait: we are held, or others wait before it. */
+static bool input_waits(const struct rmq_worker *w) {
+  return w->link_is_up && (is_held(w) || has_input(w));
+}
+
+static void read_on(struct rmq_worker *w, struct rmq_mono now) {
+  struct rmq_error err = {""};
+  if (!rmq_ahead_step(&w->ahead, input_waits(w), now))
+    return;
+  for (int i = 0; i < READS_PER_TURN && w->may_read; i++) {
+    size_t room = 0;
+    char *to = rmq_ahead_reserve(&w->ahead, &room);
+    if (to == NULL) {
+      rmq_ahead_pause(&w->ahead, now);
+      return;
+    }
+    long n = rmq_link_recv(w->link, to, room, &err);
+    if (n > 0)
+      rmq_ahead_commit(&w->ahead, (size_t)n, now);
+    else
+      w->may_read = false;
+    if (n < 0)
+      link_broke(w, &err, now);
   }
 }
 
@@ -256,20 +300,23 @@ static void sleep_until(struct rmq_worker *w, struct rmq_mono now,
   bool has_output = rmq_connection_output(w->connection)->len > 0;
   struct pollfd fds[3] = {
       {.fd = w->wake_fd, .events = POLLIN}, {.fd = -1}, {.fd = -1}};
-  bool reads = !w->link_is_up || !is_held(w);
+  bool reads = !w->link_is_up || !is_held(w) || w->ahead.is_on;
+  bool goes_on = w->may_read ? reads : has_input(w) && !is_held(w);
   if (w->link != NULL) {
     fds[1].fd = rmq_link_fd(w->link);
     fds[1].events = rmq_link_events(w->link, has_output);
     if (!reads)
       fds[1].events = has_output ? fds[1].events & POLLOUT : 0;
     deadline = rmq_mono_min(deadline, rmq_link_deadline(w->link));
+    deadline =
+        rmq_mono_min(deadline, rmq_ahead_deadline(&w->ahead, input_waits(w)));
   }
   if (w->probe != NULL) {
     fds[2].fd = rmq_link_fd(w->probe);
     fds[2].events = rmq_link_events(w->probe, false);
     deadline = rmq_mono_min(deadline, rmq_link_deadline(w->probe));
   }
-  int timeout = w->may_read && reads ? 0 : timeout_ms(now, deadline);
+  int timeout = goes_on ? 0 : timeout_ms(now, deadline);
   if (poll(fds, 3, timeout) <= 0)
     return;
   if (fds[0].revents != 0) {
@@ -281,7 +328,8 @@ static void sleep_until(struct rmq_worker *w, struct rmq_mono now,
   if (w->link_is_up && (fds[1].revents & readable) != 0)
     w->may_read = true;
   if (!reads && (fds[1].revents & (POLLERR | POLLHUP)) != 0)
-    rmq_connection_fail(w->connection, "the link broke", now);
+    rmq_connection_fail(w->connection,
+                        "the link broke while nothing was read from it", now);
 }
 
 /* Drains, then closes. True when the thread may end. */
@@ -319,6 +367,7 @@ static bool turn(struct rmq_worker *w) {
   struct rmq_mono now = clock_now(w);
   atomic_store(&w->is_woken, false);
   read_input(w, now);
+  read_on(w, now);
   follow_wish(w, now);
   rmq_connection_tick(w->connection, now);
   follow_wish(w, now);
@@ -341,7 +390,7 @@ static void *run(void *arg) {
   rmq_connection_start(w->connection, clock_now(w));
   while (!turn(w))
     continue;
-  drop_link(w);
+  drop_link(w, clock_now(w));
   drop_probe(w);
   pthread_mutex_lock(&w->ended_lock);
   w->has_ended = true;

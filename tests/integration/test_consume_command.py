@@ -169,6 +169,23 @@ def test_a_slow_reader_holds_acks_back_and_the_connection_lives(consume, vhost):
     assert left(vhost, "q") == []
 
 
+@pytest.mark.skipif(not IS_LONG, reason="takes a minute: WARREN_LONG=1")
+def test_a_reader_that_stands_still_costs_no_connection(consume, vhost):
+    """RabbitMQ closes a connection that takes nothing for 30 s."""
+    vhost.queue("q")
+    sent = lines(250, 100_000)  # more than the sockets hold
+    publish_all(vhost, sent)
+    c = consume(vhost)
+    wait_for(lambda: not vhost.ready("q"), 60, "the broker has sent all")
+    time.sleep(45)
+    got = [c.stdout.readline().rstrip(b"\n") for _ in sent]
+    assert got == sent
+    c.send_signal(signal.SIGTERM)
+    assert c.wait(60) == 0, c.log()
+    assert "next attempt" not in c.log() and "0 of them again" in c.log()
+    assert left(vhost, "q") == []
+
+
 def test_killed_in_the_middle_nothing_is_lost(consume, vhost, tmp_path):
     vhost.queue("q")
     lives, each = (20, 250) if IS_LONG else (2, 400)
