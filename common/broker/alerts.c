@@ -154,7 +154,9 @@ static void find_causes(struct rmq_alerts_turn *t) {
   }
 }
 
-/* Whether more or fewer nodes are down than before. */
+/* Whether more or fewer nodes are down than before. One that is silent does not
+ * count: it may be slow for the load that queues are to be raised for, and with
+ * an answer now and then it would put them off for ever. */
 static void compare_nodes(struct rmq_alerts_turn *t) {
   const struct rmq_indicators_result *r = t->in->result;
   double down = 0;

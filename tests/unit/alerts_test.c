@@ -872,6 +872,25 @@ static void a_silent_node_is_raised_where_no_list_tells(void **state) {
   tear_down();
 }
 
+/* As it may be under the very load that the queue is raised for. */
+static void a_node_that_is_silent_now_and_then_puts_no_queue_off(void **state) {
+  (void)state;
+  set_up(1);
+  add("backlog");
+  t.queues[0].ready = 90000;
+  for (size_t i = 0; i < NODES; i++) {
+    t.nodes[i].running = (double)NAN; /* no list of nodes */
+    t.nodes[i].scraped = 1;
+  }
+  for (int i = 0; i < 20; i++) {
+    t.nodes[1].scraped = i % 2;
+    run_for(20);
+  }
+  assert_int_equal(t.events_count, 1);
+  is_event(0, 300, RMQ_FAILURE, "q000");
+  tear_down();
+}
+
 /* The others take a node that hangs for running for a while, and the list of
  * nodes does not come meanwhile. */
 static void a_node_that_is_away_is_said_once(void **state) {
@@ -972,6 +991,7 @@ int main(void) {
       cmocka_unit_test(
           what_one_more_node_would_stop_is_no_news_while_one_is_down),
       cmocka_unit_test(a_silent_node_is_raised_where_no_list_tells),
+      cmocka_unit_test(a_node_that_is_silent_now_and_then_puts_no_queue_off),
       cmocka_unit_test(a_node_that_is_away_is_said_once),
       cmocka_unit_test(without_memory_objects_are_watched_later),
   };
