@@ -218,6 +218,10 @@ static void print_result(enum rmq_drill_kind kind,
   printf("%-18s  %-25s  %9s  %9s  %9s\n", rmq_drill_kind_to_str(kind),
          rmq_drill_kind_series(kind), cell(r->moved_s, moved),
          cell(r->raised_s, raised), cell(r->over_s, over));
+  if (r->is_shared)
+    printf("That %s moved may be the doing of others, too: it is the whole "
+           "cluster's.\n",
+           rmq_drill_kind_series(kind));
 }
 
 static int run_drill(struct rmq_drill *d, const struct warren_ask *ask,

@@ -156,9 +156,10 @@ static int add_probe(struct rmq_drill *d, struct rmq_error *err) {
   return add_block(d->config->monitor, "Probe", settings, err) != NULL ? 0 : -1;
 }
 
-/* Of a cluster with more queues than are looked at, those of the drill are. */
+/* Of a cluster with more queues or virtual hosts than are looked at, those of
+ * the drill are. */
 static int look_at_own(struct rmq_drill *d, struct rmq_error *err) {
-  return d->kind == RMQ_DRILL_BACKLOG
+  return d->kind == RMQ_DRILL_BACKLOG || rmq_drill_kind_is_share(d->kind)
              ? rmq_options_set_text(rmq_role_monitor_options,
                                     d->config->monitor, "IncludeVHost",
                                     d->vhost, NULL, err)
@@ -307,8 +308,11 @@ static int provoke(struct rmq_drill *d, struct rmq_role_monitor *m,
   while (seconds_since(d, begun) <= rmq_dur_seconds(d->config->limit)) {
     if ((isnan(r->raised_s) || isnan(r->moved_s)) && go_on(d, err) != 0)
       return -1;
-    if (isnan(r->moved_s) && rmq_drill_watch_has_moved(&d->seen))
+    if (isnan(r->moved_s) && rmq_drill_watch_has_moved(&d->seen)) {
       r->moved_s = seconds_since(d, begun);
+      r->is_shared = /* a broker of our own has no others */
+          d->config->owner == NULL && rmq_drill_watch_is_shared(&d->seen);
+    }
     if (isnan(r->raised_s) && d->seen.was_raised)
       r->raised_s = seconds_since(d, begun);
     if (!isnan(r->moved_s) && !isnan(r->raised_s))
@@ -386,8 +390,8 @@ static int make_queues(struct rmq_drill *d, struct rmq_error *err) {
 
 int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
                   struct rmq_drill_result *ret_result, struct rmq_error *err) {
-  *ret_result =
-      (struct rmq_drill_result){(double)NAN, (double)NAN, (double)NAN, false};
+  *ret_result = (struct rmq_drill_result){
+      .moved_s = (double)NAN, .raised_s = (double)NAN, .over_s = (double)NAN};
   d->kind = kind;
   d->sent = 0;
   snprintf(d->vhost, sizeof(d->vhost), RMQ_DRILL_VHOST "%016" PRIx64,

@@ -49,7 +49,8 @@ int rmq_drill_kind_from_str(const char *word, enum rmq_drill_kind *ret_kind);
  * did not, which says something only where is_made. */
 struct rmq_drill_result {
   double moved_s, raised_s, over_s;
-  bool is_made; /* the fault was */
+  bool is_made;   /* the fault was */
+  bool is_shared; /* what moved is the cluster's, and others move it, too */
 };
 bool rmq_drill_passed(const struct rmq_drill_result *r);
 

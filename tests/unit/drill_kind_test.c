@@ -81,11 +81,11 @@ static void it_has_passed_when_all_three_were_seen(void **state) {
   const struct {
     struct rmq_drill_result result;
     bool want;
-  } rows[] = {{{0, 0, 0, true}, true},
-              {{1, 2, 3, true}, true},
-              {{none, 2, 3, true}, false},
-              {{1, none, 3, true}, false},
-              {{1, 2, none, true}, false}};
+  } rows[] = {{{0, 0, 0, true, false}, true},
+              {{1, 2, 3, true, false}, true},
+              {{none, 2, 3, true, false}, false},
+              {{1, none, 3, true, false}, false},
+              {{1, 2, none, true, false}, false}};
   (void)state;
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     SHOW_ROW("%zu", i);

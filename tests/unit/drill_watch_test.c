@@ -74,8 +74,8 @@ static void each_indicator_moves_in_its_own_way(void **state) {
     assert_false(rmq_drill_watch_has_moved(&w));
     feed(&w, rows[i].type, rows[i].instance, (double)NAN, NULL, NULL);
     assert_false(rmq_drill_watch_has_moved(&w)); /* not known */
-    /* The same of one virtual host alone is none of it. */
-    feed(&w, rows[i].type, rows[i].instance, rows[i].moved, "v", NULL);
+    /* The same of another virtual host is none of it. */
+    feed(&w, rows[i].type, rows[i].instance, rows[i].moved, "other", NULL);
     assert_false(rmq_drill_watch_has_moved(&w));
     feed(&w, rows[i].type, rows[i].instance, rows[i].moved, NULL, NULL);
     assert_true(rmq_drill_watch_has_moved(&w));
@@ -103,6 +103,55 @@ static void only_the_drills_own_queue_is_its_backlog(void **state) {
          rows[i].queue);
     assert_int_equal(rmq_drill_watch_has_moved(&w), rows[i].want_moved);
   }
+}
+
+/* Which source is asked, told by what the monitor reports of it. */
+static void begin_counter(struct rmq_drill_watch *w, enum rmq_drill_kind kind,
+                          bool has_management, bool has_nodes) {
+  rmq_drill_watch_init(w, kind, "v");
+  feed(w, "bool", "reachable", 1, NULL, NULL);
+  if (has_management)
+    feed(w, "response_time", "management", 0.01, NULL, NULL);
+  if (has_nodes)
+    feed(w, "response_time", "prometheus", 0.01, NULL, NULL);
+  feed(w, "total_events", "returned", 7, NULL, NULL);
+  feed(w, "queue_length", "ready", 0, "v", NULL);
+  rmq_drill_watch_begin(w);
+}
+
+static void what_others_do_is_no_move_of_the_drills_own_counter(void **state) {
+  (void)state;
+  struct rmq_drill_watch w;
+  begin_counter(&w, RMQ_DRILL_UNROUTABLE, true, false);
+  feed(&w, "total_events", "returned", 8, NULL, NULL);
+  feed(&w, "total_events", "returned", 9, "other", NULL);
+  feed(&w, "total_events", "returned", 9, "v", "q");
+  assert_false(rmq_drill_watch_has_moved(&w));
+  feed(&w, "total_events", "returned", 0, "v", NULL); /* seen first */
+  assert_false(rmq_drill_watch_has_moved(&w));
+  feed(&w, "total_events", "returned", 1, "v", NULL);
+  assert_true(rmq_drill_watch_has_moved(&w));
+  assert_false(rmq_drill_watch_is_shared(&w));
+}
+
+/* The nodes may not tell virtual hosts apart, and never nacks. */
+static void of_a_counter_that_is_shared_it_is_said(void **state) {
+  (void)state;
+  struct rmq_drill_watch w;
+  begin_counter(&w, RMQ_DRILL_UNROUTABLE, true, true);
+  assert_false(rmq_drill_watch_has_moved(&w));
+  feed(&w, "total_events", "returned", 8, NULL, NULL);
+  assert_true(rmq_drill_watch_has_moved(&w));
+  assert_true(rmq_drill_watch_is_shared(&w));
+  feed(&w, "total_events", "returned", 0, "v", NULL); /* they do */
+  assert_false(rmq_drill_watch_has_moved(&w));
+  assert_false(rmq_drill_watch_is_shared(&w));
+  begin_counter(&w, RMQ_DRILL_NACK, false, true);
+  feed(&w, "total_events", "unconfirmed", 1, NULL, NULL);
+  assert_true(rmq_drill_watch_has_moved(&w));
+  assert_true(rmq_drill_watch_is_shared(&w));
+  begin_counter(&w, RMQ_DRILL_BACKLOG, true, false);
+  assert_false(rmq_drill_watch_is_shared(&w));
 }
 
 static void a_fault_that_is_there_already_is_not_well(void **state) {
@@ -143,6 +192,8 @@ int main(void) {
       cmocka_unit_test(before_the_first_report_nothing_is_well),
       cmocka_unit_test(each_indicator_moves_in_its_own_way),
       cmocka_unit_test(only_the_drills_own_queue_is_its_backlog),
+      cmocka_unit_test(what_others_do_is_no_move_of_the_drills_own_counter),
+      cmocka_unit_test(of_a_counter_that_is_shared_it_is_said),
       cmocka_unit_test(a_fault_that_is_there_already_is_not_well),
       cmocka_unit_test(only_its_own_alert_counts_and_only_since_the_fault)};
   cmocka_set_message_output(CM_OUTPUT_TAP);
