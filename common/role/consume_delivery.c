@@ -64,6 +64,13 @@ struct handing_out {
   bool may_pass; /* all refusals so far are of the kind that may pass */
 };
 
+/* The message is rejected for it. */
+static void refuse(struct handing_out *h, enum rmq_refusal refusal) {
+  if (h->refusal == RMQ_REFUSAL_none)
+    h->refusal = refusal;
+  h->may_pass = h->may_pass && refusal == RMQ_REFUSAL_failed;
+}
+
 static void hand_event(void *ctx, const struct rmq_event *event) {
   struct handing_out *h = ctx;
   struct rmq_role_consume *r = h->r;
@@ -76,6 +83,8 @@ static void hand_event(void *ctx, const struct rmq_event *event) {
   r->counters.refused[refusal - 1]++;
   if (refusal == RMQ_REFUSAL_rate)
     rmq_rejections_log_rate(&r->rejections, h->now);
+  else
+    refuse(h, refusal);
 }
 
 static void hand_sample(void *ctx, const struct rmq_sample *sample) {
@@ -88,9 +97,7 @@ static void hand_sample(void *ctx, const struct rmq_sample *sample) {
     return;
   }
   r->counters.refused[refusal - 1]++;
-  if (h->refusal == RMQ_REFUSAL_none)
-    h->refusal = refusal;
-  h->may_pass = h->may_pass && refusal == RMQ_REFUSAL_failed;
+  refuse(h, refusal);
 }
 
 static void note_latency(struct rmq_role_consume *r, int64_t published_ms) {

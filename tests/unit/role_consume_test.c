@@ -728,6 +728,47 @@ static void a_message_without_memory_comes_again(void **state) {
   end(&f);
 }
 
+/* The same of one that brings a notification. */
+static void a_notification_without_memory_comes_again(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, OPTIONS{{"Queue", "q"},
+                     {"PrefetchCount", "10"},
+                     {"Heartbeat", "0"},
+                     {"Notifications", "true"},
+                     {"NotificationRate", "10000"},
+                     {"RedeliveryDelay", "0"},
+                     {"MaxRedeliveries", "1000"},
+                     {"OnParseError", "dead-letter"},
+                     {NULL, NULL}});
+  fake_silence(broker(&f));
+  start(&f);
+  struct rmq_delivery d = {.content_type = "text/collectd",
+                           .body = rmq_span_of(NOTIFICATION),
+                           .body_size = strlen(NOTIFICATION),
+                           .delivery_count = -1,
+                           .stream_offset = -1};
+  /* What is read into stays from one message to the next. */
+  for (int pass = 0; pass < 2; pass++) {
+    bool has_failed = true;
+    for (size_t n = 1; has_failed; n++) {
+      d.tag++;
+      alloc_fail_at(n);
+      rmq_consumer_delivered(f.role->consumer, &d, host.now);
+      has_failed = alloc_works_again();
+      rmq_role_consume_dispatch_events(f.role, RMQ_NEVER);
+      turn(&f);
+      assert_int_equal(rmq_consumer_counters(f.role->consumer).requeued +
+                           host.events_count,
+                       d.tag);
+    }
+  }
+  assert_true(f.role->shared.refused[RMQ_REFUSAL_failed - 1] > 0);
+  assert_int_equal(f.role->shared.rejected[RMQ_REJECTION_dispatch], 0);
+  assert_non_null(strstr(last_line("rejected"), " requeued: "));
+  end(&f);
+}
+
 /* ---- a stream ---- */
 
 static char directory[] = "/tmp/role_consume.XXXXXX";
@@ -850,6 +891,7 @@ int main(void) {
       cmocka_unit_test(a_notification_that_is_done_overtakes_no_value),
       cmocka_unit_test(what_finds_no_room_is_given_back_with_a_line_a_minute),
       cmocka_unit_test(a_message_without_memory_comes_again),
+      cmocka_unit_test(a_notification_without_memory_comes_again),
       cmocka_unit_test_teardown(a_stream_is_never_stored_past_what_was_written,
                                 remove_directory),
   };
