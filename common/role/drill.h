@@ -58,8 +58,8 @@ int rmq_drill_cluster(struct rmq_drill *d, struct rmq_buf *out,
  * was made. */
 int rmq_drill_run(struct rmq_drill *d, enum rmq_drill_kind kind,
                   struct rmq_drill_result *ret_result, struct rmq_error *err);
-/* Removes what earlier runs that were killed have left: ret_count of them, and
- * ret_left more are there than are removed at a time. */
+/* Removes the virtual hosts of all drills, also of those that run now:
+ * ret_count of them, and ret_left more are there than are removed at a time. */
 int rmq_drill_cleanup(struct rmq_drill *d, size_t *ret_count, size_t *ret_left,
                       struct rmq_error *err);
 
