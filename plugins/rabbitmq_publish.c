@@ -23,6 +23,7 @@ struct block {
   char callback[160]; /* "rabbitmq_publish/NAME" */
   struct rmq_collectd_host host;
   struct rmq_role_publish *role; /* NULL before init */
+  bool is_left_behind;           /* a thread of it did not end: never free it */
 };
 
 static struct block *blocks;
@@ -150,6 +151,8 @@ static int start_block(struct block *b) {
   if (b->role == NULL || rmq_role_publish_start(b->role, &err) != 0) {
     ERROR("%s plugin: block \"%s\": cannot start: %s", plugin_name, b->name,
           err.text);
+    b->is_left_behind =
+        b->role != NULL && rmq_role_publish_is_left_behind(b->role);
     rmq_role_publish_free(b->role);
     b->role = NULL;
     return -1;
@@ -201,6 +204,8 @@ static int publish_shutdown(void) {
     struct rmq_mono until =
         b->role == NULL ? begin
                         : rmq_mono_add(deadline_of(b, begin), rmq_ms(500));
+    if (b->is_left_behind)
+      continue; /* said at the start */
     if (b->role == NULL || rmq_role_publish_join(b->role, until))
       free_block(b);
     else

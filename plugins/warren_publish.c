@@ -100,8 +100,12 @@ static int run_role(struct session *s) {
   struct rmq_error err = {.text = ""};
   const struct rmq_fate_sink sink = {&s->in.fates, warren_fates_tell};
   rmq_role_publish_on_fate(s->role, &sink);
-  if (rmq_role_publish_start(s->role, &err) != 0)
-    return complain_of_start(s, err.text);
+  if (rmq_role_publish_start(s->role, &err) != 0) {
+    int status = complain_of_start(s, err.text);
+    if (rmq_role_publish_is_left_behind(s->role))
+      _exit(status); /* as below */
+    return status;
+  }
   warren_publish_read(&s->in);
   bool is_joined = drain(s);
   bool is_good = s->options.cli.wait

@@ -306,9 +306,9 @@ static int start(struct session *s,
       return 0;
     struct rmq_mono now = s->host->mono(s->host->ctx);
     rmq_role_publish_stop(s->role, now);
-    *ret_is_joined =
-        rmq_role_publish_join(s->role, rmq_mono_add(now, rmq_s(1)));
+    rmq_role_publish_join(s->role, rmq_mono_add(now, rmq_s(1)));
   }
+  *ret_is_joined = !rmq_role_publish_is_left_behind(s->role);
   return complain(s, err.text);
 }
 

@@ -47,7 +47,7 @@ struct rmq_role_publish {
   struct rmq_intake *intake;
   atomic_bool has_overflowed; /* since the last complaint about it */
   atomic_bool is_ending;
-  bool is_stuck; /* a thread of a failed start runs on */
+  bool is_left_behind; /* a thread runs on */
 
   /* Repeated complaints of the callbacks, any thread. */
   pthread_mutex_t complain_lock;
@@ -232,7 +232,7 @@ rmq_role_publish_new(const struct rmq_publish_options *options,
 }
 
 void rmq_role_publish_free(struct rmq_role_publish *r) {
-  if (r == NULL || r->is_stuck)
+  if (r == NULL || r->is_left_behind)
     return;
   for (unsigned i = 0; r->lanes != NULL && i < r->lanes_count; i++)
     rmq_publish_lane_free(r->lanes[i]);
@@ -279,7 +279,10 @@ static int start_lanes(struct rmq_role_publish *r, struct rmq_error *err) {
   return 0;
 }
 
-/* None runs, or all do. */
+bool rmq_role_publish_is_left_behind(const struct rmq_role_publish *r) {
+  return r->is_left_behind;
+}
+
 int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err) {
   warn_of_keys(r);
   if (start_spool(r, err) != 0)
@@ -288,7 +291,7 @@ int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err) {
     return 0;
   struct rmq_mono soon = rmq_mono_add(mono(r), rmq_s(1));
   rmq_role_publish_stop(r, mono(r));
-  r->is_stuck = !rmq_role_publish_join(r, soon);
+  rmq_role_publish_join(r, soon);
   return -1;
 }
 
@@ -381,6 +384,7 @@ bool rmq_role_publish_join(struct rmq_role_publish *r,
   log_abandoned(r);
   if (have_ended)
     log_totals(r);
+  r->is_left_behind = !have_ended;
   return have_ended;
 }
 

@@ -58,9 +58,15 @@ struct rmq_role_publish *
 rmq_role_publish_new(const struct rmq_publish_options *options,
                      const char *block, const struct rmq_host *host,
                      struct rmq_error *err);
-/* Only when never started, or joined with true. */
+/* Keeps all of it where a thread was left behind. */
 void rmq_role_publish_free(struct rmq_role_publish *r);
+/* All threads run; or -1 with err and none does, but for what was left behind.
+ */
 int rmq_role_publish_start(struct rmq_role_publish *r, struct rmq_error *err);
+/* A thread did not end in time: at the join, or when a start that failed half
+ * way took it back. It may still use r and all that r borrows, which nobody may
+ * free. */
+bool rmq_role_publish_is_left_behind(const struct rmq_role_publish *r);
 
 /* Any thread, also before start. Encodes and enqueues; never waits. 0, or -1
  * when the value itself was refused (and counted). */
@@ -142,8 +148,8 @@ void rmq_role_publish_report(struct rmq_role_publish *r,
 /* Told first, then waited for: drains until the deadline. */
 void rmq_role_publish_stop(struct rmq_role_publish *r,
                            struct rmq_mono deadline);
-/* False: the worker did not end in time and is left alone; never free r. What
- * was not confirmed is counted and logged. */
+/* False: a thread is left behind, see above. What was not confirmed is counted
+ * and logged. */
 bool rmq_role_publish_join(struct rmq_role_publish *r,
                            struct rmq_mono deadline);
 
