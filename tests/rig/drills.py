@@ -18,6 +18,10 @@ DETECT_S = max(2 * INTERVAL_S, 2 * 1 + 1)
 LATE_S = 4 if os.environ.get("WARREN_LONG") else 30
 HOLD_S = 2
 SOON_S = HOLD_S + DETECT_S + LATE_S
+# A slow machine makes polls later, not more of them: two intervals, and one more
+# since the broker's own answers may be that old (it keeps a list for five times as
+# long as it took to make).
+DETECT_POLLS = 2 + 1
 # How much later than that a poll may be, which waits for nobody but the broker.
 POLL_S = 0.5
 FAILURE, WARNING, OKAY = 1, 2, 4
@@ -48,9 +52,13 @@ class Watch:
     def __init__(self, broker, daemon):
         self.broker, self.daemon = broker, daemon
         self.seen = 0
+        self._as_of = None
 
     def series(self, name):
-        return self.daemon.record.series().get(name)
+        if self._as_of is None:
+            return self.daemon.record.series().get(name)
+        values = [v for t, v in self.daemon.record.history(name) if t <= self._as_of]
+        return values[-1] if values else None
 
     def notifications(self):
         return self.daemon.record.refresh().notifications
@@ -66,6 +74,20 @@ class Watch:
         """The severities of what was said about it, in order."""
         return [s for s, _, message in self.notifications()[self.seen:]
                 if re.search(pattern, message)]
+
+    def polls_until(self, moved, since):
+        """Of the polls after `since`, the wall clock's time, the number of the first
+        one in whose report moved() was true, however late it was looked at; 0 when it
+        was before."""
+        times = [t for t, _ in self.daemon.record.history(MAIN + "bool-reachable")
+                 if t > since]
+        try:
+            for count, self._as_of in enumerate((since, *times)):
+                if moved():
+                    return count
+        finally:
+            self._as_of = None
+        raise AssertionError("no report shows it")
 
     def reported_at(self):
         """The wall clock's time of the newest report."""
@@ -98,20 +120,24 @@ class Drill:
     `indicator` is the series that has to move, for the table; `alert` the pattern
     of its notifications, None where there is none. `detect_s` is the bound for
     the poll that shows it; `assert_bound` is for a machine with nothing else to
-    do."""
+    do. On any other one the polls are counted that it took."""
 
     def __init__(self, watch, figure, name, indicator, alert=None,
                  detect_s=DETECT_S, assert_bound=False):
         self.watch, self.figure = watch, figure
         self.name, self.indicator, self.alert = name, indicator, alert
         self.detect_s, self._assert_bound = detect_s, assert_bound
-        self._seconds = []
+        self._seconds, self._polls = [], None
 
-    def provoke(self, act, moved, fail_s=SOON_S, severities=(FAILURE,)):
+    def provoke(self, act, moved, fail_s=SOON_S, severities=(FAILURE,), known=None):
         """Acts, and waits until moved() and the alert is raised; seconds count
-        from when it is done."""
+        from when it is done, polls from when known() is true: when the broker's own
+        answers have it, which takes a busy one longer. None: at once."""
         act()
         began, wall = time.monotonic(), time.time()
+        if known and not self._assert_bound:
+            wait_for(known, 60, f"{self.name}: the broker knows")
+        since = time.time()
         self.watch.until(moved, self.detect_s + LATE_S, f"{self.name}: {self.indicator}")
         shown = min(time.monotonic() - began,
                     max(0, self.watch.reported_at() - wall))
@@ -125,6 +151,9 @@ class Drill:
                 f"{SEVERITIES[said]} {time.monotonic() - began:.1f} s")
         if self._assert_bound:
             assert shown <= self.detect_s + POLL_S, f"{self.name}: {shown:.1f} s"
+        else:
+            self._polls = self.watch.polls_until(moved, since)
+            assert self._polls <= DETECT_POLLS, f"{self.name}: {self._polls} polls"
         return self
 
     def end(self, act, okay_s=SOON_S):
@@ -144,4 +173,5 @@ class Drill:
 
     def note(self):
         self.figure(f"drill {self.name}: {self.indicator}: "
-                    + ", ".join(self._seconds))
+                    + ", ".join(self._seconds)
+                    + ("" if self._polls is None else f", polls: {self._polls}"))
