@@ -86,8 +86,11 @@ beside_apk() {
     sed -n 's|^conf\.d/.*|conf.d|; /^contrib\/\|^conf\.d$\|\.md$/p' | sort -u
 }
 
+# One after the other: both may write to the file of matched.
 same() { # COMMAND COMMAND
-  diff <("$1") <("$2")
+  "$1" >"$dir/first"
+  "$2" >"$dir/second"
+  diff "$dir/first" "$dir/second"
 }
 things() { beside_debian | cut -d' ' -f2 | grep -v '^html$' | sort -u; }
 
