@@ -77,15 +77,16 @@ static bool print_totals(struct session *s) {
   uint64_t unknown = t.waiting;
   if (failed + unknown > 0)
     warren_say(&s->voice, RMQ_LOG_ERROR, "not_arrived",
-               "%" PRIu64 " messages did not arrive: %" PRIu64
+               "%" PRIu64 " message%s did not arrive: %" PRIu64
                " returned, %" PRIu64 " rejected, %" PRIu64 " expired, %" PRIu64
                " dropped, %" PRIu64 " unknown",
-               failed + unknown, t.returned, t.rejected, t.expired, t.dropped,
-               unknown);
+               failed + unknown, failed + unknown == 1 ? "" : "s", t.returned,
+               t.rejected, t.expired, t.dropped, unknown);
   if (t.spooled > 0)
     warren_say(&s->voice, RMQ_LOG_WARNING, "spooled",
-               "%" PRIu64 " messages wait in %s/%s.spool for the next start",
-               t.spooled, s->options.publish.spool_dir, s->options.cli.name);
+               "%" PRIu64 " message%s in %s/%s.spool for the next start",
+               t.spooled, t.spooled == 1 ? " waits" : "s wait",
+               s->options.publish.spool_dir, s->options.cli.name);
   for (int i = 0; i < RMQ_PUBLISH_TOTALS_REFUSED; i++)
     if (t.refused[i].messages > 0)
       warren_say(&s->voice, failed > 0 ? RMQ_LOG_ERROR : RMQ_LOG_WARNING,

@@ -124,8 +124,8 @@ bool warren_fates_print(struct warren_fates *f,
                "%" PRIu64 " did not arrive for other causes", f->others);
   uint64_t open = f->begun - f->ended;
   if (open > 0)
-    warren_say(voice, RMQ_LOG_ERROR, event, "%" PRIu64 " have an unknown end",
-               open);
+    warren_say(voice, RMQ_LOG_ERROR, event, "%" PRIu64 " %s an unknown end",
+               open, open == 1 ? "has" : "have");
   bool is_all = f->confirmed == f->begun;
   pthread_mutex_unlock(&f->lock);
   return is_all;

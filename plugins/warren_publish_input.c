@@ -110,8 +110,8 @@ static void lose(struct warren_publish_input *s, uint64_t records,
 static void tell_lost(const struct warren_publish_input *s) {
   if (s->lost > 0)
     warren_say(s->voice, RMQ_LOG_ERROR, not_published,
-               "%" PRIu64 " records of standard input were not published",
-               s->lost);
+               "%" PRIu64 " record%s of standard input %s not published",
+               s->lost, s->lost == 1 ? "" : "s", s->lost == 1 ? "was" : "were");
 }
 
 /* One attempt; true when it is done with, for good or ill. */

@@ -122,7 +122,7 @@ def test_what_warren_says_of_its_own_end_is_an_object_too(
         ((*nowhere, "--wait"), "not_arrived", "1 returned: 312 NO_ROUTE"),
         ((*nowhere, "--max-attempts", "1"), "last_refusal", "no queue takes it"),
         ((*nowhere, "--whole", "--send-queue-bytes", "200KiB"), "not_published",
-         "1 records of standard input were not published"),
+         "1 record of standard input was not published"),
         (("publish", "--listen", "unix:/nonexistent/socket", *at), "not_started",
          "/nonexistent/socket"),
         ((*taking, "--exec", "/nonexistent/command"), "not_run",

@@ -121,7 +121,7 @@ def test_what_no_queue_takes_is_an_error_that_says_so(broker, queue, warren):
                     '"events", routing key "nobody"\n')
     said = end(warren("--exchange", "events", "--routing-key", "nobody",
                       "--max-attempts", "1", at=broker), b"one\n", status=1)
-    assert "1 messages did not arrive: 1 returned" in said
+    assert "1 message did not arrive: 1 returned" in said
     said = end(warren("--exchange", "events", "--routing-key", "\x1b[2Jnobody",
                       "--wait", at=broker), b"one\n", status=1)
     assert 'routing key "?[2Jnobody"' in said and "\x1b" not in said
@@ -134,7 +134,7 @@ def test_what_was_refused_until_the_end_is_told_with_the_cause(
             warren("--exchange", "events", "--routing-key", "nobody",
                    "--max-attempts", "1000", "--shutdown-timeout", "1", *spool,
                    at=broker), b"one\n", "refusal 1 of 1000", status=not spool)
-        assert ("1 messages wait" if spool else "1 dropped") in said
+        assert ("1 message waits" if spool else "1 dropped") in said
         assert "1 of them: the broker's last refusal: no queue takes it" in said
 
 
