@@ -241,7 +241,8 @@ void rmq_channel_abandon(struct rmq_connection *c, const char *why,
   rmq_connection_apply(c, RMQ_SESSION_ON_CHANNEL_CLOSED, now);
 }
 
-/* The broker ended our subscription: the queue is gone, or its node. A new
+/* The broker ended our subscription: the queue is gone, or its node, or, from
+ * RabbitMQ 4.3 on, a message has not been acknowledged for too long. A new
  * channel is the one way to be sure of what is still unacked. */
 static void consumer_cancelled(struct rmq_connection *c,
                                const struct rmq_wire_frame *f,
@@ -252,7 +253,8 @@ static void consumer_cancelled(struct rmq_connection *c,
                          "it is subscribed again as soon as the queue can be "
                          "declared",
                          "the broker cancelled the consumer: queue \"%s\" was "
-                         "deleted or its node left",
+                         "deleted, its node left, or a message waited longer "
+                         "for its acknowledgement than consumer_timeout",
                          c->queue);
   rmq_channel_abandon(c, "consumer cancelled", now);
 }

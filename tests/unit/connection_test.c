@@ -1222,6 +1222,34 @@ static void consumer_timeout_of_the_broker_reopens_the_channel(void **state) {
   fake_rig_free(r);
 }
 
+/* From RabbitMQ 4.3 on, since we say that we understand it. */
+static void consumer_timeout_may_come_as_a_cancel_and_is_told(void **state) {
+  struct fake_rig *r = rig(state);
+  r->config.heartbeat = rmq_s(0);
+  struct fake_broker *b = consumer(r);
+  fake_send_deliver(b, .fields = FOR("1"), .props = "message-id=c-1",
+                    .body = "b");
+  fake_pause(b);
+  fake_send(b, "basic.cancel", "consumer-tag=w no-wait=1");
+  fake_rpc(b, "channel.close", "reply-code=200", "");
+  script_consumer_channel(b);
+  fake_send_deliver(b, .fields = FOR("1 redelivered=1"),
+                    .props = "message-id=c-1", .body = "b");
+  fake_rig_start(r);
+  fake_rig_pass(r, rmq_s(1800));
+  fake_rig_must_not_say(r, "cancelled the consumer");
+  fake_broker_resume(b);
+  fake_rig_run(r);
+  fake_rig_must_say(r, "a message waited longer for its acknowledgement than "
+                       "consumer_timeout");
+  assert_int_equal(r->losts, 1);
+  fake_rig_advance(r);
+  fake_rig_must_be(r, RMQ_SESSION_READY);
+  fake_rig_must_say(r, "delivered 2/1 redelivered id=c-1 1 bytes: b\n");
+  assert_int_equal(r->links_count, 1);
+  fake_rig_free(r);
+}
+
 /* ---- hosts and back-off ---- */
 
 static void every_host_is_tried_before_the_back_off(void **state) {
@@ -1586,6 +1614,7 @@ int main(void) {
       HOWEVER_SPLIT(our_channel_close_has_the_time_of_an_answer),
       HOWEVER_SPLIT(our_channel_close_without_an_answer_costs_the_link),
       HOWEVER_SPLIT(consumer_timeout_of_the_broker_reopens_the_channel),
+      HOWEVER_SPLIT(consumer_timeout_may_come_as_a_cancel_and_is_told),
       HOWEVER_SPLIT(every_host_is_tried_before_the_back_off),
       HOWEVER_SPLIT(back_off_grows_to_its_limit_and_starts_over_after_progress),
       HOWEVER_SPLIT(connect_alone_does_not_reset_the_back_off),
