@@ -279,6 +279,7 @@ open_server(struct session *s,
       .body_max = (size_t)s->options->message_max,
       .bodies_max = (size_t)publish_options->send_queue_bytes,
       .idle_timeout = rmq_s(LISTEN_IDLE_S),
+      .counted = "/publish/",
       .ctx = s,
       .request = on_request};
   if (config.body_max > body_max)

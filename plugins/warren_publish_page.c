@@ -29,6 +29,7 @@ static const char plugin[] = "rabbitmq_publish";
 struct http_report {
   double connections, waiting;
   int64_t accepted, at_bound, requests, refused, expired, late;
+  int64_t publish, publish_failed;
   int64_t answers[PAGE_CODES + 1];
 };
 
@@ -50,6 +51,10 @@ static const struct rmq_series http_table[] = {
         "Requests that were whole and allowed, of any path."),
     ROW("total_requests", "http_refused", RMQ_DERIVE, refused, "requests",
         "Requests refused before their path was looked at."),
+    ROW("total_requests", "http_publish", RMQ_DERIVE, publish, "requests",
+        "Requests below /publish that were answered, refused ones included."),
+    ROW("total_requests", "http_publish_failed", RMQ_DERIVE, publish_failed,
+        "requests", "Of them, answered 502, 503 or 504."),
     ROW("total_events", "http_connections_bound", RMQ_DERIVE, at_bound,
         "events", "Times that --listen-connections was reached."),
     ROW("total_events", "http_expired", RMQ_DERIVE, expired, "events",
@@ -131,7 +136,9 @@ static void fill(struct http_report *r, const struct rmq_http_listen_stats *s) {
                             .requests = (int64_t)s->requests,
                             .refused = (int64_t)s->refused,
                             .expired = (int64_t)s->expired,
-                            .late = (int64_t)s->late};
+                            .late = (int64_t)s->late,
+                            .publish = (int64_t)s->counted,
+                            .publish_failed = (int64_t)s->counted_failed};
   for (size_t i = 0; i < RMQ_HTTP_STATUS_END; i++)
     all += s->answers[i];
   for (size_t i = 0; i < PAGE_CODES; i++) {

@@ -35,6 +35,8 @@ struct rmq_http_listen_config {
   size_t body_max;             /* bytes of one request's body */
   size_t bodies_max;           /* of all requests that are not answered */
   struct rmq_dur idle_timeout; /* of a connection; at least 1 s */
+  /* Answers to targets that begin so are counted apart, too; NULL = none. */
+  const char *counted;
   void *ctx;
   /* The server's thread; must not block. q is to be answered exactly once, here
    * or later in any thread. */
@@ -52,6 +54,7 @@ struct rmq_http_listen_stats {
   uint64_t refused;       /* answered before */
   uint64_t expired, late; /* answered by their deadline; answers after it */
   uint64_t answers[RMQ_HTTP_STATUS_END]; /* by their status */
+  uint64_t counted, counted_failed; /* of config.counted: all; with a 5xx */
 };
 
 /* Listens from here on, but answers nothing yet. NULL with err: also where

@@ -46,6 +46,7 @@ struct rmq_http_request {
   struct rmq_mono deadline; /* when expiry becomes the reply */
   bool has_head;            /* it was judged */
   bool is_handed_over;
+  bool is_counted; /* apart from others */
   /* Under the lock. */
   struct rmq_http_reply expiry;
   unsigned owners;

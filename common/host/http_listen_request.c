@@ -47,17 +47,23 @@ static void drop_reply(struct rmq_http_reply *reply) {
   reply->response = NULL;
 }
 
+static void count_answer(struct rmq_http_request *q, int status) {
+  struct rmq_http_listen *l = q->l;
+  pthread_mutex_lock(&l->lock);
+  l->stats.answers[status]++;
+  l->stats.counted += q->is_counted;
+  l->stats.counted_failed += q->is_counted && status >= 500;
+  pthread_mutex_unlock(&l->lock);
+}
+
 static enum MHD_Result send_reply(struct rmq_http_request *q,
                                   struct rmq_http_reply *reply) {
   enum MHD_Result rc = MHD_NO;
   if (reply->response != NULL)
     rc = MHD_queue_response(q->connection, (unsigned)reply->status,
                             reply->response);
-  if (rc == MHD_YES && reply->status < RMQ_HTTP_STATUS_END) {
-    pthread_mutex_lock(&q->l->lock);
-    q->l->stats.answers[reply->status]++;
-    pthread_mutex_unlock(&q->l->lock);
-  }
+  if (rc == MHD_YES && reply->status < RMQ_HTTP_STATUS_END)
+    count_answer(q, reply->status);
   rmq_http_client_next(q->l, q->client);
   drop_reply(reply);
   return rc;
@@ -102,6 +108,9 @@ void *rmq_http_request_on_target(void *ctx, const char *target,
   q->client = rmq_http_client_of(connection);
   q->deadline = RMQ_NEVER;
   q->target = strdup(target);
+  q->is_counted =
+      l->config.counted != NULL &&
+      strncmp(target, l->config.counted, strlen(l->config.counted)) == 0;
   l->active++;
   rmq_http_client_next(l, q->client);
   return q;

@@ -297,7 +297,6 @@ def clients():
     gone = [f"{P}operations_{w}_total" for w in
             ("returned", "rejected", "expired", "dropped_overflow", "dropped_encode",
              "dropped_damaged", "dropped_shutdown")]
-    failed = [f"{P}http_response_codes_{status}_total" for status in (502, 503, 504)]
     refused = [f"{C}operations_rejected_{w}_total" for w in
                ("oversized", "malformed", "empty", "encoding", "content_type", "parse",
                 "user_id", "mixed", "refused", "memory", "dispatch", "timeout")]
@@ -325,14 +324,16 @@ def clients():
         bars("Answers", "Each warren publish --listen that Prometheus asks.",
              "bool_yes_no", 'max by (instance) (up{job="warren_publish"})',
              "{{instance}}", FALLEN, width=6),
-        graph("Answers by status", "A second. 200 is confirmed, 202 on disk, 502 "
-              "refused by the broker, 503 no room, 504 nothing heard in time.", "cps",
+        graph("Answers by status", "A second, of any path. 200 is confirmed, 202 on "
+              "disk, 502 refused by the broker, 503 no room, 504 nothing heard in time.",
+              "cps",
               *((block_rate(f"{P}http_response_codes_{status}_total"),
                  f"{name}: {status}")
                 for status in (200, 202, 400, 413, 502, 503, 504)), width=18),
-        graph("Not taken", "Share of the requests that were answered 502, 503 or 504.",
-              "percent", (f"100 * {block_rate(*failed)} / "
-                          f"{block_rate(f'{P}requests_http_total')}", name),
+        graph("Not taken", "Share of the requests with a message that were answered "
+              "502, 503 or 504.", "percent",
+              (f"100 * {block_rate(f'{P}requests_http_publish_failed_total')} / "
+               f"{block_rate(f'{P}requests_http_publish_total')}", name),
               limits=rising(None, 3)),
         graph("Clients", "Connected, and requests that wait for their answer.", "short",
               (block(f"{P}current_connections_http"), f"{name}: connected"),

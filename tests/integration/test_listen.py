@@ -162,6 +162,12 @@ def test_the_page_for_prometheus_counts_what_was_asked(spooling, vhost):
     assert codes.pop("200") >= 3, "the page itself, too"
     assert codes == {"202": 1, "404": 1, "503": 0, "other": 0}
     assert values["warren_publish_requests_http_total"] >= 5
+    assert values["warren_publish_requests_http_publish_total"] == 3
+    assert values["warren_publish_requests_http_publish_failed_total"] == 0
+    assert spooling.ask("POST", "/publish/amq.default/nobody?wait=confirm", "x")[0] == 502
+    text, values = page()
+    assert values["warren_publish_requests_http_publish_total"] == 4
+    assert values["warren_publish_requests_http_publish_failed_total"] == 1
     manual = PAGE.read_text()
     for name in values:
         if "http" in name:

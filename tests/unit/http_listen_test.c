@@ -138,6 +138,7 @@ static int set_up(void **state) {
                                       .body_max = BODY_MAX,
                                       .bodies_max = 3 * BODY_MAX,
                                       .idle_timeout = rmq_s(IDLE_S),
+                                      .counted = "/soon",
                                       .ctx = f,
                                       .request = on_request};
   f->server = rmq_http_listen_new(&f->config, &err);
@@ -421,6 +422,28 @@ static void whoever_waits_at_the_bound_is_next_when_one_goes(void **state) {
     close(fds[i]);
 }
 
+/* Whoever answers: the handler, its deadline, or the server before both. */
+static void answers_below_a_path_are_counted_apart(void **state) {
+  struct fixture *f = *state;
+  char request[BODY_MAX + 200], body[BODY_MAX + 2];
+  memset(body, 'b', sizeof(body));
+  assert_int_equal(status_of(ask(f, "GET /so HTTP/1.1\r\nHost: a\r\n\r\n")),
+                   200);
+  assert_true(stats_of(f).counted == 0);
+  assert_int_equal(status_of(ask(f, "GET /soon/x HTTP/1.1\r\nHost: a\r\n\r\n")),
+                   200);
+  snprintf(request, sizeof(request),
+           "POST /soon HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%.*s",
+           BODY_MAX + 1, BODY_MAX + 1, body);
+  assert_int_equal(status_of(ask(f, request)), 413);
+  assert_true(stats_of(f).counted == 2 && stats_of(f).counted_failed == 0);
+  assert_int_equal(status_of(ask(f, "GET /soon HTTP/1.1\r\nHost: a\r\n\r\n")),
+                   504);
+  const struct rmq_http_answer a = say(200, "later");
+  rmq_http_request_answer(wait_kept(f, 0), &a);
+  assert_true(stats_of(f).counted == 3 && stats_of(f).counted_failed == 1);
+}
+
 static void a_deadline_answers_and_what_comes_later_is_dropped(void **state) {
   struct fixture *f = *state;
   int fd = dial(f);
@@ -678,6 +701,7 @@ int main(void) {
       WITH_SERVER(an_answer_may_come_later_and_from_another_thread),
       WITH_SERVER(a_client_that_is_gone_costs_nothing),
       WITH_SERVER(whoever_waits_at_the_bound_is_next_when_one_goes),
+      WITH_SERVER(answers_below_a_path_are_counted_apart),
       WITH_SERVER(a_deadline_answers_and_what_comes_later_is_dropped),
       WITH_SERVER(a_crowd_delays_no_deadline),
       WITH_SERVER(a_deadline_says_what_is_known_by_then),
