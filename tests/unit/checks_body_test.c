@@ -35,13 +35,18 @@ static int add_queues(const char *text, struct rmq_checks_queues *q,
 static void
 a_connection_is_blocked_or_would_be_with_its_next_publish(void **state) {
   (void)state;
-  size_t len;
-  char *text = read_fixture("3.10.8/connections.json", &len);
-  struct rmq_error err = {.text = ""};
-  double blocked = -1;
-  assert_int_equal(rmq_checks_body_connections(text, len, &blocked, &err), 0);
-  assert_true(blocked == 2);
-  free(text);
+  static const char *const names[] = {"3.10.8/connections.json",
+                                      "4.0.5/connections.json"};
+  for (size_t i = 0; i < COUNT_OF(names); i++) {
+    SHOW_ROW("%s", names[i]);
+    size_t len;
+    char *text = read_fixture(names[i], &len);
+    struct rmq_error err = {.text = ""};
+    double blocked = -1;
+    assert_int_equal(rmq_checks_body_connections(text, len, &blocked, &err), 0);
+    assert_true(blocked == 2);
+    free(text);
+  }
 }
 
 static void connections_are_counted_by_their_state(void **state) {
@@ -107,21 +112,29 @@ static void virtual_hosts_are_counted_by_name(void **state) {
 
 static void a_queue_that_two_nodes_name_counts_once(void **state) {
   (void)state;
-  static const char *const names[] = {
-      "3.10.8/quorum-ok.json", "3.10.8/quorum-critical-alone.json",
-      "3.10.8/quorum-critical-1.json", "3.10.8/quorum-critical-2.json"};
-  static const size_t want[] = {0, 0, 2, 2};
-  struct rmq_checks_queues q = {.hashes = NULL};
-  for (size_t i = 0; i < COUNT_OF(names); i++) {
-    SHOW_ROW("%s", names[i]);
-    size_t len;
-    char *text = read_fixture(names[i], &len);
-    struct rmq_error err = {.text = ""};
-    assert_int_equal(rmq_checks_body_queues(text, len, &q, &err), 0);
-    assert_int_equal(rmq_checks_queues_count(&q), want[i]);
-    free(text);
+  static const struct {
+    const char *version;
+    size_t critical;
+  } rows[] = {{"3.10.8", 2}, {"4.0.5", 1}};
+  static const char *const names[] = {"ok", "critical-alone", "critical-1",
+                                      "critical-2"};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct rmq_checks_queues q = {.hashes = NULL};
+    for (size_t k = 0; k < COUNT_OF(names); k++) {
+      size_t len;
+      char name[64];
+      snprintf(name, sizeof(name), "%s/quorum-%s.json", rows[i].version,
+               names[k]);
+      SHOW_ROW("%s", name);
+      char *text = read_fixture(name, &len);
+      struct rmq_error err = {.text = ""};
+      assert_int_equal(rmq_checks_body_queues(text, len, &q, &err), 0);
+      assert_int_equal(rmq_checks_queues_count(&q),
+                       k < 2 ? 0 : rows[i].critical);
+      free(text);
+    }
+    rmq_checks_queues_fini(&q);
   }
-  rmq_checks_queues_fini(&q);
 }
 
 static void queues_of_one_name_in_two_vhosts_are_two(void **state) {
@@ -178,15 +191,28 @@ static void a_check_that_failed_and_names_nothing_is_not_zero(void **state) {
 
 static void a_certificate_has_the_date_that_the_broker_says(void **state) {
   (void)state;
-  size_t len;
-  char *text = read_fixture("3.10.8/certificates.json", &len);
-  struct rmq_error err = {.text = ""};
-  struct rmq_checks_certificate c = {.expires_s = 0};
-  assert_int_equal(rmq_checks_body_certificates(text, len, &c, &err), 0);
-  assert_int_equal(c.expires_s, 1798014124); /* 2026-12-23 8:22:04 UTC */
-  assert_non_null(strstr(c.where, "the listener amqp/ssl, port "));
-  assert_non_null(strstr(c.where, " of warren@localhost"));
-  free(text);
+  static const struct {
+    const char *name;
+    int64_t want;
+  } rows[] = {
+      {"3.10.8/certificates.json", 1798014124}, /* 2026-12-23 8:22:04 UTC */
+      {"4.0.5/certificates.json", 1798067570},  /* 2026-12-23 23:12:50 UTC */
+      {"3.10.8/certificates-ok.json", 0},
+      {"4.0.5/certificates-ok.json", 0}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    SHOW_ROW("%s", rows[i].name);
+    size_t len;
+    char *text = read_fixture(rows[i].name, &len);
+    struct rmq_error err = {.text = ""};
+    struct rmq_checks_certificate c = {.expires_s = 0};
+    assert_int_equal(rmq_checks_body_certificates(text, len, &c, &err), 0);
+    assert_int_equal(c.expires_s, rows[i].want);
+    if (rows[i].want > 0) {
+      assert_non_null(strstr(c.where, "the listener amqp/ssl, port "));
+      assert_non_null(strstr(c.where, " of warren@localhost"));
+    }
+    free(text);
+  }
 }
 
 #define LISTENER(port, dates)                                                  \
