@@ -90,6 +90,8 @@ bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t ticket,
 
 /* Of which delivery it is, is not known any more. */
 static bool hear_stray(struct rmq_outstanding *t) {
+  if (t->detached > 0)
+    return --t->detached == 0;
   if (t->unheard == 0)
     return false;
   t->values--;
@@ -100,6 +102,7 @@ static void hear_of(struct rmq_outstanding *t, struct rmq_mono since) {
   if (since.ns <= t->newest.ns)
     return;
   t->newest = since;
+  t->detached = 0; /* of earlier ones: the host keeps the order */
   if (t->unheard == 0 || since.ns <= t->unheard_since.ns)
     return;
   t->values -= t->unheard;
@@ -127,7 +130,7 @@ static struct rmq_outstanding_slot *find_out(struct rmq_outstanding *t,
 }
 
 bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket) {
-  t->has_heard = true;
+  t->has_heard = t->has_ever_heard = true;
   struct rmq_outstanding_slot *slot = find_out(t, ticket);
   if (slot == NULL)
     return hear_stray(t);
@@ -145,7 +148,7 @@ void rmq_outstanding_set_aside(struct rmq_outstanding *t, uint64_t ticket,
 bool rmq_outstanding_aside_back(struct rmq_outstanding *t, uint64_t ticket) {
   struct rmq_outstanding_slot *slot = find_out(t, ticket);
   if (slot == NULL)
-    return false;
+    return t->detached > 0 && --t->detached == 0;
   slot->aside--;
   return take_back(t, slot);
 }
@@ -173,6 +176,15 @@ int64_t rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket) {
   t->values -= out;
   release(t, slot);
   return out;
+}
+
+void rmq_outstanding_detach(struct rmq_outstanding *t, uint64_t ticket) {
+  t->detached += rmq_outstanding_forget(t, ticket);
+}
+
+bool rmq_outstanding_waits(const struct rmq_outstanding *t) {
+  return t->count > 0 || t->unheard > 0 ||
+         (t->detached > 0 && t->has_ever_heard);
 }
 
 int64_t rmq_outstanding_give_up(struct rmq_outstanding *t, uint64_t ticket) {

@@ -45,6 +45,9 @@ struct rmq_outstanding {
   int64_t values;
   int64_t unheard;               /* of them: given up while nothing came back */
   struct rmq_mono unheard_since; /* of their deliveries, the newest */
+  /* Out and detached, not among values. */
+  int64_t detached;
+  bool has_ever_heard;       /* any value came back */
   uint64_t strays;           /* values back for a delivery that is not open */
   struct rmq_mono newest;    /* of the deliveries of which a value came back */
   bool has_heard;            /* any value came back; noticed by overdue */
@@ -64,7 +67,7 @@ bool rmq_outstanding_end(struct rmq_outstanding *t, uint64_t ticket,
                          size_t values);
 /* A value came back: true when it completes the delivery, and with that as many
  * wait to be taken as are to be told of; and when it is the last one that was
- * given up and still counted. An unknown ticket is a stray. */
+ * given up or detached and still counted. An unknown ticket is a stray. */
 bool rmq_outstanding_back(struct rmq_outstanding *t, uint64_t ticket);
 /* Before end, which counts them too: so many of its values go another way than
  * the rest, and come back for certain, however late. While one of them is out
@@ -88,6 +91,13 @@ int64_t rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket);
  * counting until they come back, as strays, or one that was handed out later
  * does. Unless none has come back ever: the host may not let any. */
 int64_t rmq_outstanding_give_up(struct rmq_outstanding *t, uint64_t ticket);
+
+/* The same; but its values are waited for, as long as some ever come back at
+ * all. Those that never do are told by a later delivery's that come back while
+ * it is handed out. */
+void rmq_outstanding_detach(struct rmq_outstanding *t, uint64_t ticket);
+/* Whether anything is out that may still come back. */
+bool rmq_outstanding_waits(const struct rmq_outstanding *t);
 
 /* A delivery whose values seem not to come back: handed out longer than timeout
  * ago, and either overtaken for as long, which is noticed here, or nothing at

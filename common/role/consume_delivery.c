@@ -131,6 +131,13 @@ static bool forgets_at_once(const struct rmq_role_consume *r) {
          r->options->backpressure_queue_length == 0;
 }
 
+/* The end waits for them all the same. */
+static void detach(struct rmq_role_consume *r, uint64_t ticket) {
+  rmq_consume_lock(r);
+  rmq_outstanding_detach(&r->outstanding, ticket);
+  rmq_consume_unlock(r);
+}
+
 /* The values are out, or refused; what was handed out may all be back. Whatever
  * becomes of the message, its values stay counted until they are back. */
 static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
@@ -152,7 +159,7 @@ static void handed_out(struct handing_out *h, const struct rmq_delivery *d,
   else if (is_complete || is_dispatched_enough)
     rmq_consume_done(r, h->ticket, now);
   if (forgets_at_once(r))
-    rmq_consume_forget(r, h->ticket);
+    detach(r, h->ticket);
 }
 
 /* -1: they are forgotten as soon as they are out, see handed_out. */

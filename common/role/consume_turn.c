@@ -167,7 +167,7 @@ static void regulate(struct rmq_role_consume *r, int64_t values,
 
 static bool has_values_out(struct rmq_role_consume *r) {
   rmq_consume_lock(r);
-  bool has = r->outstanding.count > 0 || r->outstanding.unheard > 0;
+  bool has = rmq_outstanding_waits(&r->outstanding);
   rmq_consume_unlock(r);
   return has;
 }

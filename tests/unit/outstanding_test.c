@@ -238,6 +238,37 @@ what_is_given_up_does_not_count_where_none_ever_came_back(void **state) {
   assert_int_equal(t.values, 0);
 }
 
+static void what_is_detached_is_waited_for(void **state) {
+  (void)state;
+  uint64_t a = hand_out(2, start);
+  rmq_outstanding_detach(&t, a);
+  assert_int_equal(t.count, 0);
+  assert_int_equal(t.values, 0);
+  assert_false(rmq_outstanding_waits(&t)); /* the host may not let any back */
+  assert_false(rmq_outstanding_back(&t, a));
+  assert_true(rmq_outstanding_waits(&t));
+  assert_true(rmq_outstanding_aside_back(&t, a)); /* or another way */
+  assert_false(rmq_outstanding_waits(&t));
+  assert_false(rmq_outstanding_back(&t, a));
+  assert_int_equal(t.detached, 0);
+}
+
+static void
+what_is_detached_and_dropped_is_waited_for_until_a_later_one(void **state) {
+  (void)state;
+  assert_true(completes(hand_out(1, start)));
+  rmq_outstanding_detach(&t, hand_out(2, after(1)));
+  uint64_t b = rmq_outstanding_begin(&t, after(2));
+  assert_false(rmq_outstanding_back(&t, b));
+  assert_false(rmq_outstanding_end(&t, b, 3));
+  assert_int_equal(t.detached, 0);
+  rmq_outstanding_detach(&t, b);
+  assert_false(rmq_outstanding_back(&t, b));
+  assert_true(rmq_outstanding_waits(&t));
+  assert_true(rmq_outstanding_back(&t, b));
+  assert_false(rmq_outstanding_waits(&t));
+}
+
 static void what_is_set_aside_is_not_overdue_and_overtakes_nobody(void **s) {
   (void)s;
   uint64_t a = rmq_outstanding_begin(&t, start);
@@ -315,6 +346,8 @@ int main(void) {
       TEST(what_is_given_up_in_silence_counts_until_a_later_one_is_back),
       TEST(what_was_overtaken_is_given_up_and_does_not_count),
       TEST(what_is_given_up_does_not_count_where_none_ever_came_back),
+      TEST(what_is_detached_is_waited_for),
+      TEST(what_is_detached_and_dropped_is_waited_for_until_a_later_one),
       TEST(what_is_set_aside_is_not_overdue_and_overtakes_nobody),
       TEST(a_stray_is_a_sign_of_life_and_overtakes_nobody),
       TEST(a_number_that_wraps_still_tells_the_open_ones_apart),

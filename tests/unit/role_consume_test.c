@@ -282,6 +282,34 @@ static void the_end_waits_for_what_was_given_up(void **state) {
   end(&f);
 }
 
+/* Though nothing bounds what is out, and nothing is known of each message. */
+static void without_a_limit_the_end_waits_as_well(void **state) {
+  (void)state;
+  struct fixture f;
+  create(&f, OPTIONS{{"Queue", "q"},
+                     {"PrefetchCount", "10"},
+                     {"AckWhen", "dispatched"},
+                     {"IdleCheckInterval", "0"},
+                     {"Heartbeat", "0"},
+                     {"BackpressureQueueLength", "0"},
+                     {NULL, NULL}});
+  struct fake_broker *b = broker(&f);
+  send_messages(b, 1, 10);
+  fake_silence(b);
+  start(&f);
+  turn(&f);
+  pass(&f, rmq_ms(RMQ_CONSUMER_LULL_MS));
+  assert_int_equal(f.dispatched, 20);
+  come_back(&f, 1);
+  rmq_connection_fail(f.role->connection, "a test", host.now);
+  rmq_consume_drain(f.role, host.now);
+  turn(&f);
+  assert_false(rmq_consume_is_drained(f.role));
+  come_back(&f, 19);
+  assert_true(rmq_consume_is_drained(f.role));
+  end(&f);
+}
+
 static void back_pressure_has_two_lines_a_minute_and_no_more(void **state) {
   (void)state;
   struct fixture f;
@@ -874,6 +902,7 @@ int main(void) {
       cmocka_unit_test(while_nothing_is_read_each_message_that_is_back_wakes),
       cmocka_unit_test(behind_stuck_writers_one_message_at_a_time_is_let_in),
       cmocka_unit_test(the_end_waits_for_what_was_given_up),
+      cmocka_unit_test(without_a_limit_the_end_waits_as_well),
       cmocka_unit_test(back_pressure_has_two_lines_a_minute_and_no_more),
       cmocka_unit_test(the_end_waits_for_the_writers_and_acks_at_once),
       cmocka_unit_test(
