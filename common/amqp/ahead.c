@@ -6,28 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct chunk {
-  struct rmq_node node;
+struct rmq_ahead_chunk {
+  struct rmq_ahead_chunk *next; /* the newer one */
   size_t len;
   char bytes[RMQ_AHEAD_CHUNK];
 };
 
-static struct chunk *chunk_of(struct rmq_node *node) {
-  return node == NULL ? NULL : RMQ_ELEMENT(node, struct chunk, node);
-}
-
 void rmq_ahead_init(struct rmq_ahead *a, struct rmq_mono now) {
   *a = (struct rmq_ahead){.empty_at = now};
-  rmq_list_init(&a->chunks);
 }
 
-static struct chunk *pop(struct rmq_ahead *a) {
-  return chunk_of(rmq_list_pop_front(&a->chunks));
+/* The oldest is done with. */
+static void drop(struct rmq_ahead *a) {
+  struct rmq_ahead_chunk *oldest = a->first;
+  a->first = oldest->next;
+  if (a->first == NULL)
+    a->last = NULL;
+  a->count--;
+  free(oldest);
 }
 
 void rmq_ahead_clear(struct rmq_ahead *a, struct rmq_mono now) {
-  while (!rmq_list_is_empty(&a->chunks))
-    free(pop(a));
+  while (a->first != NULL)
+    drop(a);
   rmq_ahead_pause(a, now);
 }
 
@@ -56,38 +57,45 @@ struct rmq_mono rmq_ahead_deadline(const struct rmq_ahead *a, bool waits) {
                   : rmq_mono_add(a->empty_at, rmq_s(RMQ_AHEAD_PATIENCE_S));
 }
 
+static struct rmq_ahead_chunk *add(struct rmq_ahead *a) {
+  struct rmq_ahead_chunk *c =
+      a->count < RMQ_AHEAD_CHUNKS_MAX ? malloc(sizeof(*c)) : NULL;
+  if (c == NULL)
+    return NULL;
+  c->next = NULL;
+  c->len = 0;
+  if (a->last == NULL)
+    a->first = c;
+  else
+    a->last->next = c;
+  a->last = c;
+  a->count++;
+  return c;
+}
+
 char *rmq_ahead_reserve(struct rmq_ahead *a, size_t *ret_room) {
-  struct chunk *last = chunk_of(rmq_list_last(&a->chunks));
-  if (last == NULL || last->len == RMQ_AHEAD_CHUNK) {
-    last =
-        a->chunks.count < RMQ_AHEAD_CHUNKS_MAX ? malloc(sizeof(*last)) : NULL;
-    if (last == NULL)
-      return NULL;
-    last->node = (struct rmq_node){NULL, NULL};
-    last->len = 0;
-    rmq_list_push_back(&a->chunks, &last->node);
-  }
-  *ret_room = RMQ_AHEAD_CHUNK - last->len;
-  return last->bytes + last->len;
+  bool has_room = a->last != NULL && a->last->len < RMQ_AHEAD_CHUNK;
+  struct rmq_ahead_chunk *c = has_room ? a->last : add(a);
+  if (c == NULL)
+    return NULL;
+  *ret_room = RMQ_AHEAD_CHUNK - c->len;
+  return c->bytes + c->len;
 }
 
 void rmq_ahead_commit(struct rmq_ahead *a, size_t n, struct rmq_mono now) {
-  chunk_of(rmq_list_last(&a->chunks))->len += n;
+  a->last->len += n;
   a->came_at = now;
 }
 
 size_t rmq_ahead_take(struct rmq_ahead *a, char *out) {
-  while (!rmq_list_is_empty(&a->chunks)) {
-    struct chunk *oldest = pop(a);
-    size_t len = oldest->len;
-    memcpy(out, oldest->bytes, len);
-    free(oldest);
+  while (a->first != NULL) {
+    size_t len = a->first->len;
+    memcpy(out, a->first->bytes, len);
+    drop(a);
     if (len > 0) /* else nothing has come to where it was reserved */
       return len;
   }
   return 0;
 }
 
-bool rmq_ahead_is_empty(const struct rmq_ahead *a) {
-  return rmq_list_is_empty(&a->chunks);
-}
+bool rmq_ahead_is_empty(const struct rmq_ahead *a) { return a->first == NULL; }

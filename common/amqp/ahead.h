@@ -11,8 +11,9 @@
 #ifndef RMQ_AMQP_AHEAD_H
 #define RMQ_AMQP_AHEAD_H
 
-#include "common/base/list.h"
 #include "common/base/rmqtime.h"
+
+#include <stddef.h>
 
 enum {
   RMQ_AHEAD_PATIENCE_S = 10, /* without an empty link, until it is read on */
@@ -22,21 +23,23 @@ enum {
 };
 
 struct rmq_ahead {
-  struct rmq_list chunks; /* oldest first */
+  struct rmq_ahead_chunk *first, *last; /* oldest, newest */
+  size_t count;
   struct rmq_mono empty_at, came_at;
   bool is_on;
 };
 
 /* The link is empty at now. It does not move afterwards. */
 void rmq_ahead_init(struct rmq_ahead *a, struct rmq_mono now);
-/* A link that is up, or gone: what was kept is of no use. */
+/* The link is gone: what was kept is of no use. */
 void rmq_ahead_clear(struct rmq_ahead *a, struct rmq_mono now);
 
 /* Whether to read on. waits: what comes from the link cannot be taken in. */
 bool rmq_ahead_step(struct rmq_ahead *a, bool waits, struct rmq_mono now);
 /* When that may change by itself. */
 struct rmq_mono rmq_ahead_deadline(const struct rmq_ahead *a, bool waits);
-/* The link had nothing; or it is not read on for another while. */
+/* The link has had nothing until now; or it is not read on for another while.
+ */
 void rmq_ahead_pause(struct rmq_ahead *a, struct rmq_mono now);
 
 /* Where to read to, at least a byte; NULL at the maximum or without memory.

@@ -225,12 +225,12 @@ void rmq_connection_probed(struct rmq_connection *c, bool is_listening,
  * to be given again, before others, when they are not any more. */
 size_t rmq_connection_input(struct rmq_connection *c, const char *bytes,
                             size_t len, struct rmq_mono now);
-/* The owner has no room for more deliveries: what the broker sends is to wait
- * where it is, so that TCP makes the broker wait. The machine's own work
+/* The owner has no room for more deliveries: what the broker sends is not taken
+ * in, and waits in the link or behind it (ahead.h). The machine's own work
  * (login, closing) goes on, and silence is not held against a broker that is
  * not listened to. A handler may call this. */
 void rmq_connection_hold(struct rmq_connection *c, bool is_held);
-/* Whether reading the link makes sense. */
+/* Whether it is so now; never while it logs in or closes. */
 bool rmq_connection_is_held(const struct rmq_connection *c);
 /* Bytes for the link; the caller consumes what it sent. */
 struct rmq_buf *rmq_connection_output(struct rmq_connection *c);

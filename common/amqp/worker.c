@@ -325,8 +325,11 @@ static void sleep_until(struct rmq_worker *w, struct rmq_mono now,
   }
   /* Without output it is reading (TLS) that waits for POLLOUT. */
   int readable = POLLIN | POLLERR | POLLHUP | (has_output ? 0 : POLLOUT);
-  if (w->link_is_up && (fds[1].revents & readable) != 0)
+  if (w->link_is_up && (fds[1].revents & readable) != 0) {
+    if (!w->may_read && !input_waits(w)) /* it was empty while we slept */
+      rmq_ahead_pause(&w->ahead, clock_now(w));
     w->may_read = true;
+  }
   if (!reads && (fds[1].revents & (POLLERR | POLLHUP)) != 0)
     rmq_connection_fail(w->connection,
                         "the link broke while nothing was read from it", now);

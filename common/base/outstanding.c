@@ -148,7 +148,7 @@ void rmq_outstanding_set_aside(struct rmq_outstanding *t, uint64_t ticket,
 bool rmq_outstanding_aside_back(struct rmq_outstanding *t, uint64_t ticket) {
   struct rmq_outstanding_slot *slot = find_out(t, ticket);
   if (slot == NULL)
-    return t->detached > 0 && --t->detached == 0;
+    return t->detached_aside > 0 && --t->detached_aside == 0;
   slot->aside--;
   return take_back(t, slot);
 }
@@ -179,11 +179,14 @@ int64_t rmq_outstanding_forget(struct rmq_outstanding *t, uint64_t ticket) {
 }
 
 void rmq_outstanding_detach(struct rmq_outstanding *t, uint64_t ticket) {
-  t->detached += rmq_outstanding_forget(t, ticket);
+  const struct rmq_outstanding_slot *slot = find(t, ticket);
+  int64_t aside = slot == NULL ? 0 : slot->aside;
+  t->detached += rmq_outstanding_forget(t, ticket) - aside;
+  t->detached_aside += aside;
 }
 
 bool rmq_outstanding_waits(const struct rmq_outstanding *t) {
-  return t->count > 0 || t->unheard > 0 ||
+  return t->count > 0 || t->unheard > 0 || t->detached_aside > 0 ||
          (t->detached > 0 && t->has_ever_heard);
 }
 

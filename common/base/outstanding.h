@@ -45,8 +45,9 @@ struct rmq_outstanding {
   int64_t values;
   int64_t unheard;               /* of them: given up while nothing came back */
   struct rmq_mono unheard_since; /* of their deliveries, the newest */
-  /* Out and detached, not among values. */
-  int64_t detached;
+  /* Out and detached, not among values; and those that were set aside, which
+   * are not among detached either. */
+  int64_t detached, detached_aside;
   bool has_ever_heard;       /* any value came back */
   uint64_t strays;           /* values back for a delivery that is not open */
   struct rmq_mono newest;    /* of the deliveries of which a value came back */
@@ -94,7 +95,7 @@ int64_t rmq_outstanding_give_up(struct rmq_outstanding *t, uint64_t ticket);
 
 /* The same; but its values are waited for, as long as some ever come back at
  * all. Those that never do are told by a later delivery's that come back while
- * it is handed out. */
+ * it is handed out. Those that were set aside are waited for anyhow. */
 void rmq_outstanding_detach(struct rmq_outstanding *t, uint64_t ticket);
 /* Whether anything is out that may still come back. */
 bool rmq_outstanding_waits(const struct rmq_outstanding *t);

@@ -116,7 +116,7 @@ void rmq_consume_done(struct rmq_role_consume *r, uint64_t ticket,
     note_latency(r, published_ms);
 }
 
-/* Prefetched messages may be large: beyond the limit they wait in the socket,
+/* Prefetched messages may be large: beyond the limit they wait as they came,
  * until regulate() lets them come. */
 static void hold_when_full(struct rmq_role_consume *r, int64_t values) {
   int64_t limit = r->options->backpressure_queue_length;

@@ -137,12 +137,12 @@ static bool has_open(struct rmq_role_consume *r) {
 }
 
 /* Above the limit acks are withheld, so that the prefetch stops the broker, and
- * what it has sent already is not read; below half of it both flow again. At
- * the end what was merely dispatched is acknowledged when all of it is written:
- * what the deadline cuts off goes back to the broker, and is rather written
- * twice than not at all. When everything that is out has been given up, one
- * message more may show whether the writers are there: it is let in, without
- * which values that never come back would stop the block for ever. */
+ * what it has sent already is not taken in; below half of it both flow again.
+ * At the end what was merely dispatched is acknowledged when all of it is
+ * written: what the deadline cuts off goes back to the broker, and is rather
+ * written twice than not at all. When everything that is out has been given up,
+ * one message more may show whether the writers are there: it is let in,
+ * without which values that never come back would stop the block for ever. */
 static void regulate(struct rmq_role_consume *r, int64_t values,
                      struct rmq_mono now) {
   int64_t limit = r->options->backpressure_queue_length;

@@ -247,10 +247,27 @@ static void what_is_detached_is_waited_for(void **state) {
   assert_false(rmq_outstanding_waits(&t)); /* the host may not let any back */
   assert_false(rmq_outstanding_back(&t, a));
   assert_true(rmq_outstanding_waits(&t));
-  assert_true(rmq_outstanding_aside_back(&t, a)); /* or another way */
+  assert_true(rmq_outstanding_back(&t, a));
   assert_false(rmq_outstanding_waits(&t));
   assert_false(rmq_outstanding_back(&t, a));
   assert_int_equal(t.detached, 0);
+}
+
+/* Whatever the host does with the others. */
+static void what_is_detached_and_set_aside_is_waited_for_anyhow(void **state) {
+  (void)state;
+  uint64_t a = rmq_outstanding_begin(&t, start);
+  rmq_outstanding_set_aside(&t, a, 2);
+  assert_false(rmq_outstanding_end(&t, a, 3));
+  rmq_outstanding_detach(&t, a);
+  assert_true(rmq_outstanding_waits(&t));
+  assert_true(completes(hand_out(1, after(1)))); /* overtakes the one value */
+  assert_int_equal(t.detached, 0);
+  assert_true(rmq_outstanding_waits(&t));
+  assert_false(rmq_outstanding_aside_back(&t, a));
+  assert_true(rmq_outstanding_waits(&t));
+  assert_true(rmq_outstanding_aside_back(&t, a));
+  assert_false(rmq_outstanding_waits(&t));
 }
 
 static void
@@ -347,6 +364,7 @@ int main(void) {
       TEST(what_was_overtaken_is_given_up_and_does_not_count),
       TEST(what_is_given_up_does_not_count_where_none_ever_came_back),
       TEST(what_is_detached_is_waited_for),
+      TEST(what_is_detached_and_set_aside_is_waited_for_anyhow),
       TEST(what_is_detached_and_dropped_is_waited_for_until_a_later_one),
       TEST(what_is_set_aside_is_not_overdue_and_overtakes_nobody),
       TEST(a_stray_is_a_sign_of_life_and_overtakes_nobody),
