@@ -104,6 +104,7 @@ static void use(struct rmq_poll_turn *r, const struct rmq_scrape_result *got,
   result->nodes_error = got->list_error;
   result->queues_error = got->queues_error;
   result->metrics_error = got->error;
+  result->twice = got->twice;
   result->is_user_refused = got->is_refused;
   result->outcome = RMQ_POLL_ANSWERED;
   if (got->is_cancelled)

@@ -104,6 +104,7 @@ struct rmq_poll_result {
   /* why a part is missing */
   struct rmq_error nodes_error, queues_error, vhosts_error, streams_error,
       metrics_error, statistics_error;
+  struct rmq_error twice; /* which node answers at two of the metrics_urls */
 };
 
 /* Sets what is the poll's own; the caller sets the rest before. */

@@ -162,8 +162,10 @@ static void read_node(struct run *r, struct rmq_scrape_target *t,
   } else if (rmq_metrics_end_node(&t->metrics, &cause) != 0) {
     rmq_error_set(&r->result.error, "%s: %s", q->url, cause.text);
   } else if (!rmq_metrics_put_node(&t->metrics.node, r->snapshot)) {
-    rmq_error_set(&r->result.error, "%s: %s answers at another MetricsURL, too",
-                  q->url, t->metrics.node.name);
+    /* Without a list another node may be behind the URL, and missing. */
+    rmq_error_set(r->result.has_list ? &r->result.twice : &r->result.error,
+                  "%s: %s answers at another MetricsURL, too", q->url,
+                  t->metrics.node.name);
   } else {
     t->has_answered = true;
   }
@@ -259,13 +261,14 @@ static void add_silent(struct run *r, const struct rmq_scrape_target *t) {
 static void count_silent(struct run *r) {
   const struct rmq_scrape *x = r->scrape;
   struct rmq_snapshot *s = r->snapshot;
+  const struct rmq_error *why =
+      rmq_error_is_set(&r->result.error) ? &r->result.error : &r->result.twice;
   for (size_t i = 0; r->result.has_list && i < s->nodes_count; i++)
     if (s->nodes[i].running > 0 && !s->nodes[i].has_counters) {
       s->silent++;
       rmq_error_set(
           &r->result.lacks, "%s runs and does not answer at any MetricsURL%s%s",
-          s->nodes[i].name, rmq_error_is_set(&r->result.error) ? "; " : "",
-          r->result.error.text);
+          s->nodes[i].name, why->text[0] != '\0' ? "; " : "", why->text);
     }
   for (size_t i = 0; i < x->urls->count; i++) {
     struct rmq_scrape_target *t = &x->targets[i];

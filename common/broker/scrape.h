@@ -59,6 +59,8 @@ struct rmq_scrape_result {
   double wasted; /* seconds: none of the others was waited for any more */
   struct rmq_error list_error;   /* why there is no list */
   struct rmq_error error;        /* why a node's part is missing */
+  struct rmq_error twice;        /* which node answers at two URLs, where the
+                                    list says that none is missing for it */
   struct rmq_error queues_error; /* why queues are missing */
   /* Why this source is not enough for the whole cluster; "" = it is. */
   struct rmq_error lacks;

@@ -192,8 +192,9 @@ struct rmq_snapshot_queue *rmq_snapshot_add_queue(struct rmq_snapshot *s,
                                                   const char *vhost,
                                                   const char *name);
 bool rmq_snapshot_is_full(const struct rmq_snapshot *s);
-/* Everything absent, its names too. */
+/* All absent. */
 void rmq_snapshot_counters_clear(int64_t *counters, size_t count);
+/* Everything absent, its names too. */
 void rmq_snapshot_node_clear(struct rmq_snapshot_node *n);
 void rmq_snapshot_queue_clear(struct rmq_snapshot_queue *q);
 /* Whether the choice is for it; of a queue of which the source does not tell

@@ -165,6 +165,16 @@ static void say_detail(struct rmq_monitor_log *l,
   l->detail = s->detail;
 }
 
+/* Nothing is missing for it. */
+static void say_twice(struct rmq_monitor_log *l, const struct rmq_error *which,
+                      struct rmq_mono now) {
+  if (!rmq_error_is_set(which))
+    rmq_complain_recover(&l->twice);
+  else if (rmq_complain_report(&l->twice, now, NULL))
+    say(l, RMQ_LOG_WARNING, "metrics_twice", "%s; it is counted once",
+        which->text);
+}
+
 void rmq_monitor_log_poll(struct rmq_monitor_log *l,
                           const struct rmq_poll_result *poll,
                           const struct rmq_snapshot *s, struct rmq_mono now) {
@@ -195,6 +205,7 @@ void rmq_monitor_log_poll(struct rmq_monitor_log *l,
   say_part(l, &l->statistics, "counters, rates and most numbers of nodes",
            poll->statistics_error.text, now);
   say_part(l, &l->metrics, "a node's numbers", poll->metrics_error.text, now);
+  say_twice(l, &poll->twice, now);
 }
 
 void rmq_monitor_log_secret(struct rmq_monitor_log *l,
@@ -274,6 +285,7 @@ void rmq_monitor_log_init(struct rmq_monitor_log *l,
                                 .state_since = host->mono(host->ctx)};
   rmq_complain_init(&l->unreachable, rmq_s(MONITOR_COMPLAIN_S));
   rmq_complain_init(&l->secret, rmq_s(MONITOR_COMPLAIN_S));
+  rmq_complain_init(&l->twice, rmq_s(MONITOR_COMPLAIN_S));
   init_part(&l->nodes, "nodes_missing");
   init_part(&l->queues, "queues_missing");
   init_part(&l->too_many, "too_many_queues");

@@ -41,7 +41,7 @@ struct rmq_monitor_log {
   const struct rmq_role_monitor_config *config;
   enum rmq_monitor_state state;
   struct rmq_mono state_since;
-  struct rmq_complain unreachable, secret;
+  struct rmq_complain unreachable, secret, twice;
   enum rmq_detail_level detail; /* that was told last */
   enum rmq_source source;       /* of the last poll; AUTO = none was answered */
   struct rmq_monitor_part nodes, queues, too_many, hidden, vhosts, streams,

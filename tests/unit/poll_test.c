@@ -697,6 +697,27 @@ static void auto_takes_prometheus_when_every_node_answers(void **state) {
   tear_down(&f);
 }
 
+static void one_node_at_two_urls_is_counted_once_and_missing_nowhere(void **s) {
+  (void)s;
+  struct cluster c = make_cluster();
+  struct fixture f;
+  c.rules[METRICS_B].body = METRICS("a");
+  c.rules[LIST].body = "[{\"name\":\"rabbit@a\",\"running\":true}]";
+  begin_cluster(&f, &c);
+  poll_cluster(&f, &c);
+  assert_int_equal(f.r.source, RMQ_SOURCE_PROMETHEUS);
+  assert_true(f.s.ready == 4);
+  assert_false(rmq_error_is_set(&f.r.metrics_error));
+  assert_string_equal(f.r.twice.text,
+                      "http://b:15692/metrics: rabbit@a answers "
+                      "at another MetricsURL, too");
+  f.poll.source = RMQ_SOURCE_PROMETHEUS; /* no list: is one behind b's? */
+  poll_cluster(&f, &c);
+  assert_false(rmq_error_is_set(&f.r.twice));
+  assert_true(rmq_error_is_set(&f.r.metrics_error));
+  tear_down(&f);
+}
+
 static void auto_takes_management_when_a_part_would_be_missing(void **state) {
   (void)state;
   static const struct {
@@ -1232,6 +1253,8 @@ int main(void) {
       cmocka_unit_test(a_cancelled_poll_asks_nothing_more),
       cmocka_unit_test(a_body_over_the_maximum_is_a_failure),
       cmocka_unit_test(auto_takes_prometheus_when_every_node_answers),
+      cmocka_unit_test(
+          one_node_at_two_urls_is_counted_once_and_missing_nowhere),
       cmocka_unit_test(auto_takes_management_when_a_part_would_be_missing),
       cmocka_unit_test(auto_has_no_choice_without_a_metrics_url),
       cmocka_unit_test(a_node_that_says_nothing_of_queues_is_counted),
