@@ -98,7 +98,7 @@ static const struct kind given_up = {.plugin = "rabbitmq_publish",
 
 static void an_alert_tells_of_every_loss_of_a_publisher(void **state) {
   (void)state;
-  names_each(part_of(rules, "- record: warren:publish_given_up:", "- alert:"),
+  names_each(part_of(rules, "- record: warren:publish_refused:", "- alert:"),
              "WarrenPublisherLoses", &given_up, 7);
 }
 
