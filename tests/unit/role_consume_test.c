@@ -121,7 +121,8 @@ static void come_back(struct fixture *f, size_t values) {
   for (size_t i = 0; i < values; i++)
     rmq_role_consume_written(f->role, f->tickets[i]);
   f->out -= values;
-  memmove(f->tickets, f->tickets + values, f->out * sizeof(*f->tickets));
+  for (size_t i = 0; i < f->out; i++)
+    f->tickets[i] = f->tickets[i + values];
 }
 
 static const struct fake_line *last_record(const char *event) {
